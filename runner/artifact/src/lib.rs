@@ -1,0 +1,1 @@
+//! Content-addressed store, deterministic packing, manifests and deltas between trees.

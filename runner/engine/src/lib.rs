@@ -1,0 +1,52 @@
+//! The executor: phases, batches, targets, retries, cancellation. Knows no wasm and no ssh: both are behind
+//! [`Executor`], so that it is tested with neither.
+
+use async_trait::async_trait;
+use runner_model::{Failure, Mark, ReleaseId, StepId, Tally, TargetName};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Whoever carries out invocations: this process today, a worker near the targets tomorrow.
+#[async_trait]
+pub trait Executor: Send + Sync + 'static {
+    /// Connects to the target and learns what is live there. Retries of its own are behind it.
+    async fn connect(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure>;
+
+    /// Runs one step on one target, once, in a fresh instance. Progress and log lines go straight to the event stream.
+    async fn invoke(&self, invocation: Invocation, cancel: CancellationToken) -> Invoked;
+
+    /// Marks this run's release on the target, when it is there.
+    async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure>;
+
+    /// What is live on the target now; `None` when nothing is or it cannot be asked.
+    async fn live(&self, target: &TargetName) -> Option<ReleaseId>;
+
+    /// The release of this run, as soon as the artifact exists.
+    fn release(&self) -> Option<ReleaseId>;
+}
+
+/// One step on one target.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The step.
+    pub step: StepId,
+    /// The target that the step runs for.
+    pub target: TargetName,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// What earlier steps gave out, by step: of steps that ran once, and of this target's.
+    pub outputs: Arc<BTreeMap<StepId, Value>>,
+}
+
+/// How an invocation ended.
+#[derive(Debug, Clone)]
+pub struct Invoked {
+    /// The outputs, a JSON object that is valid under the module's schema; or why it failed.
+    pub result: Result<Value, Failure>,
+    /// The tail of the guest's stderr.
+    pub stderr: String,
+    /// What it did.
+    pub tally: Tally,
+}

@@ -1,0 +1,336 @@
+//! What a step may do to the world, as data: the same values are checked, journaled, sent to the target and undone.
+
+use crate::{Digest, RemotePath};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The class of an effect: how it is listed, resumed and undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EffectClass {
+    /// Changes nothing.
+    Read,
+    /// Changes files or data.
+    Change,
+    /// Makes something that runs look again.
+    Signal,
+    /// Takes a target out of service.
+    Leave,
+    /// Puts a target back into service.
+    Join,
+    /// None of these.
+    Opaque,
+}
+
+impl EffectClass {
+    /// Whether an intent is written before it.
+    pub fn mutates(self) -> bool {
+        self != Self::Read
+    }
+
+    /// Whether the step must say how it is undone.
+    pub fn needs_undo(self) -> bool {
+        matches!(self, Self::Change | Self::Leave | Self::Join)
+    }
+}
+
+/// Who owns a file and who may do what with it; `None`: as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Attributes {
+    /// Permission bits, at most `0o7777`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// A user's name, or a number in decimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// A group's name, or a number in decimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// A symbolic link in a tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Link {
+    /// Where it is, relative to the tree.
+    pub path: String,
+    /// What is written in it.
+    pub points_to: String,
+}
+
+/// A typed verb that changes a target. Content travels by digest: the bytes are in the artifact store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Change {
+    /// Makes the file have this content, atomically.
+    Write { path: RemotePath, content: Digest, size: u64, attributes: Attributes },
+    /// Makes the folder and its parents exist.
+    Mkdir { path: RemotePath, attributes: Attributes },
+    /// Makes the path a symbolic link, by renaming a new link over an old one.
+    Symlink { path: RemotePath, points_to: String },
+    /// Renames within one file system.
+    Rename { path: RemotePath, to: RemotePath },
+    /// Makes the file, link or empty folder be gone.
+    Remove { path: RemotePath },
+    /// Makes the folder and all in it be gone.
+    RemoveTree { path: RemotePath },
+    /// Makes the file or folder have these attributes.
+    SetAttributes { path: RemotePath, attributes: Attributes },
+    /// Makes the folder hold exactly the tree and the links.
+    Unpack {
+        path: RemotePath,
+        tree: Digest,
+        links: Vec<Link>,
+        reuse: Option<RemotePath>,
+        attributes: Attributes,
+    },
+    /// Archives a folder into a new file. Kept by an undo.
+    Archive { path: RemotePath, into: RemotePath },
+}
+
+impl Change {
+    /// The path that it writes to: what `write:` grants are matched against, beside [`Change::also_writes`].
+    pub fn path(&self) -> &RemotePath {
+        match self {
+            Self::Write { path, .. }
+            | Self::Mkdir { path, .. }
+            | Self::Symlink { path, .. }
+            | Self::Rename { path, .. }
+            | Self::Remove { path }
+            | Self::RemoveTree { path }
+            | Self::SetAttributes { path, .. }
+            | Self::Unpack { path, .. }
+            | Self::Archive { into: path, .. } => path,
+        }
+    }
+
+    /// A second path that it writes to.
+    pub fn also_writes(&self) -> Option<&RemotePath> {
+        match self {
+            Self::Rename { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// A path that it reads: what `read:` grants are matched against.
+    pub fn reads(&self) -> Option<&RemotePath> {
+        match self {
+            Self::Archive { path, .. } => Some(path),
+            Self::Unpack { reuse, .. } => reuse.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The verb's name, as in the WIT.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Write { .. } => "write",
+            Self::Mkdir { .. } => "mkdir",
+            Self::Symlink { .. } => "symlink",
+            Self::Rename { .. } => "rename",
+            Self::Remove { .. } => "remove",
+            Self::RemoveTree { .. } => "remove-tree",
+            Self::SetAttributes { .. } => "set-attributes",
+            Self::Unpack { .. } => "unpack",
+            Self::Archive { .. } => "archive",
+        }
+    }
+}
+
+/// What is at a path of a target, as far as undo and resume need to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum State {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File { digest: Digest, size: u64, mode: u32, owner: String, group: String },
+    /// A folder; `tree` is the digest of its manifest where the verb is about all that is in it.
+    Directory { tree: Option<Digest>, mode: u32, owner: String, group: String },
+    /// A symbolic link.
+    Symlink { points_to: String },
+    /// A device, a socket or a pipe.
+    Other,
+}
+
+/// What a path leads to; symbolic links are not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, a socket or a pipe.
+    Other,
+}
+
+/// A file, a folder or a link, on a target or in the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Entry {
+    /// The last component of the path.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// In bytes; 0 for what is not a file.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// The name, or the number in decimal where there is none. Empty in the workspace.
+    pub owner: String,
+    /// As the owner.
+    pub group: String,
+    /// Milliseconds since 1970-01-01 UTC. 0 in the workspace.
+    pub modified: u64,
+}
+
+/// What to ask of the init system, in systemd's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceAction {
+    /// Run it.
+    Start,
+    /// End it.
+    Stop,
+    /// End it and run it again.
+    Restart,
+    /// Have it read its configuration again.
+    Reload,
+    /// Reload where it can, else restart.
+    ReloadOrRestart,
+}
+
+impl ServiceAction {
+    /// The word that systemctl, grants and service commands take.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+            Self::ReloadOrRestart => "reload-or-restart",
+        }
+    }
+}
+
+/// Something that a command or a request carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    /// Text, as it is.
+    Text(String),
+    /// A file in the artifact store.
+    Artifact(Digest),
+}
+
+/// A command on a target: all that was put into it before it was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Command {
+    /// The program and its arguments; no shell sees them.
+    pub argv: Vec<String>,
+    /// What the step declared it to be.
+    pub effect: EffectClass,
+    /// Variables beside PATH, HOME, USER and LANG.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// What it reads; `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Content>,
+    /// A file on the target that gets its stdout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout_to: Option<RemotePath>,
+    /// The working folder; `None`: the user's home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<RemotePath>,
+    /// Milliseconds until the whole process group is killed.
+    pub timeout: u32,
+    /// Exit statuses beside 0 that are not failures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<u32>,
+    /// Run first: when it ends with 0, the effect is already there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_if: Option<Box<Command>>,
+    /// What undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<Command>>,
+    /// Twice is as good as once.
+    #[serde(default)]
+    pub repeatable: bool,
+}
+
+/// An HTTP request: all that was put into it before it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Request {
+    /// In upper case.
+    pub method: String,
+    /// Absolute, http or https, without user and password.
+    pub url: String,
+    /// What the step declared it to be.
+    pub effect: EffectClass,
+    /// In the order in which they were added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Content>,
+    /// The target through whose connection it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<crate::TargetName>,
+    /// The address to connect to in place of the URL's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_to: Option<String>,
+    /// Milliseconds for all of it.
+    pub timeout: u32,
+    /// What undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<Request>>,
+    /// Twice is as good as once.
+    #[serde(default)]
+    pub repeatable: bool,
+}
+
+/// Names one effect in the journal, in every language and on every machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EffectKey {
+    /// The step.
+    pub step: crate::StepId,
+    /// The target that the step ran for.
+    pub target: crate::TargetName,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// 1 for the first call of the invocation.
+    pub number: u32,
+}
+
+/// What became of a release on a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// All its rollout steps passed.
+    Good,
+    /// A rollout step failed since it was last good.
+    Bad,
+    /// It never went through a rollout.
+    Untried,
+}
+
+/// One version laid out on a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Release {
+    /// The name of its folder.
+    pub id: crate::ReleaseId,
+    /// The order in which releases were laid out; never reused.
+    pub sequence: u64,
+    /// Whether it proved itself.
+    pub mark: Mark,
+    /// Whether `current` points to it.
+    pub live: bool,
+}

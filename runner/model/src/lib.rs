@@ -1,0 +1,20 @@
+//! Data and rules of `runner`: what is in a plan, what a grant allows, what happened in a run.
+//!
+//! No input or output, no wasm, no ssh: everything here is a plain value or a plain function, tested in a second.
+
+mod digest;
+mod effect;
+mod event;
+mod failure;
+mod name;
+mod path;
+
+pub use digest::{Digest, NotADigest};
+pub use effect::{
+    Attributes, Change, Command, Content, EffectClass, EffectKey, Entry, EntryKind, Link, Mark, Release,
+    Request, ServiceAction, State,
+};
+pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
+pub use failure::{Failure, FailureKind};
+pub use name::{Acting, BadName, EnvironmentName, PlanName, ReleaseId, RunId, StepId, TargetName, UserName};
+pub use path::{BadPath, RemotePath};

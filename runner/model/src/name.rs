@@ -1,0 +1,124 @@
+//! Names of things, each a type of its own so that none is taken for another.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Text that cannot be a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` cannot be {what}: {why}")]
+pub struct BadName {
+    what: &'static str,
+    text: String,
+    why: &'static str,
+}
+
+/// At most 64 characters, letters, digits and what `also` names; begins with a letter or a digit, so that it can
+/// never be an option or a hidden file, and is always one path segment.
+fn check(what: &'static str, text: &str, also: &str) -> Result<(), BadName> {
+    let refuse = |why| Err(BadName { what, text: text.to_owned(), why });
+    if text.is_empty() || text.chars().count() > 64 {
+        return refuse("it must have 1 to 64 characters");
+    }
+    if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return refuse("it must begin with a letter or a digit");
+    }
+    if text.chars().any(|c| !c.is_ascii_alphanumeric() && !also.contains(c)) {
+        return refuse("only letters, digits, `-`, `_` and `.` are allowed");
+    }
+    Ok(())
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $also:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = BadName;
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                check($what, text, $also)?;
+                Ok(Self(text.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = BadName;
+            fn try_from(text: String) -> Result<Self, BadName> {
+                check($what, &text, $also)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "`{}`", self.0)
+            }
+        }
+    };
+}
+
+name!(/** A target: the name of an inventory entry, or `localhost`. */ TargetName, "the name of a target", "-_.");
+name!(/** The id of a step in a plan. */ StepId, "the id of a step", "-_");
+name!(/** The name of an environment. */ EnvironmentName, "the name of an environment", "-_");
+name!(/** The name of a plan. */ PlanName, "the name of a plan", "-_.");
+name!(/** One execution of a plan: sorts by time. */ RunId, "the id of a run", "-_");
+name!(/** One version laid out on a target; the name of its folder in `releases/`. */ ReleaseId, "the id of a release", "-_.");
+
+impl TargetName {
+    /// The machine that the runner runs on.
+    pub fn localhost() -> Self {
+        Self("localhost".to_owned())
+    }
+
+    /// Whether it is the machine that the runner runs on.
+    pub fn is_localhost(&self) -> bool {
+        self.0 == "localhost"
+    }
+}
+
+/// A user of a target's operating system that a step acts as.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acting {
+    /// Whoever logged in.
+    Login,
+    /// Through `sudo -n -u USER`.
+    As(UserName),
+}
+
+name!(/** A user's name on a target. */ UserName, "the name of a user", "-_.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_always_one_safe_path_segment() {
+        for text in ["", "-rf", ".hidden", "..", "a/b", "a b", "a\nb", "é", &"x".repeat(65)] {
+            assert!(text.parse::<TargetName>().is_err(), "{text:?}");
+        }
+        assert!("web-1.example.org".parse::<TargetName>().is_ok());
+    }
+}

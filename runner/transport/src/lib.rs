@@ -1,0 +1,151 @@
+//! Verbs on targets, over OpenSSH and locally, behind one trait.
+//!
+//! This crate checks no grants and keeps no journal: it carries out what it is told, safely (see [`Within`]), and
+//! writes the intent that it is handed on the target before it acts. Nothing in it knows wasm or the plan.
+
+use async_trait::async_trait;
+use runner_model::{
+    Acting, Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, RunId,
+    ServiceAction, State, TargetName,
+};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A connection to one machine: one per target and run, shared by all its invocations.
+#[async_trait]
+pub trait Connection: Send + Sync {
+    /// The target's name in the inventory.
+    fn name(&self) -> &TargetName;
+
+    /// Makes the folder of this run's intents on the target (`<root>/.runner/runs/<run>`, or `~/.runner/<plan>/runs/<run>`
+    /// without a root). Called once, before the first effect.
+    async fn begin(&self, place: &RunPlace) -> Result<(), Failure>;
+
+    /// The verbs, acting as this user. Cheap: the user's remote shell starts with its first verb.
+    fn acting(&self, user: &Acting) -> Arc<dyn Target>;
+
+    /// Bytes of payload sent so far, compressed as they went.
+    fn bytes_sent(&self) -> u64;
+
+    /// Ends the remote shells and the connection. Never hangs.
+    async fn close(&self);
+}
+
+/// Where a run keeps its account on a target.
+#[derive(Debug, Clone)]
+pub struct RunPlace {
+    /// The release root of this target; `None` when the plan makes no release.
+    pub root: Option<RemotePath>,
+    /// The plan's name.
+    pub plan: String,
+    /// The run.
+    pub run: RunId,
+}
+
+/// The granted prefixes that a path may physically be in. The parent folder is entered with `cd -P`, and where that
+/// leads must be inside the physical form of one of these; an ancestor that somebody else than root, the login user
+/// or the acting user may write to is refused.
+#[derive(Debug, Clone)]
+pub struct Within<'a>(pub &'a [RemotePath]);
+
+/// A journal line that is appended to the run's file on the target, in the same request and before the effect.
+#[derive(Debug, Clone, Copy)]
+pub struct Intent<'a>(pub &'a str);
+
+/// What a command printed while it ran. Lines are raw: whoever shows them escapes them.
+pub trait OutputSink: Send + Sync {
+    /// A line of stdout or stderr, without its end.
+    fn line(&self, stderr: bool, line: &str);
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Exit status; 128 + n for death by signal n.
+    pub status: u32,
+    /// The first 256 KiB.
+    pub stdout: String,
+    /// The first 256 KiB.
+    pub stderr: String,
+    /// There was more.
+    pub truncated: bool,
+}
+
+/// What a change would find and leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// What is there now.
+    pub before: State,
+    /// What will be there. Equal to `before`: there is nothing to do.
+    pub after: State,
+}
+
+/// The verbs of one machine, as one user. All are cancelled by dropping the future or by `cancel`; what they started
+/// remotely is then ended remotely. All fail with `unreachable`, `timeout`, `cancelled` or `denied` (an unsafe path).
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// The target's name.
+    fn name(&self) -> &TargetName;
+
+    /// A fact, probed once per connection: `os`, `arch`, `distribution`, `user`, `hostname`, `init`, `has:<program>`
+    /// (`true` or `false`). `not-found` for one that is not known.
+    async fn fact(&self, name: &str) -> Result<String, Failure>;
+    /// What is at the path; `None` when there is nothing.
+    async fn stat(&self, path: &RemotePath, within: Within<'_>) -> Result<Option<Entry>, Failure>;
+    /// What is in the folder, sorted by name, bytewise.
+    async fn read_dir(&self, path: &RemotePath, within: Within<'_>) -> Result<Vec<Entry>, Failure>;
+    /// What is written in the link.
+    async fn read_link(&self, path: &RemotePath, within: Within<'_>) -> Result<String, Failure>;
+    /// The text of a file of up to 1 MiB; `invalid` when it is larger or not UTF-8.
+    async fn read(&self, path: &RemotePath, within: Within<'_>) -> Result<String, Failure>;
+    /// Of a file's content, or of a folder's manifest.
+    async fn digest(&self, path: &RemotePath, within: Within<'_>) -> Result<Digest, Failure>;
+    /// Bytes that the user may still write to the file system of the path.
+    async fn disk_free(&self, path: &RemotePath, within: Within<'_>) -> Result<u64, Failure>;
+    /// Copies a file or a folder into the artifact store.
+    async fn fetch(&self, path: &RemotePath, within: Within<'_>) -> Result<Digest, Failure>;
+    /// Whether the unit runs.
+    async fn service_is_active(&self, unit: &str) -> Result<bool, Failure>;
+
+    /// What the change would find and leave; writes nothing. Fails as the change itself would (`conflict`, `not-found`).
+    async fn observe(&self, change: &Change, within: Within<'_>) -> Result<Observed, Failure>;
+    /// Appends the intent, then makes the change. `before` is what [`Target::observe`] saw. Answers the size of the
+    /// archive for [`Change::Archive`], else 0.
+    async fn apply(
+        &self,
+        change: &Change,
+        before: &State,
+        within: Within<'_>,
+        intent: Intent<'_>,
+    ) -> Result<u64, Failure>;
+    /// Appends the intent, then asks the init system, or runs the inventory's service command. Returns when the unit
+    /// has reached the state.
+    async fn service(&self, unit: &str, action: ServiceAction, intent: Intent<'_>) -> Result<(), Failure>;
+    /// Appends the intent, if any, then runs the command (not its `skip_if`) under a wrapper that owns its process
+    /// group. Any exit status is an `Ok`. `not-found`: no such program.
+    async fn run(
+        &self,
+        command: &Command,
+        within: Within<'_>,
+        intent: Option<Intent<'_>>,
+        sink: &dyn OutputSink,
+        cancel: &CancellationToken,
+    ) -> Result<Output, Failure>;
+
+    /// The complete releases below the root, newest first.
+    async fn releases(&self, root: &RemotePath) -> Result<Vec<Release>, Failure>;
+    /// Marks a release; nothing when it already has the mark.
+    async fn mark(&self, root: &RemotePath, release: &ReleaseId, mark: Mark) -> Result<(), Failure>;
+    /// Where on this machine a socket is that leads to `host:port` as seen from the target.
+    async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure>;
+}
+
+/// A socket on this machine whose other end is near a target; closed on drop.
+#[derive(Debug)]
+pub enum Forward {
+    /// Connect as usual: the target is this machine.
+    Direct,
+    /// A Unix socket in a folder that only this user can enter.
+    Socket(PathBuf),
+}
