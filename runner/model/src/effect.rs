@@ -64,29 +64,74 @@ pub struct Link {
 #[serde(tag = "verb", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Change {
     /// Makes the file have this content, atomically.
-    Write { path: RemotePath, content: Digest, size: u64, attributes: Attributes },
+    Write {
+        /// The file.
+        path: RemotePath,
+        /// Of what it will hold.
+        content: Digest,
+        /// Of the content, in bytes.
+        size: u64,
+        /// Who may do what with it.
+        attributes: Attributes,
+    },
     /// Makes the folder and its parents exist.
-    Mkdir { path: RemotePath, attributes: Attributes },
+    Mkdir {
+        /// The folder.
+        path: RemotePath,
+        /// Who may do what with it; its parents get none.
+        attributes: Attributes,
+    },
     /// Makes the path a symbolic link, by renaming a new link over an old one.
-    Symlink { path: RemotePath, points_to: String },
+    Symlink {
+        /// The link.
+        path: RemotePath,
+        /// What is written in it.
+        points_to: String,
+    },
     /// Renames within one file system.
-    Rename { path: RemotePath, to: RemotePath },
+    Rename {
+        /// What is renamed.
+        path: RemotePath,
+        /// Its new name; nothing is there.
+        to: RemotePath,
+    },
     /// Makes the file, link or empty folder be gone.
-    Remove { path: RemotePath },
+    Remove {
+        /// What will be gone.
+        path: RemotePath,
+    },
     /// Makes the folder and all in it be gone.
-    RemoveTree { path: RemotePath },
+    RemoveTree {
+        /// What will be gone, with all in it.
+        path: RemotePath,
+    },
     /// Makes the file or folder have these attributes.
-    SetAttributes { path: RemotePath, attributes: Attributes },
+    SetAttributes {
+        /// A file or a folder.
+        path: RemotePath,
+        /// What they will be.
+        attributes: Attributes,
+    },
     /// Makes the folder hold exactly the tree and the links.
     Unpack {
+        /// The folder.
         path: RemotePath,
+        /// Of the tree that it will hold.
         tree: Digest,
+        /// Links that take the place of what the tree has at their paths.
         links: Vec<Link>,
+        /// A folder from which what is unchanged is copied.
         reuse: Option<RemotePath>,
+        /// Owner and group of all that is in it.
         attributes: Attributes,
     },
     /// Archives a folder into a new file. Kept by an undo.
-    Archive { path: RemotePath, into: RemotePath },
+    Archive {
+        /// The folder that is archived.
+        path: RemotePath,
+        /// The archive.
+        into: RemotePath,
+    },
 }
 
 impl Change {
@@ -145,11 +190,34 @@ pub enum State {
     /// Nothing.
     Absent,
     /// A regular file.
-    File { digest: Digest, size: u64, mode: u32, owner: String, group: String },
-    /// A folder; `tree` is the digest of its manifest where the verb is about all that is in it.
-    Directory { tree: Option<Digest>, mode: u32, owner: String, group: String },
+    File {
+        /// Of its content.
+        digest: Digest,
+        /// In bytes.
+        size: u64,
+        /// Permission bits.
+        mode: u32,
+        /// The name, or the number in decimal.
+        owner: String,
+        /// As the owner.
+        group: String,
+    },
+    /// A folder.
+    Directory {
+        /// Of its manifest, where the verb is about all that is in it.
+        tree: Option<Digest>,
+        /// Permission bits.
+        mode: u32,
+        /// The name, or the number in decimal.
+        owner: String,
+        /// As the owner.
+        group: String,
+    },
     /// A symbolic link.
-    Symlink { points_to: String },
+    Symlink {
+        /// What is written in it.
+        points_to: String,
+    },
     /// A device, a socket or a pipe.
     Other,
 }

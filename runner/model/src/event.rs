@@ -89,11 +89,22 @@ pub enum TargetEnd {
     /// Nothing of the rollout touched it.
     Untouched,
     /// A step failed on it.
-    Failed { step: StepId, failure: Failure },
+    Failed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        failure: Failure,
+    },
     /// It could not be reached.
-    Unreachable { failure: Failure },
-    /// The run was cancelled while it was worked on, in this step.
-    Stopped { step: Option<StepId> },
+    Unreachable {
+        /// Why.
+        failure: Failure,
+    },
+    /// The run was cancelled while it was worked on.
+    Stopped {
+        /// The step that was running; `None`: between two steps.
+        step: Option<StepId>,
+    },
 }
 
 /// Something that happened in a run.
@@ -102,45 +113,149 @@ pub enum TargetEnd {
 pub enum Event {
     /// The run begins.
     RunStarted {
+        /// Its id.
         run: RunId,
+        /// What is released.
         plan: PlanName,
+        /// The plan's own words.
         summary: Option<String>,
+        /// Where to.
         environment: EnvironmentName,
+        /// In the order of the inventory.
         targets: Vec<TargetName>,
         /// Steps per phase, in order.
         steps: Vec<(Phase, Vec<StepId>)>,
     },
     /// A phase begins.
-    PhaseStarted { phase: Phase },
+    PhaseStarted {
+        /// Which.
+        phase: Phase,
+    },
     /// A phase ended.
-    PhaseFinished { phase: Phase, milliseconds: u64 },
-    /// A batch of the rollout begins; `number` counts from 1.
-    BatchStarted { number: u32, of: u32, targets: Vec<TargetName> },
+    PhaseFinished {
+        /// Which.
+        phase: Phase,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// A batch of the rollout begins.
+    BatchStarted {
+        /// Counts from 1.
+        number: u32,
+        /// How many there are.
+        of: u32,
+        /// Who is in it.
+        targets: Vec<TargetName>,
+    },
     /// A target answered.
-    Connected { target: TargetName, milliseconds: u64, live: Option<ReleaseId> },
-    /// A target did not.
-    Unreachable { target: TargetName, failure: Failure },
+    Connected {
+        /// Which.
+        target: TargetName,
+        /// How long it took.
+        milliseconds: u64,
+        /// What `current` points to.
+        live: Option<ReleaseId>,
+    },
+    /// A target did not answer.
+    Unreachable {
+        /// Which.
+        target: TargetName,
+        /// Why.
+        failure: Failure,
+    },
     /// The release of this run is known.
-    ReleaseNamed { release: ReleaseId },
+    ReleaseNamed {
+        /// Its id.
+        release: ReleaseId,
+    },
     /// An invocation begins.
-    StepStarted { step: StepId, target: TargetName, attempt: u32 },
-    /// An invocation says how far it is; `total` 0: not known.
-    Progress { step: StepId, target: TargetName, done: u64, total: u64, what: String },
-    /// A line from a step, or from a command that it runs. Control characters are already escaped.
-    Log { step: StepId, target: TargetName, level: Level, message: String },
+    StepStarted {
+        /// The step.
+        step: StepId,
+        /// The target that it runs for.
+        target: TargetName,
+        /// 1 for the first try.
+        attempt: u32,
+    },
+    /// An invocation says how far it is.
+    Progress {
+        /// The step.
+        step: StepId,
+        /// The target that it runs for.
+        target: TargetName,
+        /// How much is done.
+        done: u64,
+        /// Of how much; 0: not known.
+        total: u64,
+        /// The unit in the plural.
+        what: String,
+    },
+    /// A line from a step, or from a command that it runs.
+    Log {
+        /// The step.
+        step: StepId,
+        /// The target that it runs for.
+        target: TargetName,
+        /// How much it matters.
+        level: Level,
+        /// The line; control characters are already escaped.
+        message: String,
+    },
     /// An invocation ended.
-    StepFinished { step: StepId, target: TargetName, attempt: u32, end: End, milliseconds: u64, tally: Tally },
-    /// An invocation failed and will be tried again after `delay` milliseconds.
-    StepRetried { step: StepId, target: TargetName, attempt: u32, failure: Failure, delay: u64 },
+    StepFinished {
+        /// The step.
+        step: StepId,
+        /// The target that it ran for.
+        target: TargetName,
+        /// 1 for the first try.
+        attempt: u32,
+        /// How.
+        end: End,
+        /// How long it took.
+        milliseconds: u64,
+        /// What it did.
+        tally: Tally,
+    },
+    /// An invocation failed and will be tried again.
+    StepRetried {
+        /// The step.
+        step: StepId,
+        /// The target that it runs for.
+        target: TargetName,
+        /// The try that failed.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// Milliseconds until the next try.
+        delay: u64,
+    },
     /// A signal came: what runs is finished or stopped, nothing new begins.
     Cancelling,
     /// No further batch begins.
-    Halted { failures: u32, allowed: u32 },
-    /// In what state a target is left. `live`: what `current` points to now, `None` when there is nothing or it is
-    /// not known.
-    TargetFinished { target: TargetName, end: TargetEnd, live: Option<ReleaseId> },
+    Halted {
+        /// Targets that failed or were unreachable.
+        failures: u32,
+        /// How many may.
+        allowed: u32,
+    },
+    /// In what state a target is left.
+    TargetFinished {
+        /// Which.
+        target: TargetName,
+        /// The state.
+        end: TargetEnd,
+        /// What `current` points to now; `None`: nothing, or it is not known.
+        live: Option<ReleaseId>,
+    },
     /// The run ended.
-    RunFinished { run: RunId, verdict: Verdict, milliseconds: u64 },
+    RunFinished {
+        /// Its id.
+        run: RunId,
+        /// How.
+        verdict: Verdict,
+        /// How long it took.
+        milliseconds: u64,
+    },
 }
 
 /// How a run ended; each has its exit code.
