@@ -20,6 +20,9 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [Self::Prepare, Self::Stage, Self::Rollout, Self::Finish, Self::Always];
+
     /// As it is written in a plan.
     pub fn word(self) -> &'static str {
         match self {

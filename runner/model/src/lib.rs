@@ -8,6 +8,7 @@ mod event;
 mod failure;
 mod name;
 mod path;
+mod schedule;
 
 pub use digest::{Digest, NotADigest};
 pub use effect::{
@@ -18,3 +19,4 @@ pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
 pub use name::{Acting, BadName, EnvironmentName, PlanName, ReleaseId, RunId, StepId, TargetName, UserName};
 pub use path::{BadPath, RemotePath};
+pub use schedule::{Retry, Runs, Schedule, ScheduledStep};
