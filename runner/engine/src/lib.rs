@@ -1,6 +1,10 @@
 //! The executor: phases, batches, targets, retries, cancellation. Knows no wasm and no ssh: both are behind
 //! [`Executor`], so that it is tested with neither.
 
+mod events;
+mod run;
+mod signals;
+
 use async_trait::async_trait;
 use runner_model::{Failure, Mark, ReleaseId, StepId, Tally, TargetName};
 use serde_json::Value;
@@ -8,13 +12,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+pub use events::{EventReceiver, EventSender, events};
+pub use run::{About, Report, TargetReport, run};
+pub use signals::{Signal, Signals};
+
 /// Whoever carries out invocations: this process today, a worker near the targets tomorrow.
+///
+/// A panic in any of these is caught and counts as a failure.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
-    /// Connects to the target and learns what is live there. Retries of its own are behind it.
+    /// Connects to the target and learns what is live there. Retries and deadlines are behind it; dropping the future
+    /// gives the attempt up. Called once for each target, before anything else is asked of it.
     async fn connect(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure>;
 
     /// Runs one step on one target, once, in a fresh instance. Progress and log lines go straight to the event stream.
+    ///
+    /// When `cancel` is cancelled, what runs on the target is ended and the invocation comes back soon with
+    /// [`FailureKind::Cancelled`](runner_model::FailureKind::Cancelled). The future is dropped only when it does not.
     async fn invoke(&self, invocation: Invocation, cancel: CancellationToken) -> Invoked;
 
     /// Marks this run's release on the target, when it is there.
