@@ -2,6 +2,9 @@
 //!
 //! No input or output, no wasm, no ssh: everything here is a plain value or a plain function, tested in a second.
 
+pub mod suggest;
+pub mod template;
+
 mod digest;
 mod effect;
 mod event;
