@@ -1,1 +1,4 @@
-//! placeholder
+//! The host: a library, and the `runner` binary on top of it.
+
+pub mod module;
+pub mod sandbox;

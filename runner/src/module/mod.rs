@@ -1,0 +1,9 @@
+//! Modules: from a reference in a plan to a component that can be run.
+//!
+//! What a module is, what it asks for and what it says of itself is found out here, before anything of it runs with
+//! any capability.
+
+pub mod compile;
+pub mod imports;
+pub mod shape;
+mod signature;

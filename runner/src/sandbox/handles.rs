@@ -1,0 +1,445 @@
+//! What the handles of the contract stand for in the host. A builder keeps what was put into it and judges nothing:
+//! nothing can fail before `run` or `send`, which turn it into the value that is checked, journaled and sent.
+
+use runner_model::{
+    BadPath, Command as FinalCommand, Content, Digest, EffectClass, Failure, FailureKind, RemotePath,
+    Request as FinalRequest, TargetName,
+};
+use std::collections::BTreeMap;
+
+/// A machine: held means granted to talk about.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its name in the inventory.
+    pub(crate) name: TargetName,
+}
+
+/// Data in the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Artifact {
+    /// What it is.
+    pub(crate) digest: Digest,
+    /// In bytes; of a tree, of all its files.
+    pub(crate) size: u64,
+    /// Whether it is a tree.
+    pub(crate) tree: bool,
+}
+
+/// A value that the step may use and never sees. No plan can give one to a step yet, so there is no such value.
+#[derive(Debug, Clone, Copy)]
+pub enum Secret {}
+
+/// The time that a command has when the step says nothing.
+const COMMAND_TIMEOUT: u32 = 60_000;
+/// The time that a request has when the step says nothing.
+const REQUEST_TIMEOUT: u32 = 30_000;
+/// Arguments, variables, headers: more of one kind is a mistake or an attack.
+const MOST_ITEMS: usize = 4096;
+
+/// A command in the making.
+#[derive(Debug, Clone)]
+pub struct Command {
+    pub(crate) argv: Vec<String>,
+    pub(crate) effect: EffectClass,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) stdin: Option<Content>,
+    pub(crate) stdout_to: Option<String>,
+    pub(crate) directory: Option<String>,
+    pub(crate) timeout: u32,
+    pub(crate) accept: Vec<u32>,
+    pub(crate) skip_if: Option<Box<Command>>,
+    pub(crate) undo: Option<Box<Command>>,
+    pub(crate) repeatable: bool,
+}
+
+/// A request in the making.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) effect: EffectClass,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<Content>,
+    pub(crate) via: Option<TargetName>,
+    pub(crate) connect_to: Option<String>,
+    pub(crate) timeout: u32,
+    pub(crate) undo: Option<Box<Request>>,
+    pub(crate) repeatable: bool,
+}
+
+fn invalid(message: impl std::fmt::Display) -> Failure {
+    Failure::new(FailureKind::Invalid, message)
+}
+
+/// A path on a target, as a step gives it.
+pub(crate) fn remote_path(text: &str) -> Result<RemotePath, Failure> {
+    text.parse().map_err(|error: BadPath| invalid(error))
+}
+
+impl Command {
+    pub(crate) fn new(argv: Vec<String>, effect: EffectClass) -> Self {
+        Self {
+            argv,
+            effect,
+            env: BTreeMap::new(),
+            stdin: None,
+            stdout_to: None,
+            directory: None,
+            timeout: COMMAND_TIMEOUT,
+            accept: Vec::new(),
+            skip_if: None,
+            undo: None,
+            repeatable: false,
+        }
+    }
+
+    /// The bytes that it keeps in the host.
+    pub(crate) fn size(&self) -> usize {
+        let text = self.argv.iter().map(String::len).sum::<usize>()
+            + self.env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+            + self.accept.len() * 4
+            + content_size(self.stdin.as_ref())
+            + self.stdout_to.as_ref().map_or(0, String::len)
+            + self.directory.as_ref().map_or(0, String::len);
+        text + self.skip_if.as_ref().map_or(0, |check| check.size())
+            + self.undo.as_ref().map_or(0, |undo| undo.size())
+    }
+
+    /// The program as people know it, for messages.
+    pub(crate) fn title(&self) -> String {
+        let line = self.argv.join(" ");
+        let short: String = line.chars().take(120).collect();
+        if short.len() < line.len() {
+            format!("{}…", short.escape_debug())
+        } else {
+            short.escape_debug().to_string()
+        }
+    }
+
+    /// What will be run, or why that makes no sense.
+    pub(crate) fn finish(&self) -> Result<FinalCommand, Failure> {
+        self.finish_as(Role::Main)
+    }
+
+    fn finish_as(&self, role: Role) -> Result<FinalCommand, Failure> {
+        let title = self.title();
+        let refuse = |why: &str| Err(invalid(format_args!("`{title}`: {why}")));
+        match self.argv.first() {
+            None => return Err(invalid("a command needs at least a program")),
+            Some(program) if program.is_empty() => return refuse("the name of the program is empty"),
+            // `env`-like programs take `A=b` as a variable, and a leading dash is an option of whatever starts it.
+            Some(program) if program.starts_with('-') => {
+                return refuse("the name of the program begins with `-`");
+            }
+            Some(_) => {}
+        }
+        if self.argv.len() > MOST_ITEMS || self.env.len() > MOST_ITEMS || self.accept.len() > MOST_ITEMS {
+            return refuse("it has too many parts");
+        }
+        if self.argv.iter().any(|argument| argument.contains('\0')) {
+            return refuse("an argument holds a NUL character");
+        }
+        for (name, value) in &self.env {
+            variable(name, value).map_err(|why| invalid(format_args!("`{title}`: {why}")))?;
+        }
+        if let Some(Content::Text(text)) = &self.stdin
+            && text.contains('\0')
+        {
+            return refuse("its stdin holds a NUL character; use an artifact");
+        }
+        match role {
+            Role::Main if self.effect.needs_undo() && self.undo.is_none() => {
+                return refuse(&format!("a command of class {} needs `undo-with`", word(self.effect)));
+            }
+            Role::Check if self.effect != EffectClass::Read => {
+                return refuse("a `skip-if` must be of class read");
+            }
+            Role::Check if self.skip_if.is_some() => return refuse("a `skip-if` cannot have one of its own"),
+            Role::Undo if self.undo.is_some() => return refuse("an undo cannot have an undo of its own"),
+            _ => {}
+        }
+        let path = |text: &Option<String>| text.as_deref().map(remote_path).transpose();
+        let part = |part: &Option<Box<Command>>, role| {
+            part.as_ref().map(|command| command.finish_as(role).map(Box::new)).transpose()
+        };
+        Ok(FinalCommand {
+            argv: self.argv.clone(),
+            effect: self.effect,
+            env: self.env.clone(),
+            stdin: self.stdin.clone(),
+            stdout_to: path(&self.stdout_to)?,
+            directory: path(&self.directory)?,
+            timeout: self.timeout,
+            accept: self.accept.clone(),
+            skip_if: part(&self.skip_if, Role::Check)?,
+            undo: part(&self.undo, Role::Undo)?,
+            repeatable: self.repeatable,
+        })
+    }
+}
+
+/// What a command or a request is to the one that is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Main,
+    Check,
+    Undo,
+}
+
+/// The class as people write it.
+pub(crate) fn word(effect: EffectClass) -> &'static str {
+    match effect {
+        EffectClass::Read => "read",
+        EffectClass::Change => "change",
+        EffectClass::Signal => "signal",
+        EffectClass::Leave => "leave",
+        EffectClass::Join => "join",
+        EffectClass::Opaque => "opaque",
+    }
+}
+
+/// Variables that change which program runs or what is loaded into it: an argv grant says nothing about them, so they
+/// would be a way around it.
+const FORBIDDEN_VARIABLES: &[&str] =
+    &["PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "GCONV_PATH"];
+
+/// Whether a variable may be set.
+fn variable(name: &str, value: &str) -> Result<(), String> {
+    let well_formed = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !well_formed {
+        return Err(format!("`{}` cannot be the name of a variable", name.escape_debug()));
+    }
+    if FORBIDDEN_VARIABLES.contains(&name) || name.starts_with("LD_") || name.starts_with("BASH_FUNC") {
+        return Err(format!("the variable `{name}` decides what runs, and no grant covers it"));
+    }
+    if value.contains('\0') {
+        return Err(format!("the variable `{name}` holds a NUL character"));
+    }
+    Ok(())
+}
+
+fn content_size(content: Option<&Content>) -> usize {
+    match content {
+        Some(Content::Text(text)) => text.len(),
+        _ => 0,
+    }
+}
+
+impl Request {
+    pub(crate) fn new(method: String, url: String, effect: EffectClass) -> Self {
+        Self {
+            method,
+            url,
+            effect,
+            headers: Vec::new(),
+            body: None,
+            via: None,
+            connect_to: None,
+            timeout: REQUEST_TIMEOUT,
+            undo: None,
+            repeatable: false,
+        }
+    }
+
+    /// The bytes that it keeps in the host.
+    pub(crate) fn size(&self) -> usize {
+        self.method.len()
+            + self.url.len()
+            + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+            + content_size(self.body.as_ref())
+            + self.connect_to.as_ref().map_or(0, String::len)
+            + self.undo.as_ref().map_or(0, |undo| undo.size())
+    }
+
+    /// The method and the URL as people know them, for messages.
+    pub(crate) fn title(&self) -> String {
+        let line = format!("{} {}", self.method, self.url);
+        let short: String = line.chars().take(200).collect();
+        if short.len() < line.len() {
+            format!("{}…", short.escape_debug())
+        } else {
+            short.escape_debug().to_string()
+        }
+    }
+
+    /// What will be sent and its parsed URL, or why that makes no sense.
+    pub(crate) fn finish(&self) -> Result<(FinalRequest, url::Url), Failure> {
+        self.finish_as(Role::Main)
+    }
+
+    fn finish_as(&self, role: Role) -> Result<(FinalRequest, url::Url), Failure> {
+        let title = self.title();
+        let refuse = |why: &dyn std::fmt::Display| Err(invalid(format_args!("`{title}`: {why}")));
+        if self.method.is_empty()
+            || self.method.len() > 32
+            || !self.method.bytes().all(|b| b.is_ascii_uppercase())
+        {
+            return refuse(&"the method must be upper-case letters");
+        }
+        let url = match self.url.parse::<url::Url>() {
+            Ok(url) => url,
+            Err(error) => return refuse(&format_args!("the URL does not parse: {error}")),
+        };
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return refuse(&"the URL must be absolute, and http or https");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse(&"the URL must not hold a user or a password");
+        }
+        // The parser drops tabs and newlines and mends backslashes; a URL that needs it is a trick or a mistake.
+        if self.url.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+            return refuse(&"the URL holds white space, a control character or a backslash");
+        }
+        if self.headers.len() > 256 {
+            return refuse(&"it has too many headers");
+        }
+        for (name, value) in &self.headers {
+            header(name, value).map_err(|why| invalid(format_args!("`{title}`: {why}")))?;
+        }
+        match role {
+            Role::Main if self.effect.needs_undo() && self.undo.is_none() => {
+                return refuse(&format_args!("a request of class {} needs `undo-with`", word(self.effect)));
+            }
+            Role::Undo if self.undo.is_some() => return refuse(&"an undo cannot have an undo of its own"),
+            _ => {}
+        }
+        let undo = match &self.undo {
+            Some(undo) => Some(Box::new(undo.finish_as(Role::Undo)?.0)),
+            None => None,
+        };
+        let request = FinalRequest {
+            method: self.method.clone(),
+            url: url.to_string(),
+            effect: self.effect,
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            via: self.via.clone(),
+            connect_to: self.connect_to.clone(),
+            timeout: self.timeout,
+            undo,
+            repeatable: self.repeatable,
+        };
+        Ok((request, url))
+    }
+}
+
+/// Headers that say where a request goes or where it ends: the grant and the client decide these.
+const FORBIDDEN_HEADERS: &[&str] = &[
+    "host",
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a header may be set.
+fn header(name: &str, value: &str) -> Result<(), String> {
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() || name.len() > 256 || !name.chars().all(token) {
+        return Err(format!("`{}` cannot be the name of a header", name.escape_debug()));
+    }
+    if FORBIDDEN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(format!("the header `{name}` is the host's; for another address, use `connect-to`"));
+    }
+    if value.len() > 64 * 1024 || value.chars().any(|c| c != '\t' && c.is_control()) {
+        return Err(format!("the value of the header `{name}` is too long or holds a control character"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(argv: &[&str], effect: EffectClass) -> Command {
+        Command::new(argv.iter().map(|&a| a.to_owned()).collect(), effect)
+    }
+
+    fn request(method: &str, url: &str) -> Request {
+        Request::new(method.to_owned(), url.to_owned(), EffectClass::Read)
+    }
+
+    #[test]
+    fn what_changes_needs_its_undo() {
+        for effect in [EffectClass::Change, EffectClass::Leave, EffectClass::Join] {
+            let mut command = command(&["a"], effect);
+            let failure = command.finish().expect_err("no undo");
+            assert_eq!(failure.kind, FailureKind::Invalid);
+            assert_eq!(
+                failure.message,
+                format!("`a`: a command of class {} needs `undo-with`", word(effect))
+            );
+            command.undo = Some(Box::new(self::command(&["b"], effect)));
+            command.finish().expect("with its undo");
+        }
+    }
+
+    #[test]
+    fn a_check_only_reads() {
+        let mut main = command(&["a"], EffectClass::Signal);
+        main.skip_if = Some(Box::new(command(&["rm", "-rf", "/"], EffectClass::Signal)));
+        assert!(main.finish().expect_err("not read").message.contains("must be of class read"));
+    }
+
+    #[test]
+    fn tricks_with_arguments_and_variables_are_refused() {
+        assert!(command(&[], EffectClass::Read).finish().is_err());
+        assert!(command(&[""], EffectClass::Read).finish().is_err());
+        assert!(command(&["--help"], EffectClass::Read).finish().is_err());
+        assert!(command(&["a", "b\0c"], EffectClass::Read).finish().is_err());
+        for name in
+            ["PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "BASH_ENV", "BASH_FUNC_ls%%", "a=b", "a b", "", "1a"]
+        {
+            let mut command = command(&["a"], EffectClass::Read);
+            command.env.insert(name.to_owned(), "x".to_owned());
+            assert!(command.finish().is_err(), "{name}");
+        }
+        let mut escapes = command(&["a"], EffectClass::Read);
+        escapes.stdout_to = Some("/srv/../etc/passwd".to_owned());
+        assert!(escapes.finish().is_err());
+    }
+
+    #[test]
+    fn tricks_with_urls_and_headers_are_refused() {
+        for url in [
+            "/relative",
+            "file:///etc/passwd",
+            "ftp://a.example.org/",
+            "http://user@granted.example.org/",
+            "http://granted.example.org:x@evil.example.org/",
+            "http://granted.example.org\\@evil.example.org/",
+            "http://granted.exam\tple.org/",
+            " http://granted.example.org/",
+            "http://",
+            "javascript:alert(1)",
+        ] {
+            assert!(request("GET", url).finish().is_err(), "{url}");
+        }
+        for method in ["get", "", "GET /", "GET\r\nX: y"] {
+            assert!(request(method, "http://a.example.org/").finish().is_err(), "{method:?}");
+        }
+        for (name, value) in [
+            ("host", "evil"),
+            ("Host", "evil"),
+            ("content-length", "0"),
+            ("transfer-encoding", "chunked"),
+            ("x", "a\r\nhost: evil"),
+            ("x:y", "z"),
+            ("", "z"),
+        ] {
+            let mut request = request("GET", "http://a.example.org/");
+            request.headers.push((name.to_owned(), value.to_owned()));
+            assert!(request.finish().is_err(), "{name}");
+        }
+        let mut fine = request("GET", "http://a.example.org/");
+        fine.headers.push(("x-operation".to_owned(), "r-7/config/web1".to_owned()));
+        fine.finish().expect("headers of a module's own are free");
+    }
+}
