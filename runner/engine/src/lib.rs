@@ -1,7 +1,13 @@
 //! The executor: phases, batches, targets, retries, cancellation. Knows no wasm and no ssh: both are behind
 //! [`Executor`], so that it is tested with neither.
 
+mod attempts;
+mod board;
+mod brakes;
 mod events;
+mod flow;
+mod links;
+mod once;
 mod run;
 mod signals;
 
@@ -12,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+pub use brakes::{GRACE, LAST_GRACE, SHORT_GRACE};
 pub use events::{EventReceiver, EventSender, events};
 pub use run::{About, Report, TargetReport, run};
 pub use signals::{Signal, Signals};

@@ -1,8 +1,38 @@
 //! One run from its first event to its last.
+//!
+//! Connections are opened from the start, beside `prepare`; then come the phases. What the rules leave open is
+//! settled here:
+//!
+//! - A run is *halted* when more targets failed or were unreachable than `max-failures` allows, when a step that runs
+//!   once failed, or when no target is left. Then no phase and no batch begins but `always`. Before the rollout,
+//!   targets stop at their next step: what is staged harms nobody. In the rollout, the targets of the batch go on
+//!   to the end of their steps: a target that is left halfway is what a halt is to prevent.
+//! - A target that failed goes no further, and its release is marked bad if a step of the rollout had begun on it.
+//! - Failures within `max-failures` let the run go on to `finish`, but its verdict is not `done`.
+//! - After the first signal nothing begins but `always`; what runs may end within [`GRACE`](crate::GRACE), and is
+//!   cancelled then. After the second one everything is.
 
-use crate::{EventSender, Executor, Signals};
-use runner_model::{EnvironmentName, PlanName, ReleaseId, RunId, Schedule, TargetEnd, TargetName, Verdict};
-use std::sync::Arc;
+use crate::board::{Board, Halt};
+use crate::brakes::{Brakes, SHORT_GRACE};
+use crate::events::milliseconds;
+use crate::links::Links;
+use crate::once::Once;
+use crate::{EventSender, Executor, Signals, flow};
+use futures_util::FutureExt as _;
+use futures_util::StreamExt as _;
+use runner_model::{
+    EnvironmentName, Event, Phase, PlanName, ReleaseId, RunId, Runs, Schedule, ScheduledStep, StepId,
+    TargetEnd, TargetName, Verdict,
+};
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// How many targets are asked at a time what is live, and for how long each.
+const ASKED_AT_ONCE: usize = 32;
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a run is called.
 #[derive(Debug, Clone)]
@@ -37,14 +67,259 @@ pub struct TargetReport {
     pub live: Option<ReleaseId>,
 }
 
+/// What all parts of a run share.
+pub(crate) struct Run {
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) events: EventSender,
+    pub(crate) brakes: Brakes,
+    pub(crate) links: Links,
+    pub(crate) once: BTreeMap<StepId, Once>,
+    pub(crate) release: bool,
+    board: Mutex<Board>,
+}
+
+impl Run {
+    /// What is known. Never held while waiting.
+    pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether another step of the phase may begin.
+    pub(crate) fn may_begin(&self, phase: Phase) -> bool {
+        !self.brakes.begin(phase).is_cancelled()
+            && match phase {
+                Phase::Prepare | Phase::Stage => !self.board().is_halted(),
+                Phase::Rollout | Phase::Finish | Phase::Always => true,
+            }
+    }
+
+    /// Whether another phase or batch may begin.
+    fn goes_on(&self) -> bool {
+        !self.brakes.begin(Phase::Rollout).is_cancelled() && !self.board().is_halted()
+    }
+
+    pub(crate) fn say_halted(&self, halt: Option<Halt>) {
+        if let Some(Halt { failures, allowed }) = halt {
+            self.events.send(Event::Halted { failures, allowed });
+        }
+    }
+
+    /// Names the release as soon as there is one.
+    pub(crate) fn name_release(&self) {
+        if !self.release {
+            return;
+        }
+        let release = self.executor.release();
+        let named = self.board().name_release(release);
+        if let Some(release) = named {
+            self.events.send(Event::ReleaseNamed { release });
+        }
+    }
+}
+
 /// Carries out the schedule and says how it ended. The first event is `RunStarted`, the last one `RunFinished`.
 pub async fn run(
     about: About,
-    _schedule: Schedule,
-    _executor: Arc<dyn Executor>,
-    _events: EventSender,
-    _signals: Signals,
+    schedule: Schedule,
+    executor: Arc<dyn Executor>,
+    events: EventSender,
+    signals: Signals,
 ) -> Report {
-    let _ = about;
-    Report { verdict: Verdict::Failed, targets: Vec::new() }
+    let started = Instant::now();
+    let targets = all_targets(&schedule);
+    events.send(Event::RunStarted {
+        run: about.run.clone(),
+        plan: about.plan,
+        summary: about.summary,
+        environment: about.environment,
+        targets: targets.clone(),
+        steps: schedule.overview(),
+    });
+    let run = Arc::new(Run {
+        board: Mutex::new(Board::new(&targets, &schedule)),
+        links: Links::new(&targets),
+        once: schedule
+            .steps
+            .iter()
+            .filter(|step| matches!(step.runs, Runs::Once(_)))
+            .map(|step| (step.id.clone(), Once::default()))
+            .collect(),
+        brakes: Brakes::default(),
+        release: schedule.release,
+        executor,
+        events: events.clone(),
+    });
+    let work = async {
+        let linking = Links::open(&run, &targets);
+        tokio::pin!(linking);
+        // Connections are opened while the phases run, by this one task, and are given up when the run is over.
+        tokio::select! {
+            () = async { (&mut linking).await; std::future::pending().await } => {}
+            () = phases(&run, &schedule) => {}
+        }
+        reports(&run, &schedule, &targets).await
+    };
+    let targets = tokio::select! {
+        targets = work => targets,
+        never = run.brakes.listen(signals, &events) => match never {},
+    };
+    for TargetReport { target, end, live } in targets.clone() {
+        events.send(Event::TargetFinished { target, end, live });
+    }
+    let verdict = run.brakes.first().map_or_else(|| run.board().verdict(), |signal| signal.verdict());
+    events.send(Event::RunFinished { run: about.run, verdict, milliseconds: milliseconds(started) });
+    Report { verdict, targets }
+}
+
+/// The targets of the schedule, and those that only some steps name. `localhost` needs no connection unless the
+/// inventory has it.
+fn all_targets(schedule: &Schedule) -> Vec<TargetName> {
+    let mut all = schedule.targets.clone();
+    for target in schedule.steps.iter().flat_map(|step| step.runs.targets()) {
+        if !target.is_localhost() && !all.contains(target) {
+            all.push(target.clone());
+        }
+    }
+    all
+}
+
+async fn phases(run: &Arc<Run>, schedule: &Schedule) {
+    for phase in [Phase::Prepare, Phase::Stage] {
+        if !run.goes_on() {
+            break;
+        }
+        whole(run, schedule, phase).await;
+    }
+    // Who is unreachable counts before the first batch, even where no step has met it yet; and where one is, all
+    // are told in one go.
+    let count = run.goes_on() || run.board().misses_targets();
+    if count {
+        run.links.all_known(run).await;
+    }
+    rollout(run, schedule).await;
+    if run.goes_on() {
+        whole(run, schedule, Phase::Finish).await;
+    }
+    whole(run, schedule, Phase::Always).await;
+}
+
+/// A phase in which all targets are worked on together.
+async fn whole(run: &Arc<Run>, schedule: &Schedule, phase: Phase) {
+    let steps: Arc<[ScheduledStep]> = schedule.phase(phase).cloned().collect();
+    if steps.is_empty() || run.brakes.begin(phase).is_cancelled() {
+        return;
+    }
+    let mut members: Vec<TargetName> = Vec::new();
+    for step in steps.iter() {
+        if let Runs::EachTarget(targets) = &step.runs {
+            for target in targets {
+                // In `always`, a target takes part as long as it answers: a flow that ends at once would not come to
+                // the steps that run once.
+                let takes_part = match phase {
+                    Phase::Always => run.links.up(run, target).await,
+                    _ => run.board().is_well(target),
+                };
+                if takes_part && !members.contains(target) {
+                    members.push(target.clone());
+                }
+            }
+        }
+    }
+    let started = Instant::now();
+    run.events.send(Event::PhaseStarted { phase });
+    flow::together(run, phase, steps, members).await;
+    run.events.send(Event::PhaseFinished { phase, milliseconds: milliseconds(started) });
+}
+
+/// Batch after batch.
+async fn rollout(run: &Arc<Run>, schedule: &Schedule) {
+    let steps: Arc<[ScheduledStep]> = schedule.phase(Phase::Rollout).cloned().collect();
+    if steps.is_empty() || !run.goes_on() {
+        return;
+    }
+    let started = Instant::now();
+    run.events.send(Event::PhaseStarted { phase: Phase::Rollout });
+    let batches = batches(schedule, &steps);
+    let of = u32::try_from(batches.len()).unwrap_or(u32::MAX);
+    for (number, batch) in (1..).zip(batches) {
+        if !run.goes_on() {
+            break;
+        }
+        let members: Vec<_> = batch.into_iter().filter(|target| run.board().is_well(target)).collect();
+        if members.is_empty() {
+            continue;
+        }
+        run.events.send(Event::BatchStarted { number, of, targets: members.clone() });
+        flow::together(run, Phase::Rollout, steps.clone(), members).await;
+    }
+    run.events.send(Event::PhaseFinished { phase: Phase::Rollout, milliseconds: milliseconds(started) });
+}
+
+/// The batches of the schedule, and last, together, the targets outside of them that steps of the rollout name:
+/// those of another role than the strategy's.
+fn batches(schedule: &Schedule, steps: &[ScheduledStep]) -> Vec<Vec<TargetName>> {
+    let mut batches = schedule.batches.clone();
+    let mut others: Vec<TargetName> = Vec::new();
+    for step in steps {
+        if let Runs::EachTarget(targets) = &step.runs {
+            for target in targets {
+                if !others.contains(target) && !batches.iter().any(|batch| batch.contains(target)) {
+                    others.push(target.clone());
+                }
+            }
+        }
+    }
+    if !others.is_empty() {
+        batches.push(others);
+    }
+    batches
+}
+
+/// In what state each target is left.
+async fn reports(run: &Arc<Run>, schedule: &Schedule, targets: &[TargetName]) -> Vec<TargetReport> {
+    let has = |phase, target: &TargetName| {
+        schedule.phase(phase).any(|step| match &step.runs {
+            Runs::EachTarget(targets) => targets.contains(target),
+            Runs::Once(_) => false,
+        })
+    };
+    let rolls_out = schedule.phase(Phase::Rollout).next().is_some();
+    futures_util::stream::iter(targets)
+        .map(|target| {
+            let in_batch = rolls_out && schedule.batches.iter().any(|batch| batch.contains(target));
+            let rolls = in_batch || has(Phase::Rollout, target);
+            let end = run.board().end(target, has(Phase::Stage, target), rolls);
+            async move {
+                let live = live(run, target, &end).await;
+                TargetReport { target: target.clone(), end, live }
+            }
+        })
+        .buffered(ASKED_AT_ONCE)
+        .collect()
+        .await
+}
+
+/// What is live on a target at the end. Nobody waits for it after the second signal: then only a target that was not
+/// touched is known to have what it had.
+async fn live(run: &Run, target: &TargetName, end: &TargetEnd) -> Option<ReleaseId> {
+    if !run.links.is_up(target) || matches!(end, TargetEnd::Unreachable { .. }) {
+        return None;
+    }
+    let before = || if run.board().is_touched(target) { None } else { run.board().live(target) };
+    if run.brakes.halt().is_cancelled() {
+        return before();
+    }
+    let asked = AssertUnwindSafe(run.executor.live(target)).catch_unwind();
+    let given_up = async {
+        run.brakes.halt().cancelled().await;
+        tokio::time::sleep(SHORT_GRACE).await;
+    };
+    tokio::select! {
+        answer = timeout(ANSWER_WITHIN, asked) => match answer {
+            Ok(Ok(live)) => live,
+            Ok(Err(_panic)) => before(),
+            Err(_elapsed) => None,
+        },
+        () = given_up => before(),
+    }
 }
