@@ -1,0 +1,518 @@
+//! Problems in what people wrote: where, what, why, and how to mend it. All that is wrong with a plan is collected in
+//! [`Problems`] and reported together; the command line only prints it.
+
+use crate::source::{Source, Span};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use std::fmt;
+
+/// What kind of problem it is, for a program; the same word in `--json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// The file is larger than [`MAX_SOURCE_BYTES`](crate::source::MAX_SOURCE_BYTES).
+    TooLarge,
+    /// The file is not UTF-8.
+    NotUtf8,
+    /// The file is not TOML.
+    Syntax,
+    /// The file is of a version that this runner does not know.
+    Version,
+    /// A key that does not exist.
+    UnknownKey,
+    /// A key or a value that a later version of runner will know.
+    NotYetSupported,
+    /// A key that must be there is not.
+    Missing,
+    /// A value of the wrong type.
+    WrongType,
+    /// A value that makes no sense.
+    BadValue,
+    /// The same thing twice.
+    Duplicate,
+    /// Two places say different things.
+    Conflict,
+    /// A name that nothing has.
+    UnknownName,
+    /// A `${reference}` that cannot be followed from where it stands.
+    BadReference,
+    /// A module that could not be loaded.
+    Module,
+    /// Parameters that the module's schema does not take.
+    Parameters,
+    /// There is no target to act on, or not all of them are covered.
+    Targets,
+    /// Something that has no effect.
+    Unused,
+}
+
+impl Code {
+    /// As it is written in `--json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::NotUtf8 => "not-utf8",
+            Self::Syntax => "syntax",
+            Self::Version => "version",
+            Self::UnknownKey => "unknown-key",
+            Self::NotYetSupported => "not-yet-supported",
+            Self::Missing => "missing",
+            Self::WrongType => "wrong-type",
+            Self::BadValue => "bad-value",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::UnknownName => "unknown-name",
+            Self::BadReference => "bad-reference",
+            Self::Module => "module",
+            Self::Parameters => "parameters",
+            Self::Targets => "targets",
+            Self::Unused => "unused",
+        }
+    }
+}
+
+/// Whether a problem stops the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The plan is refused.
+    Error,
+    /// The plan runs; somebody should look at it.
+    Warning,
+}
+
+/// A place in a source, and what to say there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Label {
+    span: Span,
+    text: String,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    code: Code,
+    severity: Severity,
+    message: String,
+    source: Option<Source>,
+    /// The first one is where the problem is; further ones are in the same source.
+    labels: Vec<Label>,
+    hint: Option<String>,
+    /// The file's name where there is no text to show.
+    file: Option<String>,
+}
+
+impl Problem {
+    /// A problem at a place. `message` is a lower-case fragment that names what is wrong.
+    pub fn at(code: Code, source: &Source, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            source: Some(source.clone()),
+            labels: vec![Label { span, text: String::new() }],
+            hint: None,
+            file: None,
+        }
+    }
+
+    /// A problem with a file as a whole, whose text cannot be shown.
+    pub fn with_file(code: Code, file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            source: None,
+            labels: Vec::new(),
+            hint: None,
+            file: Some(file.into()),
+        }
+    }
+
+    /// The same, saying why at the place itself.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        if let Some(label) = self.labels.first_mut() {
+            label.text = cause.into();
+        }
+        self
+    }
+
+    /// The same, pointing at a second place in the same source.
+    #[must_use]
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// The same, saying how to mend it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with a hint, when there is one.
+    #[must_use]
+    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
+    /// The same, as something that does not stop the run.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// What kind of problem it is.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Whether it stops the run.
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Why, as it is said at the place; empty when the message says it all.
+    pub fn cause(&self) -> &str {
+        self.labels.first().map_or("", |label| &label.text)
+    }
+
+    /// How to mend it.
+    pub fn mend(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The file's name as it is shown.
+    pub fn file(&self) -> &str {
+        self.source.as_ref().map_or_else(|| self.file.as_deref().unwrap_or_default(), Source::name)
+    }
+
+    /// The bytes of the source that it is about.
+    pub fn span(&self) -> Option<Span> {
+        self.labels.first().map(|label| label.span)
+    }
+
+    /// Line and column, from 1.
+    pub fn line_and_column(&self) -> Option<(usize, usize)> {
+        Some(self.source.as_ref()?.line_and_column(self.span()?.start))
+    }
+
+    /// `plan.toml:12:3`, or the file's name alone.
+    pub fn place(&self) -> String {
+        match self.line_and_column() {
+            Some((line, column)) => format!("{}:{line}:{column}", self.file()),
+            None => self.file().to_owned(),
+        }
+    }
+
+    fn order(&self) -> (String, usize) {
+        (self.file().to_owned(), self.span().map_or(0, |span| span.start))
+    }
+}
+
+/// `plan.toml:12:3: message (cause)`, on one line; the hint is not in it.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place())?;
+        if self.severity == Severity::Warning {
+            f.write_str("warning: ")?;
+        }
+        f.write_str(&self.message)?;
+        if !self.cause().is_empty() {
+            write!(f, " ({})", self.cause())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Problem", 8)?;
+        object.serialize_field("code", &self.code)?;
+        object.serialize_field("severity", &self.severity)?;
+        object.serialize_field("message", &self.message)?;
+        object.serialize_field("cause", self.cause())?;
+        object.serialize_field("hint", &self.hint)?;
+        object.serialize_field("file", self.file())?;
+        let at = self.line_and_column();
+        object.serialize_field("line", &at.map(|(line, _)| line))?;
+        object.serialize_field("column", &at.map(|(_, column)| column))?;
+        object.end()
+    }
+}
+
+/// As miette sees a problem. The hint is left out where [`Problems::render`] prints it itself, as `hint:`.
+#[derive(Debug)]
+struct Shown<'a>(&'a Problem);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.source.is_none() {
+            write!(f, "{}: ", self.0.file())?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl Diagnostic for Shown<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Diagnostic::severity(self.0)
+    }
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Diagnostic::source_code(self.0)
+    }
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Diagnostic::labels(self.0)
+    }
+}
+
+impl Diagnostic for Problem {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.code.word()))
+    }
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+    }
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let of = |label: &Label| {
+            let text = Some(label.text.clone()).filter(|text| !text.is_empty());
+            LabeledSpan::new(text, label.span.start, label.span.end.saturating_sub(label.span.start))
+        };
+        Some(Box::new(self.labels.iter().map(of)))
+    }
+}
+
+impl SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
+        let inner = self.text().read_span(span, before, after)?;
+        Ok(Box::new(miette::MietteSpanContents::new_named(
+            self.name().to_owned(),
+            inner.data(),
+            *inner.span(),
+            inner.line(),
+            inner.column(),
+            inner.line_count(),
+        )))
+    }
+}
+
+/// How [`Problems::render`] draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// With colours; without them nothing is lost.
+    pub colour: bool,
+    /// The widest line.
+    pub width: usize,
+}
+
+/// Everything that is wrong, in the order of the files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One more, unless it has been said already.
+    pub fn push(&mut self, problem: Problem) {
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    /// Those of another part too.
+    pub fn extend(&mut self, others: Self) {
+        others.0.into_iter().for_each(|problem| self.push(problem));
+    }
+
+    /// Whether there is none, not even a warning.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are, warnings counted.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether one of them stops the run.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+
+    /// The value when nothing stops the run, with the warnings; else the problems, sorted.
+    ///
+    /// # Errors
+    /// One of the problems is an error, or there is no value.
+    pub fn or<T>(mut self, value: Option<T>) -> Result<(T, Self), Self> {
+        self.0.sort_by_key(Problem::order);
+        match value {
+            Some(value) if !self.has_errors() => Ok((value, self)),
+            _ => Err(self),
+        }
+    }
+
+    /// With a snippet of the file for each, and its `hint:`.
+    pub fn render(&self, look: Look) -> String {
+        let theme = if look.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler =
+            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(look.width.max(40));
+        let mut out = String::new();
+        for problem in &self.0 {
+            let mut report = String::new();
+            // The only way to fail is the formatter itself; the plain form then says the same.
+            if handler.render_report(&mut report, &Shown(problem)).is_err() {
+                report = format!("{problem}\n");
+            }
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            out.push_str(report.trim_start_matches('\n'));
+            if let Some(hint) = &problem.hint {
+                push_hint(&mut out, hint);
+            }
+        }
+        out
+    }
+
+    /// One line for each, `plan.toml:12:3: message`, and its `hint:` below.
+    pub fn plain(&self) -> String {
+        let mut out = String::new();
+        for problem in &self.0 {
+            out.push_str(&problem.to_string());
+            out.push('\n');
+            if let Some(hint) = &problem.hint {
+                push_hint(&mut out, hint);
+            }
+        }
+        out
+    }
+}
+
+/// Later lines of a hint stand below its first one.
+fn push_hint(out: &mut String, hint: &str) {
+    for (number, line) in hint.lines().enumerate() {
+        out.push_str(if number == 0 { "  hint: " } else { "        " });
+        out.push_str(line);
+        out.push('\n');
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.plain().trim_end())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem() -> Problem {
+        let source = Source::new("plan.toml", "plan = 1\nnaem = \"shop\"\n");
+        Problem::at(Code::UnknownKey, &source, Span { start: 9, end: 13 }, "unknown key `naem`")
+            .because("not a key of a plan")
+            .hint("did you mean `name`?")
+    }
+
+    #[test]
+    fn a_problem_says_place_cause_and_mend() {
+        let problems = Problems::from(problem());
+        insta::assert_snapshot!(problems.plain(), @r"
+        plan.toml:2:1: unknown key `naem` (not a key of a plan)
+          hint: did you mean `name`?
+        ");
+        insta::assert_snapshot!(problems.render(Look { colour: false, width: 80 }), @r#"
+          × unknown key `naem`
+           ╭─[plan.toml:2:1]
+         1 │ plan = 1
+         2 │ naem = "shop"
+           · ──┬─
+           ·   ╰── not a key of a plan
+           ╰────
+          hint: did you mean `name`?
+        "#);
+    }
+
+    #[test]
+    fn the_same_problem_is_said_once() {
+        let mut problems = Problems::from(problem());
+        problems.push(problem());
+        assert_eq!(problems.len(), 1);
+    }
+
+    #[test]
+    fn a_program_reads_the_same() {
+        insta::assert_json_snapshot!(problem(), @r#"
+        {
+          "code": "unknown-key",
+          "severity": "error",
+          "message": "unknown key `naem`",
+          "cause": "not a key of a plan",
+          "hint": "did you mean `name`?",
+          "file": "plan.toml",
+          "line": 2,
+          "column": 1
+        }
+        "#);
+    }
+}

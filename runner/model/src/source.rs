@@ -1,0 +1,154 @@
+//! Text that a person wrote, and places in it, so that every problem can point at what to mend.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// The largest plan, inventory, policy or lock that is read: 1 MiB. People write these files; a larger one is a mistake.
+pub const MAX_SOURCE_BYTES: u64 = 1024 * 1024;
+
+/// A file that has been read: its name as problems print it, and its text. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Source {
+    name: Arc<str>,
+    text: Arc<str>,
+}
+
+impl Source {
+    /// A source from its name, as the user wrote it, and its text.
+    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// The file's name as it is shown.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All of its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Line and column of a byte offset, both from 1; columns count characters.
+    pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
+        let before = &self.text[..floor_char_boundary(&self.text, offset)];
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({:?}, {} bytes)", self.name, self.text.len())
+    }
+}
+
+fn floor_char_boundary(text: &str, offset: usize) -> usize {
+    let mut at = offset.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Bytes `start..end` of a [`Source`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last one.
+    pub end: usize,
+}
+
+impl Span {
+    /// The part of this span that begins `offset` bytes in and is `length` bytes long, kept inside it.
+    #[must_use]
+    pub fn part(self, offset: usize, length: usize) -> Self {
+        let start = self.start.saturating_add(offset).min(self.end);
+        Self { start, end: start.saturating_add(length).min(self.end) }
+    }
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Self {
+        Self { start: range.start, end: range.end }
+    }
+}
+
+/// A value and where it was written. Equal when the values are, wherever they were written.
+#[derive(Clone, Copy, Default)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// A value at a place.
+    pub fn new(value: T, span: impl Into<Span>) -> Self {
+        Self { value, span: span.into() }
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: PartialEq> PartialEq for Spanned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Spanned<T> {}
+
+impl<T: JsonSchema> JsonSchema for Spanned<T> {
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_from_one_in_characters() {
+        let source = Source::new("plan.toml", "a\nüb = 1\n");
+        assert_eq!(source.line_and_column(0), (1, 1));
+        assert_eq!(source.line_and_column(2), (2, 1));
+        assert_eq!(source.line_and_column(4), (2, 2));
+        assert_eq!(source.line_and_column(3), (2, 1), "inside a character: where the character begins");
+        assert_eq!(source.line_and_column(1000), (3, 1), "past the end: the end");
+    }
+
+    #[test]
+    fn a_part_stays_inside() {
+        let span = Span { start: 10, end: 20 };
+        assert_eq!(span.part(2, 3), Span { start: 12, end: 15 });
+        assert_eq!(span.part(8, 100), Span { start: 18, end: 20 });
+        assert_eq!(span.part(100, 100), Span { start: 20, end: 20 });
+    }
+}
