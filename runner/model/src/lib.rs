@@ -2,6 +2,10 @@
 //!
 //! No input or output, no wasm, no ssh: everything here is a plain value or a plain function, tested in a second.
 
+pub mod diagnostic;
+pub mod inventory;
+pub mod quantity;
+pub mod source;
 pub mod suggest;
 pub mod template;
 
@@ -11,6 +15,7 @@ mod event;
 mod failure;
 mod name;
 mod path;
+mod read;
 mod schedule;
 
 pub use digest::{Digest, NotADigest};
@@ -20,6 +25,12 @@ pub use effect::{
 };
 pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
-pub use name::{Acting, BadName, EnvironmentName, PlanName, ReleaseId, RunId, StepId, TargetName, UserName};
+pub use name::{
+    Acting, BadName, EnvironmentName, GroupName, LabelName, PlanName, ReleaseId, RoleName, RunId, StepId, TargetName,
+    UserName, VarName,
+};
 pub use path::{BadPath, RemotePath};
+pub use diagnostic::{Problem, Problems};
+pub use inventory::{Inventory, Target};
+pub use quantity::{ByteSize, Period};
 pub use schedule::{Retry, Runs, Schedule, ScheduledStep};

@@ -1,12 +1,14 @@
 //! Names of things, each a type of its own so that none is taken for another.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 /// Text that cannot be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` cannot be {what}: {why}")]
+#[error("`{}` cannot be {what}: {why}", .text.escape_debug())]
 pub struct BadName {
     what: &'static str,
     text: String,
@@ -24,13 +26,16 @@ fn check(what: &'static str, text: &str, also: &str) -> Result<(), BadName> {
         return refuse("it must begin with a letter or a digit");
     }
     if text.chars().any(|c| !c.is_ascii_alphanumeric() && !also.contains(c)) {
-        return refuse("only letters, digits, `-`, `_` and `.` are allowed");
+        return refuse(match also {
+            "-_" => "only letters, digits, `-` and `_` are allowed",
+            _ => "only letters, digits, `-`, `_` and `.` are allowed",
+        });
     }
     Ok(())
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $what:literal, $also:literal) => {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $also:literal, $describe:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(into = "String", try_from = "String")]
@@ -76,15 +81,29 @@ macro_rules! name {
                 write!(f, "`{}`", self.0)
             }
         }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let pattern = format!("^[A-Za-z0-9][A-Za-z0-9{}]{{0,63}}$", $also.replace('-', r"\-"));
+                json_schema!({ "type": "string", "pattern": pattern, "description": $describe })
+            }
+        }
     };
 }
 
-name!(/** A target: the name of an inventory entry, or `localhost`. */ TargetName, "the name of a target", "-_.");
-name!(/** The id of a step in a plan. */ StepId, "the id of a step", "-_");
-name!(/** The name of an environment. */ EnvironmentName, "the name of an environment", "-_");
-name!(/** The name of a plan. */ PlanName, "the name of a plan", "-_.");
-name!(/** One execution of a plan: sorts by time. */ RunId, "the id of a run", "-_");
-name!(/** One version laid out on a target; the name of its folder in `releases/`. */ ReleaseId, "the id of a release", "-_.");
+name!(/** A target: the name of an inventory entry, or `localhost`. */ TargetName, "the name of a target", "-_.", "The name of a target: letters, digits, `-`, `_` and `.`.");
+name!(/** The id of a step in a plan. */ StepId, "the id of a step", "-_", "The id of a step: letters, digits, `-` and `_`.");
+name!(/** The name of an environment. */ EnvironmentName, "the name of an environment", "-_", "The name of an environment: letters, digits, `-` and `_`.");
+name!(/** The name of a plan. */ PlanName, "the name of a plan", "-_.", "The name of a plan: letters, digits, `-`, `_` and `.`.");
+name!(/** One execution of a plan: sorts by time. */ RunId, "the id of a run", "-_", "The id of a run.");
+name!(/** One version laid out on a target; the name of its folder in `releases/`. */ ReleaseId, "the id of a release", "-_.", "The id of a release.");
+name!(/** A role of targets: what the plan releases to, and where `on` sends a step. */ RoleName, "the name of a role", "-_", "The name of a role: letters, digits, `-` and `_`.");
+name!(/** A label of targets, to choose among them. */ LabelName, "a label", "-_", "A label: letters, digits, `-` and `_`.");
+name!(/** A group of an inventory. */ GroupName, "the name of a group", "-_", "The name of a group: letters, digits, `-` and `_`.");
+name!(/** A variable of a plan or an inventory. */ VarName, "the name of a variable", "-_", "The name of a variable: letters, digits, `-` and `_`.");
 
 impl TargetName {
     /// The machine that the runner runs on.
@@ -108,7 +127,7 @@ pub enum Acting {
     As(UserName),
 }
 
-name!(/** A user's name on a target. */ UserName, "the name of a user", "-_.");
+name!(/** A user's name on a target. */ UserName, "the name of a user", "-_.", "The name of a user on a target.");
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,8 @@
 //! A path on a target: absolute and normalised from the moment it is parsed.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -118,6 +120,15 @@ impl fmt::Display for RemotePath {
 impl fmt::Debug for RemotePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
+    }
+}
+
+impl JsonSchema for RemotePath {
+    fn schema_name() -> Cow<'static, str> {
+        "RemotePath".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^/", "description": "An absolute path on a target, without `..`." })
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::source::{MAX_SOURCE_BYTES, Source, Span, Spanned};
 use crate::suggest::closest;
+use serde_json::Value;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -240,6 +241,45 @@ impl Reader {
             }
         }
         tables
+    }
+
+    /// A value of any type that JSON has too.
+    pub(crate) fn json(&self, item: &Item<'_>) -> Option<Value> {
+        match item.value {
+            DeValue::String(text) => Some(Value::String(text.to_string())),
+            DeValue::Boolean(boolean) => Some(Value::Bool(*boolean)),
+            DeValue::Integer(_) => {
+                let number = self.number(item, i64::MIN, i64::MAX)?;
+                Some(Value::from(number.value))
+            }
+            DeValue::Float(float) => {
+                let number = float.as_str().parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+                if number.is_none() {
+                    let message = format!("`{}` must be a number that JSON has, not `{}`", item.name, float.as_str());
+                    self.push(self.problem(Code::BadValue, item.span, message));
+                }
+                number.map(Value::Number)
+            }
+            DeValue::Datetime(_) => {
+                self.push(
+                    self.problem(Code::WrongType, item.span, format!("`{}` must not be a date", item.name))
+                        .because("JSON, in which steps get their parameters, has no dates")
+                        .hint("write it as a string, in quotes"),
+                );
+                None
+            }
+            DeValue::Array(_) => {
+                let elements = self.array(item, "an array")?;
+                // All are read before one is missed, so that all problems are found.
+                let values: Vec<_> = elements.iter().map(|element| self.json(element)).collect();
+                values.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
+            }
+            DeValue::Table(_) => {
+                let values: Vec<_> =
+                    self.entries(item).iter().map(|entry| Some((entry.name.to_owned(), self.json(entry)?))).collect();
+                values.into_iter().collect::<Option<serde_json::Map<_, _>>>().map(Value::Object)
+            }
+        }
     }
 
     /// The file's own version, which stands in its first key: `plan = 1`.
