@@ -311,7 +311,7 @@ impl SourceCode for Source {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        let inner = self.text().read_span(span, before, after)?;
+        let inner = self.shown().read_span(span, before, after)?;
         Ok(Box::new(miette::MietteSpanContents::new_named(
             self.name().to_owned(),
             inner.data(),
@@ -332,10 +332,22 @@ pub struct Look {
     pub width: usize,
 }
 
+/// How many problems are shown. Who has more of them mends these first.
+const SHOWN: usize = 100;
+
 /// Everything that is wrong, in the order of the files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(transparent)]
-pub struct Problems(Vec<Problem>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    list: Vec<Problem>,
+    /// Errors beyond those in the list.
+    more: usize,
+}
+
+impl Serialize for Problems {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.list.serialize(serializer)
+    }
+}
 
 impl Problems {
     /// None yet.
@@ -345,34 +357,40 @@ impl Problems {
 
     /// One more, unless it has been said already.
     pub fn push(&mut self, problem: Problem) {
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
+        if self.list.contains(&problem) {
+            return;
+        }
+        if self.list.len() < SHOWN {
+            self.list.push(problem);
+        } else if problem.severity == Severity::Error {
+            self.more += 1;
         }
     }
 
     /// Those of another part too.
     pub fn extend(&mut self, others: Self) {
-        others.0.into_iter().for_each(|problem| self.push(problem));
+        self.more += others.more;
+        others.list.into_iter().for_each(|problem| self.push(problem));
     }
 
     /// Whether there is none, not even a warning.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// How many there are, warnings counted.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.list.len() + self.more
     }
 
     /// Whether one of them stops the run.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|problem| problem.severity == Severity::Error)
+        self.more > 0 || self.list.iter().any(|problem| problem.severity == Severity::Error)
     }
 
     /// Each of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// The value when nothing stops the run, with the warnings; else the problems, sorted.
@@ -380,7 +398,7 @@ impl Problems {
     /// # Errors
     /// One of the problems is an error, or there is no value.
     pub fn or<T>(mut self, value: Option<T>) -> Result<(T, Self), Self> {
-        self.0.sort_by_key(Problem::order);
+        self.list.sort_by_key(Problem::order);
         match value {
             Some(value) if !self.has_errors() => Ok((value, self)),
             _ => Err(self),
@@ -393,7 +411,7 @@ impl Problems {
         let handler =
             GraphicalReportHandler::new_themed(theme).with_links(false).with_width(look.width.max(40));
         let mut out = String::new();
-        for problem in &self.0 {
+        for problem in &self.list {
             let mut report = String::new();
             // The only way to fail is the formatter itself; the plain form then says the same.
             if handler.render_report(&mut report, &Shown(problem)).is_err() {
@@ -407,20 +425,30 @@ impl Problems {
                 push_hint(&mut out, hint);
             }
         }
+        self.push_more(&mut out);
         out
     }
 
     /// One line for each, `plan.toml:12:3: message`, and its `hint:` below.
     pub fn plain(&self) -> String {
         let mut out = String::new();
-        for problem in &self.0 {
+        for problem in &self.list {
             out.push_str(&problem.to_string());
             out.push('\n');
             if let Some(hint) = &problem.hint {
                 push_hint(&mut out, hint);
             }
         }
+        self.push_more(&mut out);
         out
+    }
+}
+
+impl Problems {
+    fn push_more(&self, out: &mut String) {
+        if self.more > 0 {
+            out.push_str(&format!("... and {} more\n", self.more));
+        }
     }
 }
 
@@ -435,7 +463,7 @@ fn push_hint(out: &mut String, hint: &str) {
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        Self { list: vec![problem], more: 0 }
     }
 }
 
@@ -443,7 +471,7 @@ impl IntoIterator for Problems {
     type Item = Problem;
     type IntoIter = std::vec::IntoIter<Problem>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.list.into_iter()
     }
 }
 
@@ -451,7 +479,7 @@ impl<'a> IntoIterator for &'a Problems {
     type Item = &'a Problem;
     type IntoIter = std::slice::Iter<'a, Problem>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.list.iter()
     }
 }
 
@@ -498,6 +526,17 @@ mod tests {
         let mut problems = Problems::from(problem());
         problems.push(problem());
         assert_eq!(problems.len(), 1);
+    }
+
+    #[test]
+    fn of_very_many_problems_the_first_ones_are_shown() {
+        let source = Source::new("plan.toml", "x".repeat(1000));
+        let mut problems = Problems::new();
+        for start in 0..1000 {
+            problems.push(Problem::at(Code::Syntax, &source, Span { start, end: start + 1 }, "no"));
+        }
+        assert_eq!(problems.len(), 1000);
+        assert!(problems.plain().ends_with("plan.toml:1:100: no\n... and 900 more\n"));
     }
 
     #[test]

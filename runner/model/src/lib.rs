@@ -4,6 +4,7 @@
 
 pub mod diagnostic;
 pub mod inventory;
+pub mod plan;
 pub mod quantity;
 pub mod source;
 pub mod suggest;
@@ -18,6 +19,7 @@ mod path;
 mod read;
 mod schedule;
 
+pub use diagnostic::{Problem, Problems};
 pub use digest::{Digest, NotADigest};
 pub use effect::{
     Attributes, Change, Command, Content, EffectClass, EffectKey, Entry, EntryKind, Link, Mark, Release,
@@ -25,12 +27,12 @@ pub use effect::{
 };
 pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
+pub use inventory::{Inventory, Target};
 pub use name::{
-    Acting, BadName, EnvironmentName, GroupName, LabelName, PlanName, ReleaseId, RoleName, RunId, StepId, TargetName,
-    UserName, VarName,
+    Acting, BadName, EnvironmentName, GroupName, LabelName, ModuleName, PlanName, ReleaseId, RoleName, RunId,
+    StepId, TargetName, UserName, VarName,
 };
 pub use path::{BadPath, RemotePath};
-pub use diagnostic::{Problem, Problems};
-pub use inventory::{Inventory, Target};
+pub use plan::{ModuleRef, Plan};
 pub use quantity::{ByteSize, Period};
 pub use schedule::{Retry, Runs, Schedule, ScheduledStep};

@@ -103,6 +103,7 @@ name!(/** One version laid out on a target; the name of its folder in `releases/
 name!(/** A role of targets: what the plan releases to, and where `on` sends a step. */ RoleName, "the name of a role", "-_", "The name of a role: letters, digits, `-` and `_`.");
 name!(/** A label of targets, to choose among them. */ LabelName, "a label", "-_", "A label: letters, digits, `-` and `_`.");
 name!(/** A group of an inventory. */ GroupName, "the name of a group", "-_", "The name of a group: letters, digits, `-` and `_`.");
+name!(/** A name of `[modules]`: what `uses` begins with. */ ModuleName, "the name of a module", "-_", "The name of a module: letters, digits, `-` and `_`.");
 name!(/** A variable of a plan or an inventory. */ VarName, "the name of a variable", "-_", "The name of a variable: letters, digits, `-` and `_`.");
 
 impl TargetName {

@@ -65,10 +65,15 @@ impl Reader {
     }
 
     /// Parses the file and hands its top-level table to `read`.
-    pub(crate) fn document<T>(&self, what: &'static str, read: impl FnOnce(&Self, Table<'_>) -> T) -> Option<T> {
+    pub(crate) fn document<T>(
+        &self,
+        what: &'static str,
+        read: impl FnOnce(&Self, Table<'_>) -> T,
+    ) -> Option<T> {
         let (document, errors) = DeTable::parse_recoverable(self.source.text());
         if errors.is_empty() {
-            return Some(read(self, Table::new(what, document.get_ref(), Span::from(document.span()))));
+            let start = Span { start: 0, end: first_line(self.source.text()) };
+            return Some(read(self, Table::new(what, document.get_ref(), start)));
         }
         for error in errors {
             let end = self.source.text().len();
@@ -81,13 +86,11 @@ impl Reader {
 
     /// A value of the wrong type.
     pub(crate) fn wrong_type(&self, item: &Item<'_>, must_be: &str) {
-        self.push(
-            self.problem(
-                Code::WrongType,
-                item.span,
-                format!("`{}` must be {must_be}, not {}", item.name, kind(item.value)),
-            ),
-        );
+        self.push(self.problem(
+            Code::WrongType,
+            item.span,
+            format!("`{}` must be {must_be}, not {}", item.name, kind(item.value)),
+        ));
     }
 
     pub(crate) fn text<'a>(&self, item: &Item<'a>, must_be: &str) -> Option<&'a str> {
@@ -114,14 +117,20 @@ impl Reader {
         }
         if text.chars().any(char::is_control) {
             let message = format!("`{}` has a control character in it", item.name);
-            self.push(self.problem(Code::BadValue, item.span, message).because("it must be one line of text"));
+            self.push(
+                self.problem(Code::BadValue, item.span, message).because("it must be one line of text"),
+            );
             return None;
         }
         Some(text)
     }
 
     /// A string that something else is made of.
-    pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, item: &Item<'_>, must_be: &str) -> Option<Spanned<T>> {
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(
+        &self,
+        item: &Item<'_>,
+        must_be: &str,
+    ) -> Option<Spanned<T>> {
         let text = self.text(item, must_be)?;
         match text.parse() {
             Ok(value) => Some(Spanned::new(value, item.span)),
@@ -154,7 +163,12 @@ impl Reader {
     }
 
     /// A whole number in a range.
-    pub(crate) fn number<T: TryFrom<i64> + Display>(&self, item: &Item<'_>, min: T, max: T) -> Option<Spanned<T>>
+    pub(crate) fn number<T: TryFrom<i64> + Display>(
+        &self,
+        item: &Item<'_>,
+        min: T,
+        max: T,
+    ) -> Option<Spanned<T>>
     where
         T: PartialOrd,
     {
@@ -189,7 +203,11 @@ impl Reader {
     }
 
     /// An array of strings that something is made of. Elements that are wrong are reported and left out.
-    pub(crate) fn list<T: FromStr<Err: Display>>(&self, item: &Item<'_>, must_be: &str) -> Option<Vec<Spanned<T>>> {
+    pub(crate) fn list<T: FromStr<Err: Display>>(
+        &self,
+        item: &Item<'_>,
+        must_be: &str,
+    ) -> Option<Vec<Spanned<T>>> {
         let elements = self.array(item, must_be)?;
         Some(elements.iter().filter_map(|element| self.parsed(element, must_be)).collect())
     }
@@ -255,7 +273,8 @@ impl Reader {
             DeValue::Float(float) => {
                 let number = float.as_str().parse::<f64>().ok().and_then(serde_json::Number::from_f64);
                 if number.is_none() {
-                    let message = format!("`{}` must be a number that JSON has, not `{}`", item.name, float.as_str());
+                    let message =
+                        format!("`{}` must be a number that JSON has, not `{}`", item.name, float.as_str());
                     self.push(self.problem(Code::BadValue, item.span, message));
                 }
                 number.map(Value::Number)
@@ -275,8 +294,11 @@ impl Reader {
                 values.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
             }
             DeValue::Table(_) => {
-                let values: Vec<_> =
-                    self.entries(item).iter().map(|entry| Some((entry.name.to_owned(), self.json(entry)?))).collect();
+                let values: Vec<_> = self
+                    .entries(item)
+                    .iter()
+                    .map(|entry| Some((entry.name.to_owned(), self.json(entry)?)))
+                    .collect();
                 values.into_iter().collect::<Option<serde_json::Map<_, _>>>().map(Value::Object)
             }
         }
@@ -285,17 +307,20 @@ impl Reader {
     /// The file's own version, which stands in its first key: `plan = 1`.
     pub(crate) fn version(&self, table: &Table<'_>, key: &'static str, known: i64) {
         let Some(item) = table.take(key) else {
-            let start = Span { start: 0, end: first_line(self.source.text()) };
             self.push(
-                self.problem(Code::Missing, start, format!("`{key} = {known}` is missing"))
+                self.problem(Code::Missing, table.span, format!("`{key} = {known}` is missing"))
                     .because("it says in which version of the language the file is written")
                     .hint(format!("write `{key} = {known}` as the first line")),
             );
             return;
         };
         let newer = match item.value {
-            DeValue::Integer(integer) if integer.as_str() == known.to_string() && integer.radix() == 10 => return,
-            DeValue::Integer(integer) => integer.as_str().parse::<u64>().is_ok_and(|v| v > known.unsigned_abs()),
+            DeValue::Integer(integer) if integer.as_str() == known.to_string() && integer.radix() == 10 => {
+                return;
+            }
+            DeValue::Integer(integer) => {
+                integer.as_str().parse::<u64>().is_ok_and(|v| v > known.unsigned_abs())
+            }
             _ => {
                 self.wrong_type(&item, &format!("the number {known}"));
                 return;
@@ -312,6 +337,23 @@ impl Reader {
             problem.hint(format!("write `{key} = {known}`"))
         });
     }
+}
+
+/// One of a few words.
+pub(crate) fn choice<T: Copy>(reader: &Reader, item: &Item<'_>, words: &[(&str, T)]) -> Option<Spanned<T>> {
+    let list = words.iter().map(|(word, _)| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" or ");
+    let text = reader.text(item, &list)?;
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        return Some(Spanned::new(*value, item.span));
+    }
+    let message = format!("`{}` must be {list}, not `{}`", item.name, text.escape_debug());
+    let near = closest(text, words.iter().map(|(word, _)| *word));
+    reader.push(
+        reader
+            .problem(Code::BadValue, item.span, message)
+            .maybe_hint(near.map(|near| format!("did you mean `\"{near}\"`?"))),
+    );
+    None
 }
 
 /// Up to the end of the first line.
@@ -377,7 +419,9 @@ impl<'a> Table<'a> {
     /// The value of a key that must be there.
     pub(crate) fn require(&self, reader: &Reader, key: &'static str, example: &str) -> Option<Item<'a>> {
         let item = self.take(key);
-        if item.is_none() {
+        // A key that was misspelled is reported as unknown, and that says enough.
+        let misspelled = || self.entries.iter().any(|entry| closest(entry.name, [key]).is_some());
+        if item.is_none() && !misspelled() {
             reader.push(
                 reader
                     .problem(Code::Missing, self.span, format!("{} needs `{key}`", self.what))

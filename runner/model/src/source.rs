@@ -14,12 +14,16 @@ pub const MAX_SOURCE_BYTES: u64 = 1024 * 1024;
 pub struct Source {
     name: Arc<str>,
     text: Arc<str>,
+    /// The text as a terminal may get to see it: of the same length, without what would move its cursor.
+    shown: Arc<str>,
 }
 
 impl Source {
     /// A source from its name, as the user wrote it, and its text.
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        let text = text.into();
+        let shown = if text.chars().any(is_harmful) { harmless(&text).into() } else { text.clone() };
+        Self { name: name.into(), text, shown }
     }
 
     /// The file's name as it is shown.
@@ -30,6 +34,12 @@ impl Source {
     /// All of its text.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The text for a snippet, byte by byte at the same place as in [`Source::text`]: control characters and those that
+    /// change the direction of writing are replaced.
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// Line and column of a byte offset, both from 1; columns count characters.
@@ -44,6 +54,27 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Source({:?}, {} bytes)", self.name, self.text.len())
     }
+}
+
+/// Whether a terminal would do something else than show the character.
+fn is_harmful(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with as many bytes in the place of each harmful character.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' if chars.peek() == Some(&'\n') => shown.push(c),
+            _ if !is_harmful(c) => shown.push(c),
+            _ if c.len_utf8() == '\u{fffd}'.len_utf8() => shown.push('\u{fffd}'),
+            _ => (0..c.len_utf8()).for_each(|_| shown.push('?')),
+        }
+    }
+    shown
 }
 
 fn floor_char_boundary(text: &str, offset: usize) -> usize {
@@ -142,6 +173,14 @@ mod tests {
         assert_eq!(source.line_and_column(4), (2, 2));
         assert_eq!(source.line_and_column(3), (2, 1), "inside a character: where the character begins");
         assert_eq!(source.line_and_column(1000), (3, 1), "past the end: the end");
+    }
+
+    #[test]
+    fn a_snippet_cannot_drive_the_terminal() {
+        let text = "a\u{1b}[2J\u{9b}31m\u{202e}b\rc\r\nd\te";
+        let source = Source::new("plan.toml", text);
+        assert_eq!(source.shown(), "a?[2J??31m\u{fffd}b?c\r\nd\te");
+        assert_eq!(source.shown().len(), text.len());
     }
 
     #[test]

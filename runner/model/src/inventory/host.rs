@@ -133,7 +133,17 @@ mod tests {
     #[test]
     fn a_host_is_never_an_option_and_never_two_words() {
         for text in [
-            "", "-oProxyCommand=id", "a b", "a\nb", "a\0", "a;b", "$(id)", "user@web", "web:22", "http://web", "`id`",
+            "",
+            "-oProxyCommand=id",
+            "a b",
+            "a\nb",
+            "a\0",
+            "a;b",
+            "$(id)",
+            "user@web",
+            "web:22",
+            "http://web",
+            "`id`",
             "a\u{202e}b",
         ] {
             assert!(text.parse::<Host>().is_err(), "{text:?}");

@@ -35,7 +35,11 @@ fn memberships<'a>(reader: &Reader, parsed: &'a Parsed) -> HashMap<TargetName, V
             if let Some(first) = seen.insert(&member.value, member.span) {
                 reader.push(
                     reader
-                        .problem(Code::Duplicate, member.span, format!("`{}` is twice in this group", member.value))
+                        .problem(
+                            Code::Duplicate,
+                            member.span,
+                            format!("`{}` is twice in this group", member.value),
+                        )
                         .also(first, "the first time"),
                 );
                 continue;
@@ -45,7 +49,11 @@ fn memberships<'a>(reader: &Reader, parsed: &'a Parsed) -> HashMap<TargetName, V
                 let near = closest(member.as_str(), known).map(|near| format!("did you mean `{near}`?"));
                 reader.push(
                     reader
-                        .problem(Code::UnknownName, member.span, format!("there is no target `{}`", member.value))
+                        .problem(
+                            Code::UnknownName,
+                            member.span,
+                            format!("there is no target `{}`", member.value),
+                        )
                         .hint(format!("add `[target.{}]` to this inventory", member.value))
                         .maybe_hint(near),
                 );
@@ -70,8 +78,12 @@ fn target(
         // Every name of a target is a host: a target's name is stricter.
         None => name.as_str().parse::<Host>().ok()?,
     };
-    let mut roles: Vec<_> =
-        entry.roles.iter().chain(groups.iter().flat_map(|(_, group)| &group.roles)).map(|r| r.value.clone()).collect();
+    let mut roles: Vec<_> = entry
+        .roles
+        .iter()
+        .chain(groups.iter().flat_map(|(_, group)| &group.roles))
+        .map(|r| r.value.clone())
+        .collect();
     roles.sort_unstable();
     roles.dedup();
     let mut labels: Vec<_> = entry
@@ -141,12 +153,15 @@ impl<'a> Choose<'a> {
                 None => found = Some((group, value)),
             }
         }
-        found.map(|(_, value)| value.value.clone()).or_else(|| of(self.defaults).map(|value| value.value.clone()))
+        found
+            .map(|(_, value)| value.value.clone())
+            .or_else(|| of(self.defaults).map(|value| value.value.clone()))
     }
 
     fn vars(&self) -> BTreeMap<VarName, Value> {
         let levels = || self.groups.iter().map(|(_, group)| &group.settings).chain([self.own, self.defaults]);
-        let names: std::collections::BTreeSet<&VarName> = levels().flat_map(|settings| settings.vars.keys()).collect();
+        let names: std::collections::BTreeSet<&VarName> =
+            levels().flat_map(|settings| settings.vars.keys()).collect();
         names
             .into_iter()
             .filter_map(|name| {

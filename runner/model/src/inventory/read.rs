@@ -1,13 +1,12 @@
 //! From TOML to [`InventoryFile`].
 
 use super::{
-    BadServiceCommand, ConnectionKind, Group, Inventory, InventoryFile, KeyExchange, ServiceCommand, Settings,
-    SshSettings, TargetEntry, host, merge,
+    BadServiceCommand, ConnectionKind, Group, Inventory, InventoryFile, KeyExchange, ServiceCommand,
+    Settings, SshSettings, TargetEntry, host, merge,
 };
 use crate::diagnostic::{Code, Problems};
-use crate::read::{Item, Reader, Table, text_of};
+use crate::read::{Item, Reader, Table, choice, text_of};
 use crate::source::Spanned;
-use crate::suggest::closest;
 use crate::{GroupName, TargetName, VarName};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -40,8 +39,11 @@ impl Inventory {
 
 fn file(reader: &Reader, table: Table<'_>) -> Parsed {
     reader.version(&table, "inventory", VERSION);
-    let mut parsed =
-        Parsed { file: InventoryFile { inventory: 1, ..Default::default() }, targets: Vec::new(), groups: Vec::new() };
+    let mut parsed = Parsed {
+        file: InventoryFile { inventory: 1, ..Default::default() },
+        targets: Vec::new(),
+        groups: Vec::new(),
+    };
     if let Some(item) = table.take("defaults")
         && let Some(table) = reader.table(&item, "`[defaults]`")
     {
@@ -76,7 +78,7 @@ fn file(reader: &Reader, table: Table<'_>) -> Parsed {
         }
         None => reader.push(
             reader
-                .problem(Code::Missing, table.span.part(0, 0), "an inventory needs at least one target")
+                .problem(Code::Missing, table.span, "an inventory needs at least one target")
                 .hint("add `[target.web-1]` with `address = \"web-1.example.org\"` and `roles = [\"web\"]`"),
         ),
     }
@@ -104,7 +106,10 @@ fn group(reader: &Reader, table: &Table<'_>) -> Group {
     let group = Group {
         targets: targets.and_then(|item| reader.list(&item, "a list of targets")).unwrap_or_default(),
         roles: table.take("roles").and_then(|item| reader.list(&item, "a list of roles")).unwrap_or_default(),
-        labels: table.take("labels").and_then(|item| reader.list(&item, "a list of labels")).unwrap_or_default(),
+        labels: table
+            .take("labels")
+            .and_then(|item| reader.list(&item, "a list of labels"))
+            .unwrap_or_default(),
         settings: settings(reader, table),
     };
     table.finish(reader, &[]);
@@ -116,7 +121,10 @@ fn target(reader: &Reader, table: &Table<'_>) -> TargetEntry {
         address: table.take("address").and_then(|item| reader.parsed(&item, "a host")),
         http_address: table.take("http-address").and_then(|item| reader.parsed(&item, "a host")),
         roles: table.take("roles").and_then(|item| reader.list(&item, "a list of roles")).unwrap_or_default(),
-        labels: table.take("labels").and_then(|item| reader.list(&item, "a list of labels")).unwrap_or_default(),
+        labels: table
+            .take("labels")
+            .and_then(|item| reader.list(&item, "a list of labels"))
+            .unwrap_or_default(),
         settings: settings(reader, table),
     };
     table.finish(reader, &[]);
@@ -139,23 +147,6 @@ fn ssh(reader: &Reader, table: &Table<'_>) -> SshSettings {
     };
     table.finish(reader, &[]);
     settings
-}
-
-/// One of a few words.
-pub(crate) fn choice<T: Copy>(reader: &Reader, item: &Item<'_>, words: &[(&str, T)]) -> Option<Spanned<T>> {
-    let list = words.iter().map(|(word, _)| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" or ");
-    let text = reader.text(item, &list)?;
-    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-        return Some(Spanned::new(*value, item.span));
-    }
-    let message = format!("`{}` must be {list}, not `{}`", item.name, text.escape_debug());
-    let near = closest(text, words.iter().map(|(word, _)| *word));
-    reader.push(
-        reader
-            .problem(Code::BadValue, item.span, message)
-            .maybe_hint(near.map(|near| format!("did you mean `\"{near}\"`?"))),
-    );
-    None
 }
 
 fn jump(reader: &Reader, item: &Item<'_>) -> Option<Spanned<String>> {

@@ -1,0 +1,265 @@
+//! The plan language: what `plan.toml` may say. The doc comment of each key is what the plan reference and the JSON
+//! Schema say about it, so they are written for users.
+
+mod module;
+mod read;
+mod strategy;
+
+pub use module::{ModuleRef, ModuleSource};
+pub use strategy::{BadGoal, Goal, OnFailure};
+
+use crate::quantity::{ByteSize, Period};
+use crate::source::{Source, Span, Spanned};
+use crate::template::{Template, ValueTemplate};
+use crate::{EnvironmentName, ModuleName, Phase, PlanName, RoleName, StepId, UserName, VarName};
+use schemars::JsonSchema;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A plan: what to release, where and how.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Plan {
+    /// The file.
+    #[schemars(skip)]
+    pub source: Source,
+    /// The version of the plan language. Always 1, in the first line.
+    #[schemars(extend("const" = 1))]
+    pub plan: u32,
+    /// What is released. It names the folder of runs and, without a release root, the folder on targets.
+    pub name: Spanned<PlanName>,
+    /// One line about this version of the plan: `"4.2: new checkout"`. Shown while it runs and in reports.
+    pub summary: Option<Spanned<String>>,
+    /// Variables for `${var.NAME}`, with their values. `--var NAME=VALUE` gives another value of the same type for one
+    /// run; a name that is not here cannot be given.
+    #[schemars(default)]
+    pub vars: BTreeMap<VarName, Variable>,
+    /// The modules that steps use, by the name that `uses` begins with.
+    #[schemars(default)]
+    pub modules: BTreeMap<ModuleName, Spanned<ModuleSource>>,
+    /// The places that the plan can release to, by the name that `--environment` takes.
+    pub environment: BTreeMap<EnvironmentName, Environment>,
+    /// What becomes of the artifact on targets. Left out: the plan lays out no release.
+    pub release: Option<Spanned<ReleaseTable>>,
+    /// On which targets, how many at a time, and what failures do. Needed by `[[stage]]` and `[[rollout]]`.
+    pub strategy: Option<Spanned<Strategy>>,
+    /// What each step may use of the runner's machine. A step's own `limits` win.
+    #[schemars(default)]
+    pub limits: LimitsTable,
+    /// Steps that run once, in this order, before any target is touched.
+    #[schemars(default)]
+    pub prepare: Vec<Step>,
+    /// Steps that run on all targets at once, before the first one is rolled out.
+    #[schemars(default)]
+    pub stage: Vec<Step>,
+    /// Steps that run for each target, in this order, batch by batch.
+    #[schemars(default)]
+    pub rollout: Vec<Step>,
+    /// Steps that run once, in this order, after the last batch.
+    #[schemars(default)]
+    pub finish: Vec<Step>,
+    /// Steps that run at the end, whatever happened before. They cannot use outputs of steps that may not have run.
+    #[schemars(default)]
+    pub always: Vec<Step>,
+}
+
+/// A variable and its value, unless `--var` gives another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variable {
+    /// The value; its type is the type of every other value that can be given.
+    pub value: Value,
+    /// Where its name is written.
+    pub name: Span,
+    /// Where its value is written.
+    pub span: Span,
+}
+
+impl JsonSchema for Variable {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Variable".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["string", "number", "boolean", "array", "object"],
+            "description": "A value. Strings in it cannot refer to anything.",
+        })
+    }
+}
+
+/// A place to release to.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Environment {
+    /// The inventory file, relative to the plan.
+    pub inventory: Spanned<String>,
+    /// Where its name is written.
+    #[schemars(skip)]
+    pub span: Span,
+}
+
+/// What becomes of the artifact on targets: `ROOT/releases/ID`, `ROOT/shared` and `ROOT/current`.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReleaseTable {
+    /// The release root on targets, an absolute path. A target's `root` in the inventory wins over it.
+    #[schemars(with = "String")]
+    pub root: Spanned<Template>,
+    /// The artifact, as a step of `[[prepare]]` gives it out: `"${package.artifact}"`. Left out: the plan makes no
+    /// release of its own, as when it goes back to an older one.
+    #[schemars(with = "Option<String>")]
+    pub artifact: Option<Spanned<Template>>,
+    /// Files and folders that all releases share, relative to the release: each becomes a link into `ROOT/shared`.
+    #[schemars(default, with = "Vec<String>")]
+    pub shared: Vec<Spanned<Template>>,
+    /// How many good releases are kept on a target. Left out: 5.
+    #[schemars(range(min = 1, max = 1000))]
+    pub keep: Option<Spanned<u32>>,
+    /// Goes in front of the release's id, for people: `"4.2"` makes `4.2-0123456789ab`.
+    #[schemars(with = "Option<String>")]
+    pub version: Option<Spanned<Template>>,
+}
+
+/// On which targets, how many at a time, and what failures do.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Strategy {
+    /// The targets of the rollout: those that have this role in the inventory.
+    pub role: Spanned<RoleName>,
+    /// How many targets are done when each batch ends, as numbers or shares of all: `[1, "25%", "100%"]` is one
+    /// target, then up to a quarter of them, then all. Shares are rounded up. The last must reach all of them; a batch
+    /// that adds nothing, since there are few targets, is left out. Left out: `[1, "100%"]`.
+    pub batches: Option<Spanned<Vec<Spanned<Goal>>>>,
+    /// How many targets may fail before no further batch begins. An unreachable target counts. Left out: 0.
+    pub max_failures: Option<Spanned<u32>>,
+    /// What happens when more fail: `"stop"` begins no further batch and leaves each target as it is. Left out:
+    /// `"stop"`.
+    pub on_failure: Option<Spanned<OnFailure>>,
+}
+
+/// What a step may use of the runner's machine. Whoever exceeds it is ended, alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LimitsTable {
+    /// Memory of one invocation. Left out: `"256MiB"`.
+    pub memory: Option<Spanned<ByteSize>>,
+    /// Instructions of one invocation, roughly: the limit that is the same on every machine. Left out: 10,000,000,000.
+    pub fuel: Option<Spanned<u64>>,
+    /// Time of one attempt, with all that it waits for. A step's `timeout` is the same. Left out: `"15m"`.
+    pub time: Option<Spanned<Period>>,
+    /// Log lines of one invocation; what is longer is cut. Left out: `"1MiB"`.
+    pub log: Option<Spanned<ByteSize>>,
+    /// Elements of each table of one invocation. Left out: 100,000.
+    pub table_elements: Option<Spanned<u32>>,
+    /// Core instances that one component may be made of. Left out: 50.
+    pub instances: Option<Spanned<u32>>,
+}
+
+/// One use of a module.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Step {
+    /// Names the step, in the plan only once: in references (`${package.artifact}`), on the terminal, in the journal.
+    pub id: Spanned<StepId>,
+    /// The module: `"std/switch"`, or the name of a module that `[modules]` has by its path.
+    pub uses: Spanned<String>,
+    /// The parameters. What a module takes is in its documentation and is checked before the run.
+    #[schemars(default, with = "BTreeMap<String, Value>")]
+    pub with: With,
+    /// Where the step runs: a role, a target, or `"localhost"`. In `[[stage]]` and `[[rollout]]`, a target outside the
+    /// rollout is acted on once for each target of it. Left out: on each target of the rollout, and `localhost` for a
+    /// step that runs once.
+    pub on: Option<Spanned<String>>,
+    /// Runs a step once that would run on each target: on the first one.
+    pub once: Option<Spanned<bool>>,
+    /// How long one attempt may take. Left out: what `limits` say.
+    pub timeout: Option<Spanned<Period>>,
+    /// Tries again after a failure.
+    pub retry: Option<Spanned<RetryTable>>,
+    /// The user that the step acts as on the target, through `sudo -n`. Wins over the inventory's. It is a grant: the
+    /// lock records it.
+    #[schemars(rename = "become")]
+    pub acts_as: Option<Spanned<UserName>>,
+    /// Narrows what the module may do to these grants.
+    pub allow: Option<Spanned<AllowTable>>,
+    /// What this step may use, where it differs from `[limits]`.
+    #[schemars(default)]
+    pub limits: LimitsTable,
+    /// Where the step begins.
+    #[schemars(skip)]
+    pub span: Span,
+}
+
+/// How a step is tried again after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RetryTable {
+    /// How often, after the first attempt.
+    #[schemars(range(min = 1, max = 100))]
+    pub times: Spanned<u32>,
+    /// How long to wait in between. Left out: `"1s"`.
+    pub delay: Option<Spanned<Period>>,
+}
+
+/// Grants: what a step may do at most. A kind that is left out allows nothing of that kind.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AllowTable {
+    /// On targets: `"read:/srv/shop"`, `"service:nginx reload"`, `"exec-read:uptime"`.
+    #[schemars(default)]
+    pub ssh: Vec<Spanned<String>>,
+    /// Beside the plan: `"read:src"`.
+    #[schemars(default)]
+    pub files: Vec<Spanned<String>>,
+    /// Over HTTP: `"GET https://shop.example.org/health"`.
+    #[schemars(default)]
+    pub http: Vec<Spanned<String>>,
+}
+
+/// Parameters, and where each value in them was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct With {
+    /// The parameters, an object.
+    pub value: ValueTemplate,
+    /// The place of each value, by its JSON pointer; the empty one is the whole.
+    pub places: BTreeMap<String, Span>,
+}
+
+impl Default for With {
+    fn default() -> Self {
+        Self { value: ValueTemplate::Object(BTreeMap::new()), places: BTreeMap::new() }
+    }
+}
+
+impl With {
+    /// Where the value at a JSON pointer was written: itself, or what it is in.
+    pub fn place(&self, pointer: &str) -> Option<Span> {
+        let mut at = pointer;
+        loop {
+            if let Some(span) = self.places.get(at) {
+                return Some(*span);
+            }
+            at = &at[..at.rfind('/')?];
+        }
+    }
+}
+
+impl Plan {
+    /// All steps with their phases, in the order in which they run.
+    pub fn steps(&self) -> impl Iterator<Item = (Phase, &Step)> {
+        Phase::ALL.into_iter().flat_map(|phase| self.phase(phase).iter().map(move |step| (phase, step)))
+    }
+
+    /// The steps of one phase.
+    pub fn phase(&self, phase: Phase) -> &[Step] {
+        match phase {
+            Phase::Prepare => &self.prepare,
+            Phase::Stage => &self.stage,
+            Phase::Rollout => &self.rollout,
+            Phase::Finish => &self.finish,
+            Phase::Always => &self.always,
+        }
+    }
+}

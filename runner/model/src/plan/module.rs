@@ -1,0 +1,154 @@
+//! Which modules a plan uses, and where they come from.
+
+use super::{Plan, Step};
+use crate::suggest::closest;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// An entry of `[modules]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ModuleSource {
+    /// The standard modules, which are part of the runner: `std = "builtin"` gives `std/NAME`.
+    Builtin,
+    /// A component in a file, relative to the plan: `check = { path = "steps/check.wasm" }`.
+    Path(String),
+}
+
+impl JsonSchema for ModuleSource {
+    fn schema_name() -> Cow<'static, str> {
+        "ModuleSource".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`\"builtin\"` for the standard modules, which are then used as `std/NAME` when the entry is \
+                            named `std`; or `{ path = \"steps/check.wasm\" }`, relative to the plan.",
+            "oneOf": [
+                { "const": "builtin" },
+                {
+                    "type": "object",
+                    "properties": {
+                        "path": { "type": "string", "description": "The component's file, relative to the plan." }
+                    },
+                    "required": ["path"],
+                    "additionalProperties": false
+                }
+            ]
+        })
+    }
+}
+
+/// One module, wherever a plan's `[modules]` gets it from. Printed as `builtin:switch` or `path:steps/check.wasm`, as
+/// the lock names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum ModuleRef {
+    /// A standard module, by its name.
+    Builtin(String),
+    /// A component in a file, relative to the plan.
+    Path(String),
+}
+
+impl fmt::Display for ModuleRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(name) => write!(f, "builtin:{name}"),
+            Self::Path(path) => write!(f, "path:{path}"),
+        }
+    }
+}
+
+/// Text that names no module.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a module: `builtin:NAME` or `path:FILE`", .0.escape_debug())]
+pub struct BadModuleRef(String);
+
+impl FromStr for ModuleRef {
+    type Err = BadModuleRef;
+    fn from_str(text: &str) -> Result<Self, BadModuleRef> {
+        match text.split_once(':') {
+            Some(("builtin", name)) if !name.is_empty() => Ok(Self::Builtin(name.to_owned())),
+            Some(("path", path)) if !path.is_empty() => Ok(Self::Path(path.to_owned())),
+            _ => Err(BadModuleRef(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for ModuleRef {
+    type Error = BadModuleRef;
+    fn try_from(text: String) -> Result<Self, BadModuleRef> {
+        text.parse()
+    }
+}
+
+impl From<ModuleRef> for String {
+    fn from(module: ModuleRef) -> Self {
+        module.to_string()
+    }
+}
+
+/// A `uses` that names no module of `[modules]`, and what helps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NoModule {
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl Plan {
+    /// The module that a step uses; `None` when `uses` names none of `[modules]`, which `check` reports.
+    pub fn module_of(&self, step: &Step) -> Option<ModuleRef> {
+        self.find_module(&step.uses).ok()
+    }
+
+    /// Every module that a step uses, with where the first such `uses` is written.
+    pub fn module_refs(&self) -> BTreeMap<ModuleRef, crate::source::Span> {
+        let mut modules = BTreeMap::new();
+        for (_, step) in self.steps() {
+            if let Some(module) = self.module_of(step) {
+                modules.entry(module).or_insert(step.uses.span);
+            }
+        }
+        modules
+    }
+
+    pub(crate) fn find_module(&self, uses: &str) -> Result<ModuleRef, NoModule> {
+        let (entry, name) = match uses.split_once('/') {
+            Some((entry, name)) => (entry, Some(name)),
+            None => (uses, None),
+        };
+        let source =
+            self.modules.iter().find(|(key, _)| key.as_str() == entry).map(|(_, source)| &source.value);
+        match (source, name) {
+            (Some(ModuleSource::Builtin), Some(name)) if !name.is_empty() => {
+                Ok(ModuleRef::Builtin(name.to_owned()))
+            }
+            (Some(ModuleSource::Path(path)), None) => Ok(ModuleRef::Path(path.clone())),
+            (Some(ModuleSource::Builtin), _) => Err(NoModule {
+                message: format!("`{entry}` is not one module but all the standard ones"),
+                hint: format!("name one of them, as in `uses = \"{entry}/switch\"`"),
+            }),
+            (Some(ModuleSource::Path(_)), Some(_)) => Err(NoModule {
+                message: format!("`{entry}` is one module and has none below it"),
+                hint: format!("write `uses = \"{entry}\"`"),
+            }),
+            (None, name) => {
+                let near = closest(entry, self.modules.keys().map(|key| key.as_str()));
+                let hint = match (near, entry, name) {
+                    (Some(near), _, Some(name)) => format!("did you mean `{near}/{name}`?"),
+                    (Some(near), _, None) => format!("did you mean `{near}`?"),
+                    (None, "std", _) => "add `std = \"builtin\"` to `[modules]`".to_owned(),
+                    (None, ..) => {
+                        format!(
+                            "add `{entry} = {{ path = \"{entry}.wasm\" }}` to `[modules]`",
+                            entry = entry.escape_debug()
+                        )
+                    }
+                };
+                Err(NoModule { message: format!("`[modules]` has no `{}`", entry.escape_debug()), hint })
+            }
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! From TOML to [`Plan`].
+
+use super::{
+    AllowTable, Environment, Goal, LimitsTable, ModuleSource, OnFailure, Plan, ReleaseTable, RetryTable,
+    Step, Strategy, Variable, With,
+};
+use crate::diagnostic::{Code, Problem, Problems};
+use crate::quantity::Period;
+use crate::read::{Item, Reader, Table, choice, not_yet, text_of};
+use crate::source::{Source, Span, Spanned};
+use crate::template::{SCOPES, Template, ValueTemplate};
+use crate::{EnvironmentName, ModuleName, StepId, VarName};
+use std::collections::{BTreeMap, HashMap};
+use toml::de::DeValue;
+
+/// The version of the language that is read.
+const VERSION: i64 = 1;
+/// More targets than anybody has.
+const MOST_TARGETS: u32 = 100_000;
+
+/// The keys that later versions will know, and what they will do.
+const LATER: [(&str, &str); 4] = [
+    ("cluster", "take each target out of service around its rollout"),
+    ("people", "say who does what, in the report and in notices"),
+    ("report", "write reports as JUnit, HTML and Markdown"),
+    ("state", "name a shared place for journals, passes and approvals"),
+];
+const LATER_ENVIRONMENT: [(&str, &str); 1] =
+    [("after", "ask that another environment took the same release first")];
+const LATER_STRATEGY: [(&str, &str); 3] = [
+    ("first", "send one labelled target ahead of the others"),
+    ("min-in-service", "keep a share of the targets in service"),
+    ("confirm-timeout", "make a target that loses the runner revert itself"),
+];
+const LATER_STEP: [(&str, &str); 2] = [
+    ("secrets", "hand secrets to the step"),
+    ("no-return", "mark a step after which nothing is rolled back by itself"),
+];
+
+/// What is collected before it is known to be a plan.
+struct Draft {
+    name: Option<Spanned<crate::PlanName>>,
+    summary: Option<Spanned<String>>,
+    vars: BTreeMap<VarName, Variable>,
+    modules: BTreeMap<ModuleName, Spanned<ModuleSource>>,
+    environment: BTreeMap<EnvironmentName, Environment>,
+    release: Option<Spanned<ReleaseTable>>,
+    strategy: Option<Spanned<Strategy>>,
+    limits: LimitsTable,
+    phases: [Vec<Step>; 5],
+}
+
+impl Plan {
+    /// Reads a plan. `name`: the file as problems name it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Problems> {
+        let reader = Reader::new(text_of(name, bytes)?);
+        let plan = reader.document("a plan", draft).and_then(|draft| draft.into_plan(reader.source.clone()));
+        reader.into_problems().or(plan).map(|(plan, _)| plan)
+    }
+}
+
+impl Draft {
+    fn into_plan(self, source: Source) -> Option<Plan> {
+        let [prepare, stage, rollout, finish, always] = self.phases;
+        Some(Plan {
+            source,
+            plan: 1,
+            name: self.name?,
+            summary: self.summary,
+            vars: self.vars,
+            modules: self.modules,
+            environment: self.environment,
+            release: self.release,
+            strategy: self.strategy,
+            limits: self.limits,
+            prepare,
+            stage,
+            rollout,
+            finish,
+            always,
+        })
+    }
+}
+
+fn draft(reader: &Reader, table: Table<'_>) -> Draft {
+    reader.version(&table, "plan", VERSION);
+    let draft = Draft {
+        name: table
+            .require(reader, "name", "\"shop\"")
+            .and_then(|item| reader.parsed(&item, "the name of the plan in quotes")),
+        summary: table.take("summary").and_then(|item| reader.line(&item)),
+        vars: table.take("vars").map(|item| vars(reader, &item)).unwrap_or_default(),
+        modules: table.take("modules").map(|item| modules(reader, &item)).unwrap_or_default(),
+        environment: environments(reader, &table),
+        release: table.take("release").and_then(|item| release(reader, &item)),
+        strategy: table.take("strategy").and_then(|item| strategy(reader, &item)),
+        limits: table.take("limits").map(|item| limits(reader, &item, "`[limits]`")).unwrap_or_default(),
+        phases: ["prepare", "stage", "rollout", "finish", "always"].map(|phase| {
+            let tables = table.take(phase).map(|item| reader.tables(&item, "a step")).unwrap_or_default();
+            tables.into_iter().filter_map(|table| step(reader, &table)).collect()
+        }),
+    };
+    table.finish(reader, &LATER);
+    unique_ids(reader, &draft.phases);
+    draft
+}
+
+fn vars(reader: &Reader, item: &Item<'_>) -> BTreeMap<VarName, Variable> {
+    let mut vars = BTreeMap::new();
+    for entry in reader.entries(item) {
+        let (Some(name), Some(value)) =
+            (reader.named::<VarName>(&entry), values(reader, &entry, &mut BTreeMap::new()))
+        else {
+            continue;
+        };
+        match value.as_plain() {
+            Some(value) => {
+                vars.insert(name.value, Variable { value, name: name.span, span: entry.span });
+            }
+            None => reader.push(
+                reader
+                    .problem(
+                        Code::BadReference,
+                        entry.span,
+                        format!("the variable `{}` refers to something", entry.name),
+                    )
+                    .because("the value of a variable is what it says, no more")
+                    .hint("write the reference where the variable is used; `$${` is the text `${`"),
+            ),
+        }
+    }
+    vars
+}
+
+fn modules(reader: &Reader, item: &Item<'_>) -> BTreeMap<ModuleName, Spanned<ModuleSource>> {
+    let mut modules = BTreeMap::new();
+    for entry in reader.entries(item) {
+        if let (Some(name), Some(source)) = (reader.named::<ModuleName>(&entry), module(reader, &entry)) {
+            modules.insert(name.value, Spanned::new(source, entry.span));
+        }
+    }
+    modules
+}
+
+fn module(reader: &Reader, entry: &Item<'_>) -> Option<ModuleSource> {
+    const BOTH: &str = "`\"builtin\"` or `{ path = \"steps/check.wasm\" }`";
+    const OCI: &str = "fetch a module from a registry";
+    match entry.value {
+        DeValue::String(text) if text == "builtin" => Some(ModuleSource::Builtin),
+        DeValue::String(text) => {
+            let problem = if text.ends_with(".wasm") {
+                reader
+                    .problem(Code::BadValue, entry.span, format!("`{}` must be {BOTH}", entry.name))
+                    .hint(format!("write `{} = {{ path = \"{}\" }}`", entry.name, text.escape_debug()))
+            } else if text.contains(['/', ':', '.']) {
+                not_yet(reader, entry.span, "a module from a registry", OCI)
+                    .hint("write the path of its file, as in `{ path = \"steps/check.wasm\" }`")
+            } else {
+                let message = format!("`{}` must be {BOTH}, not `{}`", entry.name, text.escape_debug());
+                reader.problem(Code::BadValue, entry.span, message)
+            };
+            reader.push(problem);
+            None
+        }
+        DeValue::Table(_) => {
+            let table = reader.table(entry, "a module")?;
+            let path = table.take("path");
+            table.finish(reader, &[("oci", OCI), ("digest", "pin a module from a registry")]);
+            let Some(path) = path else {
+                if !table.has("oci") {
+                    reader.push(
+                        reader
+                            .problem(
+                                Code::Missing,
+                                entry.span,
+                                format!("the module `{}` needs `path`", entry.name),
+                            )
+                            .hint(format!("write `{} = {{ path = \"steps/{0}.wasm\" }}`", entry.name)),
+                    );
+                }
+                return None;
+            };
+            Some(ModuleSource::Path(reader.line(&path)?.value))
+        }
+        _ => {
+            reader.wrong_type(entry, BOTH);
+            None
+        }
+    }
+}
+
+fn environments(reader: &Reader, table: &Table<'_>) -> BTreeMap<EnvironmentName, Environment> {
+    let mut environments = BTreeMap::new();
+    const HINT: &str = "add `[environment.staging]` with `inventory = \"staging.toml\"`";
+    let Some(item) = table.take("environment") else {
+        let problem = reader.problem(Code::Missing, table.span, "a plan needs at least one environment");
+        reader.push(problem.hint(HINT));
+        return environments;
+    };
+    for entry in reader.entries(&item) {
+        if let Some(name) = reader.named::<EnvironmentName>(&entry)
+            && let Some(table) = reader.table(&entry, "an environment")
+        {
+            let inventory = table.require(reader, "inventory", "\"staging.toml\"");
+            table.finish(reader, &LATER_ENVIRONMENT);
+            if let Some(inventory) = inventory.and_then(|item| reader.line(&item)) {
+                environments.insert(name.value, Environment { inventory, span: name.span });
+            }
+        }
+    }
+    environments
+}
+
+fn release(reader: &Reader, item: &Item<'_>) -> Option<Spanned<ReleaseTable>> {
+    let table = reader.table(item, "`[release]`")?;
+    let root = table.require(reader, "root", "\"/srv/shop\"").and_then(|item| template(reader, &item));
+    let artifact = table.take("artifact").and_then(|item| template(reader, &item));
+    let shared = table.take("shared").and_then(|item| reader.array(&item, "a list of paths"));
+    let shared = shared.unwrap_or_default().iter().filter_map(|element| template(reader, element)).collect();
+    let keep = table.take("keep").and_then(|item| reader.number(&item, 1, 1000));
+    let version = table.take("version").and_then(|item| template(reader, &item));
+    table.finish(reader, &[]);
+    Some(Spanned::new(ReleaseTable { root: root?, artifact, shared, keep, version }, table.span))
+}
+
+fn strategy(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Strategy>> {
+    let table = reader.table(item, "`[strategy]`")?;
+    let role = table
+        .require(reader, "role", "\"web\"")
+        .and_then(|item| reader.parsed(&item, "the name of a role in quotes"));
+    let batches = table.take("batches").and_then(|item| goals(reader, &item));
+    let max_failures = table.take("max-failures").and_then(|item| reader.number(&item, 0, MOST_TARGETS));
+    let on_failure = table.take("on-failure").and_then(|item| on_failure(reader, &item));
+    table.finish(reader, &LATER_STRATEGY);
+    Some(Spanned::new(Strategy { role: role?, batches, max_failures, on_failure }, table.span))
+}
+
+fn on_failure(reader: &Reader, item: &Item<'_>) -> Option<Spanned<OnFailure>> {
+    if matches!(item.value, DeValue::String(text) if text == "rollback") {
+        let problem =
+            not_yet(reader, item.span, "`on-failure = \"rollback\"`", "undo what was done on each target");
+        reader.push(problem.hint("write `on-failure = \"stop\"`, or leave it out"));
+        return None;
+    }
+    choice(reader, item, &[("stop", OnFailure::Stop)])
+}
+
+fn goals(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Vec<Spanned<Goal>>>> {
+    const EXAMPLE: &str = "write `batches = [1, \"25%\", \"100%\"]`";
+    let elements = reader.array(item, "a list of batches")?;
+    if elements.is_empty() {
+        let problem = reader.problem(Code::BadValue, item.span, "there is no batch in `batches`");
+        reader.push(problem.hint(format!("{EXAMPLE}, or leave it out")));
+    }
+    let mut goals: Vec<Spanned<Goal>> = Vec::new();
+    for element in &elements {
+        let goal = match element.value {
+            DeValue::String(text) => text.parse().ok(),
+            DeValue::Integer(number) => number
+                .as_str()
+                .parse()
+                .ok()
+                .filter(|count| (1..=MOST_TARGETS).contains(count))
+                .map(Goal::Count),
+            _ => None,
+        };
+        let Some(goal) = goal.map(|goal| Spanned::new(goal, element.span)) else {
+            reader.push(
+                reader
+                    .problem(Code::BadValue, element.span, "this is not a batch")
+                    .because("a number of targets, as in `1`, or a share of them, as in `\"25%\"`")
+                    .hint(EXAMPLE),
+            );
+            continue;
+        };
+        if let Some(last) = goals.last().filter(|last| !last.is_before(goal.value)) {
+            reader.push(
+                reader
+                    .problem(
+                        Code::BadValue,
+                        goal.span,
+                        format!(
+                            "the batch {} does not go beyond the one before it, {}",
+                            goal.value, last.value
+                        ),
+                    )
+                    .because("a batch says how many targets are done when it ends")
+                    .hint(format!("the numbers and shares must grow: {EXAMPLE}")),
+            );
+        }
+        goals.push(goal);
+    }
+    Some(Spanned::new(goals, item.span)).filter(|goals| !goals.is_empty())
+}
+
+fn limits(reader: &Reader, item: &Item<'_>, what: &'static str) -> LimitsTable {
+    let Some(table) = reader.table(item, what) else { return LimitsTable::default() };
+    let limits = LimitsTable {
+        memory: table
+            .take("memory")
+            .and_then(|item| reader.parsed(&item, "a size in quotes, as in `\"256MiB\"`")),
+        fuel: table.take("fuel").and_then(|item| reader.number(&item, 1, i64::MAX as u64)),
+        time: table.take("time").and_then(|item| some_time(reader, &item)),
+        log: table.take("log").and_then(|item| reader.parsed(&item, "a size in quotes, as in `\"256MiB\"`")),
+        table_elements: table.take("table-elements").and_then(|item| reader.number(&item, 1, 10_000_000)),
+        instances: table.take("instances").and_then(|item| reader.number(&item, 1, 10_000)),
+    };
+    table.finish(reader, &[]);
+    limits
+}
+
+/// A time that is not zero.
+fn some_time(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Period>> {
+    let time: Spanned<Period> = reader.parsed(item, "a time in quotes, as in `\"30s\"`")?;
+    if time.as_millis() == 0 {
+        let message = format!("`{}` must be longer than nothing", item.name);
+        reader.push(reader.problem(Code::BadValue, item.span, message));
+        return None;
+    }
+    Some(time)
+}
+
+fn step(reader: &Reader, table: &Table<'_>) -> Option<Step> {
+    let id = table
+        .require(reader, "id", "\"switch\"")
+        .and_then(|item| reader.parsed::<StepId>(&item, "the id of a step"));
+    let id = id.filter(|id| is_free(reader, id));
+    let uses = table.require(reader, "uses", "\"std/switch\"").and_then(|item| reader.line(&item));
+    let with = table.take("with").map(|item| with(reader, &item)).unwrap_or_default();
+    let timeout = table.take("timeout").and_then(|item| some_time(reader, &item));
+    let limits = table.take("limits").map(|item| limits(reader, &item, "`limits`")).unwrap_or_default();
+    if let (Some(time), Some(timeout)) = (&limits.time, &timeout) {
+        reader.push(
+            reader
+                .problem(Code::Conflict, time.span, "both `timeout` and `limits.time` are given")
+                .because("they are the same")
+                .also(timeout.span, "this is the other one")
+                .hint("keep `timeout`"),
+        );
+    }
+    let on = table.take("on").and_then(|item| reader.line(&item));
+    let once = table.take("once").and_then(|item| reader.boolean(&item));
+    let retry = table.take("retry").and_then(|item| retry(reader, &item));
+    let acts_as = table.take("become").and_then(|item| reader.parsed(&item, "the name of a user in quotes"));
+    let allow = table.take("allow").and_then(|item| allow(reader, &item));
+    table.finish(reader, &LATER_STEP);
+    Some(Step {
+        id: id?,
+        uses: uses?,
+        with,
+        on,
+        once,
+        timeout,
+        retry,
+        acts_as,
+        allow,
+        limits,
+        span: table.span,
+    })
+}
+
+/// A step called like a scope could not be referred to.
+fn is_free(reader: &Reader, id: &Spanned<StepId>) -> bool {
+    let taken = SCOPES.contains(&id.as_str());
+    if taken {
+        reader.push(
+            reader
+                .problem(Code::BadValue, id.span, format!("a step cannot be called `{}`", id.value))
+                .because(format!("`${{{}…}}` refers to something else", id.value))
+                .hint("give the step another id"),
+        );
+    }
+    !taken
+}
+
+fn unique_ids(reader: &Reader, phases: &[Vec<Step>]) {
+    let mut seen: HashMap<&StepId, Span> = HashMap::new();
+    for step in phases.iter().flatten() {
+        if let Some(first) = seen.insert(&step.id.value, step.id.span) {
+            reader.push(
+                reader
+                    .problem(
+                        Code::Duplicate,
+                        step.id.span,
+                        format!("two steps have the id `{}`", step.id.value),
+                    )
+                    .also(first, "the first one")
+                    .hint("give each step an id of its own: references and the journal need it"),
+            );
+        }
+    }
+}
+
+fn retry(reader: &Reader, item: &Item<'_>) -> Option<Spanned<RetryTable>> {
+    let table = reader.table(item, "`retry`")?;
+    let times = table.require(reader, "times", "3").and_then(|item| reader.number(&item, 1, 100));
+    let delay =
+        table.take("delay").and_then(|item| reader.parsed(&item, "a time in quotes, as in `\"30s\"`"));
+    table.finish(reader, &[]);
+    Some(Spanned::new(RetryTable { times: times?, delay }, item.span))
+}
+
+fn allow(reader: &Reader, item: &Item<'_>) -> Option<Spanned<AllowTable>> {
+    let table = reader.table(item, "`allow`")?;
+    let grants = |key| {
+        let elements = table.take(key).and_then(|item| reader.array(&item, "a list of grants"));
+        elements.unwrap_or_default().iter().filter_map(|element| reader.line(element)).collect()
+    };
+    let allow = AllowTable { ssh: grants("ssh"), files: grants("files"), http: grants("http") };
+    table.finish(reader, &[("secrets", "hand secrets to the step")]);
+    Some(Spanned::new(allow, item.span))
+}
+
+fn with(reader: &Reader, item: &Item<'_>) -> With {
+    if !matches!(item.value, DeValue::Table(_)) {
+        reader.wrong_type(item, "a table");
+        return With::default();
+    }
+    let mut places = BTreeMap::new();
+    let value = values(reader, item, &mut places);
+    With { value: value.unwrap_or(ValueTemplate::Object(BTreeMap::new())), places }
+}
+
+/// A value with references in its strings. Of what is wrong in it all is reported.
+fn values(reader: &Reader, item: &Item<'_>, places: &mut BTreeMap<String, Span>) -> Option<ValueTemplate> {
+    fn below(
+        reader: &Reader,
+        item: &Item<'_>,
+        pointer: &str,
+        places: &mut BTreeMap<String, Span>,
+    ) -> Option<ValueTemplate> {
+        places.insert(pointer.to_owned(), item.span);
+        match item.value {
+            DeValue::String(_) => template(reader, item).map(|template| ValueTemplate::Text(template.value)),
+            DeValue::Array(_) => {
+                let elements = reader.array(item, "an array")?;
+                let values: Vec<_> = elements
+                    .iter()
+                    .enumerate()
+                    .map(|(index, element)| below(reader, element, &format!("{pointer}/{index}"), places))
+                    .collect();
+                values.into_iter().collect::<Option<Vec<_>>>().map(ValueTemplate::Array)
+            }
+            DeValue::Table(_) => {
+                let mut values = Vec::new();
+                for entry in reader.entries(item) {
+                    let name = entry.name.replace('~', "~0").replace('/', "~1");
+                    let value = below(reader, &entry, &format!("{pointer}/{name}"), places);
+                    values.push(value.map(|value| (entry.name.to_owned(), value)));
+                }
+                values.into_iter().collect::<Option<BTreeMap<_, _>>>().map(ValueTemplate::Object)
+            }
+            _ => reader.json(item).map(ValueTemplate::literal),
+        }
+    }
+    below(reader, item, "", places)
+}
+
+/// A string with references in it.
+fn template(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Template>> {
+    let text = reader.text(item, "a string")?;
+    match Template::parse(text) {
+        Ok(template) => Some(Spanned::new(template, item.span)),
+        Err(error) => {
+            let wrong = text.get(error.offset..error.offset + error.length).unwrap_or_default();
+            let span = part_of(&reader.source, item.span, text, error.offset, wrong);
+            reader.push(
+                Problem::at(Code::BadReference, &reader.source, span, error.to_string()).hint(error.hint()),
+            );
+            None
+        }
+    }
+}
+
+/// Where `part`, which begins at `offset` of the string `text`, is in the source. The string may have been written
+/// with escapes: then, and only then, the answer is the whole string.
+pub(crate) fn part_of(source: &Source, span: Span, text: &str, offset: usize, part: &str) -> Span {
+    let written = source.text().get(span.start..span.end).unwrap_or_default();
+    let earlier = text.get(..offset).map_or(0, |before| before.matches(part).count());
+    match written.match_indices(part).nth(earlier) {
+        Some((at, _)) if !part.is_empty() => span.part(at, part.len()),
+        _ => span,
+    }
+}
