@@ -1,0 +1,82 @@
+//! Builds crates of steps to WebAssembly components: the one way for the standard modules, the modules that tests
+//! attack the runner with, and authors.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), runner_guests::Error> {
+//! let guests = runner_guests::Build::new("examples/steps/hello/Cargo.toml", "target/guests").run()?;
+//! assert_eq!(guests[0].name, "hello");
+//! # Ok(()) }
+//! ```
+//!
+//! Cargo builds them for `wasm32-unknown-unknown`, so that a component imports no WASI and its import list proves what
+//! it can touch. How it gets there, [`Toolchain::find`] decides. The bytes depend on the sources, `Cargo.lock` and the
+//! compiler, not on the folder, the user or the outer build: paths are remapped, and the environment that an outer
+//! cargo leaves behind is taken away (see [`mod@env`]).
+
+mod build;
+mod component;
+mod env;
+mod toolchain;
+
+pub use build::{Build, Guest, outer_target_dir};
+pub use component::componentize;
+pub use toolchain::{TARGET, Toolchain};
+
+use std::path::PathBuf;
+
+/// Why a guest could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing here can build for [`TARGET`].
+    #[error(
+        "no compiler here can build steps: `{rustc}` has no standard library for {TARGET}\n\n\
+         hint: with rustup: rustup target add {TARGET}\n\
+         hint: on Debian:   apt-get install -y --no-install-recommends rustc-web rust-web-src\n\n\
+         why Debian's could not be used: {debian}"
+    )]
+    NoToolchain {
+        /// The compiler that was asked first.
+        rustc: PathBuf,
+        /// Why Debian's way was not open either.
+        debian: String,
+    },
+    /// A program could not be started.
+    #[error("cannot start `{}`: {source}", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Cargo refused or failed.
+    #[error("cargo could not build the steps of `{}`:\n{output}", manifest.display())]
+    Cargo {
+        /// What it was to build.
+        manifest: PathBuf,
+        /// What it said.
+        output: String,
+    },
+    /// Cargo built nothing that can be a step.
+    #[error("`{}` has no step: its library needs `crate-type = [\"cdylib\"]`", manifest.display())]
+    NoGuest {
+        /// What was built.
+        manifest: PathBuf,
+    },
+    /// A file could not be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The module is no step: it does not carry a world of `runner:step`, or does not export what that world names.
+    #[error("cannot make a component of `{}`: {why}", path.display())]
+    Component {
+        /// The core module.
+        path: PathBuf,
+        /// Why, outermost cause first.
+        why: String,
+    },
+}

@@ -1,0 +1,146 @@
+//! What a step is: constants that describe it, and a function.
+
+use crate::{Error, Result};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// A step: what it is called, what it takes and gives, what it needs, and what it does.
+pub trait Step {
+    /// What a plan writes behind `std/` or the name of a module.
+    const NAME: &'static str;
+    /// The author's version of it: `env!("CARGO_PKG_VERSION")`.
+    const VERSION: &'static str;
+    /// One line: what it does.
+    const SUMMARY: &'static str;
+    /// More, in Markdown; shown by `runner module inspect`.
+    const DOCUMENTATION: &'static str = "";
+    /// Where it runs.
+    const RUNS: Runs = Runs::EachTarget;
+    /// What it needs. Ask for the least: a plan's author reviews it.
+    const CAPABILITIES: Capabilities = Capabilities::NONE;
+
+    /// What the plan gives it: `#[derive(Deserialize, JsonSchema)]`, best with
+    /// `#[serde(rename_all = "kebab-case", deny_unknown_fields)]`. Doc comments become the parameters' documentation.
+    type Params: DeserializeOwned + JsonSchema;
+    /// What later steps may refer to: `#[derive(Serialize, JsonSchema)]`.
+    type Outputs: Serialize + JsonSchema;
+
+    /// Does the work, once per fresh instance.
+    ///
+    /// # Errors
+    /// Whatever keeps the step from its promise; hand errors of the host on with `?`.
+    fn run(params: Self::Params) -> Result<Self::Outputs>;
+}
+
+/// Where a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Runs {
+    /// Once per run, on no target.
+    Once,
+    /// On each target.
+    EachTarget,
+}
+
+/// What a step needs: templates of grants over its parameters. `${root}` is the value of the parameter `root`,
+/// `${argv...}` one argument for each item of a list; a grant with a parameter that the plan leaves out is left out.
+///
+/// ```
+/// # use runner_sdk::Capabilities;
+/// const NEEDS: Capabilities = Capabilities { ssh: &["read:${root}", "write:${root}/current"], ..Capabilities::NONE };
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// On targets: `read:`, `write:`, `service:`, `target:`, `exec-CLASS:`.
+    pub ssh: &'static [&'static str],
+    /// Beside the plan: `read:`, `write:`.
+    pub files: &'static [&'static str],
+    /// Over HTTP: `GET ${url}`.
+    pub http: &'static [&'static str],
+}
+
+impl Capabilities {
+    /// Nothing but lines in the log.
+    pub const NONE: Self = Self { ssh: &[], files: &[], http: &[] };
+}
+
+/// The manifest of a step, as JSON.
+pub fn describe<S: Step>() -> String {
+    let Capabilities { ssh, files, http } = S::CAPABILITIES;
+    let mut capabilities = serde_json::Map::new();
+    for (kind, grants) in [("ssh", ssh), ("files", files), ("http", http)] {
+        if !grants.is_empty() {
+            capabilities.insert(kind.to_owned(), json!(grants));
+        }
+    }
+    let runs = match S::RUNS {
+        Runs::Once => "once",
+        Runs::EachTarget => "each-target",
+    };
+    let manifest = json!({
+        "name": S::NAME,
+        "version": S::VERSION,
+        "summary": S::SUMMARY,
+        "documentation": S::DOCUMENTATION.trim(),
+        "parameters": schema::<S::Params>(),
+        "outputs": schema::<S::Outputs>(),
+        "runs": runs,
+        "capabilities": capabilities,
+    });
+    manifest.to_string()
+}
+
+/// The schema without what says nothing about the data: which draft, and the name of the Rust type.
+fn schema<T: JsonSchema>() -> Value {
+    let mut schema = schemars::SchemaGenerator::default().into_root_schema_for::<T>();
+    schema.remove("$schema");
+    schema.remove("title");
+    schema.to_value()
+}
+
+/// Runs a step on parameters in JSON and answers with its outputs in JSON, as the exported `run` does.
+///
+/// # Errors
+/// `invalid` when the parameters do not fit; else what the step answers.
+pub fn call<S: Step>(params: &str) -> Result<String> {
+    let params: S::Params =
+        serde_json::from_str(params).map_err(|error| Error::invalid(format!("parameters: {error}")))?;
+    let outputs = S::run(params)?;
+    serde_json::to_string(&outputs).map_err(|error| Error::other(format!("outputs: {error}")))
+}
+
+/// Sends what a panic says to the log, since a trap says nothing. Called by what [`crate::export!`] makes.
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| crate::log::error(&panic.to_string())));
+}
+
+/// Makes a component of a step: exports `describe` and `run`. Natively it does nothing, so that `cargo test` runs the
+/// same crate.
+#[macro_export]
+macro_rules! export {
+    ($step:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Component;
+
+            impl $crate::bindings::Guest for Component {
+                fn describe() -> ::std::string::String {
+                    $crate::log_panics();
+                    $crate::describe::<$step>()
+                }
+
+                fn run(
+                    params: ::std::string::String,
+                ) -> ::std::result::Result<::std::string::String, $crate::bindings::Error> {
+                    $crate::log_panics();
+                    $crate::call::<$step>(&params).map_err(::std::convert::Into::into)
+                }
+            }
+
+    $crate::bindings::__export_step!(Component with_types_in $crate::bindings);
+        };
+    };
+}

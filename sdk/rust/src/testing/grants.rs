@@ -1,0 +1,175 @@
+//! The capabilities of a step, bound to its parameters, so that one that is missing shows in `cargo test` and not
+//! first on a target. The runner's own rules are stricter (lock, policy, physical paths); these are for the author.
+
+use crate::{Capabilities, Error, ErrorKind, Result};
+use serde_json::Value;
+
+/// What one run may do.
+#[derive(Debug, Default)]
+pub(crate) struct Granted {
+    ssh: Vec<String>,
+    exec: Vec<(String, Vec<String>)>,
+    files: Vec<String>,
+    http: Vec<String>,
+}
+
+/// The parameters with the defaults of the schema, as the runner gives them to the step.
+pub(crate) fn complete(mut params: Value, schema: &Value) -> Value {
+    let (Some(given), Some(properties)) = (params.as_object_mut(), schema["properties"].as_object()) else {
+        return params;
+    };
+    for (name, property) in properties {
+        if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
+            given.entry(name.clone()).or_insert_with(|| default.clone());
+        }
+    }
+    params
+}
+
+impl Granted {
+    /// A template with a parameter that is not given is left out.
+    pub(crate) fn bind(capabilities: Capabilities, params: &Value) -> Self {
+        let mut granted = Self::default();
+        for template in capabilities.ssh {
+            match template.strip_prefix("exec-").and_then(|rest| rest.split_once(':')) {
+                Some((class, argv)) => {
+                    let bound: Option<Vec<Vec<String>>> =
+                        argv.split(' ').map(|argument| splice(argument, params)).collect();
+                    let class = bind(class, params);
+                    if let (Some(class), Some(argv)) = (class, bound) {
+                        granted.exec.push((class, argv.concat()));
+                    }
+                }
+                None => granted.ssh.extend(bind(template, params)),
+            }
+        }
+        granted.files = capabilities.files.iter().filter_map(|template| bind(template, params)).collect();
+        granted.http = capabilities.http.iter().filter_map(|template| bind(template, params)).collect();
+        granted
+    }
+
+    pub(crate) fn path(&self, word: &str, path: &str) -> Result<()> {
+        let prefix = format!("{word}:");
+        let mut prefixes = self.ssh.iter().filter_map(|grant| grant.strip_prefix(&prefix));
+        allow(prefixes.any(|granted| within(path, granted)), "ssh", &format!("{word}:{path}"))
+    }
+
+    pub(crate) fn service(&self, unit: &str, action: Option<&str>) -> Result<()> {
+        let mut granted = self.ssh.iter().filter_map(|grant| grant.strip_prefix("service:")?.split_once(' '));
+        let fits = granted.any(|(of, may)| of == unit && action.is_none_or(|action| may == action));
+        allow(fits, "ssh", &format!("service:{unit} {}", action.unwrap_or("restart")))
+    }
+
+    pub(crate) fn target(&self, name: &str) -> Result<()> {
+        let grant = format!("target:{name}");
+        allow(self.ssh.contains(&grant), "ssh", &grant)
+    }
+
+    pub(crate) fn exec(&self, class: &str, argv: &[String]) -> Result<()> {
+        let fits = self.exec.iter().any(|(granted, pattern)| {
+            granted == class
+                && pattern.len() == argv.len()
+                && pattern
+                    .iter()
+                    .zip(argv)
+                    .all(|(want, got)| want == got || (want == "*" && !got.starts_with('-')))
+        });
+        allow(fits, "ssh", &format!("exec-{class}:{}", argv.join(" ")))
+    }
+
+    pub(crate) fn file(&self, word: &str, path: &str) -> Result<()> {
+        let prefix = format!("{word}:");
+        let mut prefixes = self.files.iter().filter_map(|grant| grant.strip_prefix(&prefix));
+        let fits = prefixes.any(|granted| matches!(granted, "." | "./") || within(path, granted));
+        allow(fits, "files", &format!("{word}:{path}"))
+    }
+
+    pub(crate) fn http(&self, class: &str, method: &str, url: &str) -> Result<()> {
+        let fits = self.http.iter().any(|grant| {
+            let words: Vec<&str> = grant.split(' ').collect();
+            let (of, verb, prefix) = match words[..] {
+                [verb, prefix] if matches!(verb, "GET" | "HEAD") => ("read", verb, prefix),
+                [verb, prefix] => ("opaque", verb, prefix),
+                [of, verb, prefix] => (of, verb, prefix),
+                _ => return false,
+            };
+            of == class && verb == method && url.starts_with(prefix)
+        });
+        allow(fits, "http", &format!("{class} {method} {url}"))
+    }
+}
+
+fn allow(fits: bool, key: &str, grant: &str) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    let message = format!("`{grant}`: the capabilities of the step do not cover it");
+    Err(Error::new(ErrorKind::Denied, message).with_detail(format!("{key} = [\"{grant}\"]")))
+}
+
+/// By segment: `/srv/shop-old` is not within `/srv/shop`.
+fn within(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// One argument of a template: `${name...}` becomes one for each item of a list.
+fn splice(argument: &str, params: &Value) -> Option<Vec<String>> {
+    let name = argument.strip_prefix("${").and_then(|rest| rest.strip_suffix("...}"));
+    match name {
+        Some(name) => params.get(name)?.as_array()?.iter().map(text).collect(),
+        None => bind(argument, params).map(|argument| vec![argument]),
+    }
+}
+
+/// Puts parameters in for `${name}`.
+fn bind(template: &str, params: &Value) -> Option<String> {
+    let mut bound = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) = after.split_once('}')?;
+        bound.push_str(before);
+        bound.push_str(&text(params.get(name)?)?);
+        rest = after;
+    }
+    bound.push_str(rest);
+    Some(bound)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn templates_are_bound_to_parameters() {
+        let capabilities = Capabilities {
+            ssh: &["write:${root}/current", "exec-${effect}:${argv...}", "exec-read:${check...}"],
+            ..Capabilities::NONE
+        };
+        let params = json!({ "root": "/srv/shop", "effect": "signal", "argv": ["nginx", "-s", "reload"] });
+        let granted = Granted::bind(capabilities, &params);
+        assert!(granted.path("write", "/srv/shop/current").is_ok());
+        assert!(granted.path("write", "/srv/shop").is_err());
+        assert!(granted.path("read", "/srv/shop/current").is_err());
+        let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert!(granted.exec("signal", &argv(&["nginx", "-s", "reload"])).is_ok());
+        assert!(granted.exec("read", &argv(&["nginx", "-s", "reload"])).is_err());
+        assert!(granted.exec("signal", &argv(&["nginx", "-s", "stop"])).is_err());
+    }
+
+    #[test]
+    fn defaults_of_the_schema_are_parameters_too() {
+        let schema =
+            json!({ "properties": { "action": { "default": "restart" }, "root": { "default": null } } });
+        assert_eq!(complete(json!({}), &schema), json!({ "action": "restart" }));
+    }
+}
