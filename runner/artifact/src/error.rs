@@ -1,6 +1,6 @@
 //! What can go wrong with artifacts.
 
-use crate::{BadTree, EscapingLink};
+use crate::{BadTree, BadTreePath, EscapingLink, TreePath};
 use runner_model::{Digest, Failure, FailureKind};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,6 +62,33 @@ pub enum Error {
     /// A manifest is not one.
     #[error(transparent)]
     BadTree(#[from] BadTree),
+    /// A path of the folder that is packed cannot be one in a tree.
+    #[error(transparent)]
+    BadPath(#[from] BadTreePath),
+    /// A name, or what a link points to, is not UTF-8. It is given escaped.
+    #[error("`{0}` is not UTF-8, and only UTF-8 names can travel: rename or exclude it")]
+    NotUtf8(String),
+    /// It is neither a file nor a folder nor a link.
+    #[error("`{path}` is {what}, and only files, folders and links can travel: exclude it")]
+    Special {
+        /// Where it is.
+        path: TreePath,
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// It is not what it was a moment ago.
+    #[error("`{}` changed while it was read", escape(.0))]
+    Changed(PathBuf),
+    /// A pattern of what is to be left out makes no sense.
+    #[error("read the patterns of {place}: `{pattern}`: {why}")]
+    Pattern {
+        /// The parameter or file, and the line.
+        place: String,
+        /// The pattern, escaped.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A link leads out of its tree.
     #[error(transparent)]
     EscapingLink(#[from] EscapingLink),
@@ -84,6 +111,7 @@ impl Error {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "the disk is full: free some space and run again".to_owned()
             }
+            Self::Changed(_) => "run again when nothing writes to it any more, or exclude it".to_owned(),
             _ => String::new(),
         }
     }
@@ -105,8 +133,14 @@ impl From<Error> for Failure {
         let kind = match &error {
             Error::Missing(_) => FailureKind::NotFound,
             Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => FailureKind::NotFound,
-            Error::WrongKind { .. } => FailureKind::Conflict,
-            Error::TooLarge { .. } | Error::BadTree(_) | Error::EscapingLink(_) => FailureKind::Invalid,
+            Error::WrongKind { .. } | Error::Changed(_) => FailureKind::Conflict,
+            Error::TooLarge { .. }
+            | Error::BadTree(_)
+            | Error::BadPath(_)
+            | Error::NotUtf8(_)
+            | Error::Special { .. }
+            | Error::Pattern { .. }
+            | Error::EscapingLink(_) => FailureKind::Invalid,
             Error::Io { .. } | Error::UnsafeStore { .. } | Error::Corrupt { .. } => FailureKind::Other,
         };
         Self::new(kind, &error).with_detail(error.mend())

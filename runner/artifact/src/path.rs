@@ -19,6 +19,12 @@ pub struct BadTreePath {
     why: &'static str,
 }
 
+impl BadTreePath {
+    pub(crate) fn why(&self) -> &'static str {
+        self.why
+    }
+}
+
 /// The longest path that Linux takes, in bytes, with the NUL behind it.
 pub(crate) const PATH_MAX: usize = 4096;
 /// The longest segment that Linux takes, in bytes.
