@@ -17,6 +17,8 @@ mod failure;
 mod name;
 mod path;
 mod read;
+mod release;
+mod resolved;
 mod schedule;
 
 pub use diagnostic::{Problem, Problems};
@@ -35,4 +37,6 @@ pub use name::{
 pub use path::{BadPath, RemotePath};
 pub use plan::{ModuleRef, Plan};
 pub use quantity::{ByteSize, Period};
+pub use release::{ArtifactOutput, ReleaseSpec, release_id};
+pub use resolved::{Facts, Limits, Resolved, ResolvedStep, StepScope};
 pub use schedule::{Retry, Runs, Schedule, ScheduledStep};

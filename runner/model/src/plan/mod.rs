@@ -145,15 +145,15 @@ pub struct Strategy {
 pub struct LimitsTable {
     /// Memory of one invocation. Left out: `"256MiB"`.
     pub memory: Option<Spanned<ByteSize>>,
-    /// Instructions of one invocation, roughly: the limit that is the same on every machine. Left out: 10,000,000,000.
+    /// Instructions of one invocation, roughly: the limit that is the same on every machine. Left out: 20,000,000,000.
     pub fuel: Option<Spanned<u64>>,
-    /// Time of one attempt, with all that it waits for. A step's `timeout` is the same. Left out: `"15m"`.
+    /// Time of one attempt, with all that it waits for. A step's `timeout` is the same. Left out: `"30m"`.
     pub time: Option<Spanned<Period>>,
     /// Log lines of one invocation; what is longer is cut. Left out: `"1MiB"`.
     pub log: Option<Spanned<ByteSize>>,
-    /// Elements of each table of one invocation. Left out: 100,000.
+    /// Elements of all tables of one invocation. Left out: 1,000,000.
     pub table_elements: Option<Spanned<u32>>,
-    /// Core instances that one component may be made of. Left out: 50.
+    /// Core instances that one component may be made of. Left out: 64.
     pub instances: Option<Spanned<u32>>,
 }
 

@@ -1,0 +1,288 @@
+//! A plan that has been checked: every name in it leads somewhere, every parameter fits, every target is there. What
+//! is known only in the run, the outputs of steps above all, is filled in by [`Resolved::parameters`].
+
+use crate::diagnostic::Problems;
+use crate::inventory::{SshSettings, Target};
+use crate::plan::ModuleRef;
+use crate::quantity::{ByteSize, Period};
+use crate::release::ReleaseSpec;
+use crate::schedule::{Retry, Runs, Schedule, ScheduledStep};
+use crate::template::{Lookup, Reference, ReleaseField, Scope, TargetField, ValueTemplate};
+use crate::{
+    Acting, Digest, EnvironmentName, Failure, FailureKind, Phase, PlanName, ReleaseId, RemotePath, RunId,
+    StepId, TargetName, UserName, VarName,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A plan for one environment, checked and bound.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The plan's name.
+    pub plan: PlanName,
+    /// What the plan says about this version of itself.
+    pub summary: Option<String>,
+    /// Where it releases to.
+    pub environment: EnvironmentName,
+    /// The variables, with what `--var` said.
+    pub vars: BTreeMap<VarName, Value>,
+    /// The release; `None`: the plan has no `[release]`.
+    pub release: Option<ReleaseSpec>,
+    /// All targets that a step acts on or runs for, `localhost` too where one does.
+    pub targets: BTreeMap<TargetName, Target>,
+    /// How ssh is run.
+    pub ssh: SshSettings,
+    /// The targets of the rollout, in the order of the inventory.
+    pub rollout: Vec<TargetName>,
+    /// The same in batches.
+    pub batches: Vec<Vec<TargetName>>,
+    /// How many targets may fail before no further batch begins.
+    pub max_failures: u32,
+    /// All steps, by phase and in the order of the plan.
+    pub steps: Vec<ResolvedStep>,
+    /// What does not stop the run and should be looked at.
+    pub warnings: Problems,
+}
+
+/// One step, checked and bound.
+#[derive(Debug, Clone)]
+pub struct ResolvedStep {
+    /// Its id.
+    pub id: StepId,
+    /// When it runs.
+    pub phase: Phase,
+    /// The module as the plan writes it: `std/switch`.
+    pub uses: String,
+    /// The module.
+    pub module: ModuleRef,
+    /// The targets that it runs for.
+    pub runs: Runs,
+    /// The target that it acts on for each of them, where that is another one: the load balancer.
+    pub on: Option<TargetName>,
+    /// Its parameters. `${var.…}`, `${plan.name}`, `${environment}` and what is known of the release are filled in,
+    /// except `${release.root}`, which targets may override.
+    pub with: ValueTemplate,
+    /// The user that it acts as; `None`: up to the inventory.
+    pub acts_as: Option<UserName>,
+    /// How it is tried again.
+    pub retry: Option<Retry>,
+    /// What it may use; its `timeout` is in `time`.
+    pub limits: Limits,
+}
+
+/// What one invocation may use of the runner's machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory.
+    pub memory: ByteSize,
+    /// Instructions, roughly.
+    pub fuel: u64,
+    /// Wall time of one attempt.
+    pub time: Period,
+    /// Log lines.
+    pub log: ByteSize,
+    /// Elements of tables.
+    pub table_elements: u32,
+    /// Core instances inside the component.
+    pub instances: u32,
+}
+
+/// Far above what the standard modules need, and far below what hurts.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::from_bytes(256 << 20),
+            fuel: 20_000_000_000,
+            time: Period::from_millis(30 * 60 * 1000),
+            log: ByteSize::from_bytes(1 << 20),
+            table_elements: 1_000_000,
+            instances: 64,
+        }
+    }
+}
+
+/// What is known only while the plan runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The run.
+    pub run: &'a RunId,
+    /// The release that this run makes, once its artifact exists.
+    pub release: Option<&'a ReleaseId>,
+    /// Its artifact.
+    pub artifact: Option<&'a Digest>,
+    /// What earlier steps gave out: those that ran once, and those of this target.
+    pub outputs: &'a BTreeMap<StepId, Value>,
+}
+
+impl Resolved {
+    /// What the engine is told.
+    pub fn schedule(&self) -> Schedule {
+        let scheduled = |step: &ResolvedStep| ScheduledStep {
+            id: step.id.clone(),
+            phase: step.phase,
+            runs: step.runs.clone(),
+            retry: step.retry,
+            timeout_ms: Some(step.limits.time.as_millis()),
+        };
+        Schedule {
+            targets: self.rollout.clone(),
+            batches: self.batches.clone(),
+            steps: self.steps.iter().map(scheduled).collect(),
+            max_failures: self.max_failures,
+            release: self.release.as_ref().is_some_and(|release| release.artifact.is_some()),
+        }
+    }
+
+    /// The step of this id.
+    pub fn step(&self, id: &StepId) -> Option<&ResolvedStep> {
+        self.steps.iter().find(|step| step.id == *id)
+    }
+
+    /// The target of this name.
+    pub fn target(&self, name: &TargetName) -> Option<&Target> {
+        self.targets.get(name)
+    }
+
+    /// The user that a step acts as on a target: what the step says, else what the inventory says.
+    pub fn acting(&self, step: &ResolvedStep, on: &TargetName) -> Acting {
+        let inventory = || self.targets.get(on).and_then(|target| target.acts_as.as_ref());
+        step.acts_as.as_ref().or_else(inventory).map_or(Acting::Login, |user| Acting::As(user.clone()))
+    }
+
+    /// The release root on a target: its own, else the plan's.
+    pub fn root(&self, target: &TargetName) -> Option<&RemotePath> {
+        let release = self.release.as_ref()?;
+        Some(self.targets.get(target).and_then(|target| target.root.as_ref()).unwrap_or(&release.root))
+    }
+
+    /// The artifact of this run, once the step that makes it has given it out.
+    ///
+    /// # Errors
+    /// The step gave out something that is no digest.
+    pub fn artifact(&self, outputs: &BTreeMap<StepId, Value>) -> Result<Option<Digest>, Failure> {
+        let Some(artifact) = self.release.as_ref().and_then(|release| release.artifact.as_ref()) else {
+            return Ok(None);
+        };
+        let Some(outputs) = outputs.get(&artifact.step) else { return Ok(None) };
+        let refuse = |what: String| {
+            Failure::new(FailureKind::Invalid, format!("`${{{}}}` {what}", artifact.reference()))
+        };
+        match outputs.get(&artifact.output) {
+            Some(Value::String(text)) => {
+                text.parse().map(Some).map_err(|error| refuse(format!("is no artifact: {error}")))
+            }
+            _ => Err(refuse("is no artifact: it must be the digest of one, as text".to_owned())),
+        }
+    }
+
+    /// The parameters of one invocation: JSON with nothing left to fill in. `target` is the one that the step runs for.
+    ///
+    /// # Errors
+    /// A value that an earlier step was to give out is not there.
+    pub fn parameters(
+        &self,
+        step: &ResolvedStep,
+        target: &TargetName,
+        facts: Facts<'_>,
+    ) -> Result<Value, Failure> {
+        let scope = self.scope(step, Some(target), Some(facts));
+        step.with.resolve(&scope).map_err(|error| {
+            let place =
+                if error.pointer.is_empty() { String::new() } else { format!(" at `{}`", error.pointer) };
+            Failure::new(
+                FailureKind::Invalid,
+                format!("the parameters of `{}` cannot be filled in{place}: {error}", step.id),
+            )
+        })
+    }
+
+    /// Where the references of a step find their values: all of them with a target and facts, fewer without.
+    pub fn scope<'a>(
+        &'a self,
+        step: &'a ResolvedStep,
+        target: Option<&'a TargetName>,
+        facts: Option<Facts<'a>>,
+    ) -> StepScope<'a> {
+        let root = target.and_then(|target| self.root(step.on.as_ref().unwrap_or(target)));
+        StepScope { resolved: self, root, target: target.and_then(|name| self.targets.get(name)), facts }
+    }
+}
+
+impl ResolvedStep {
+    /// The target that it acts on when it runs for `target`.
+    pub fn acts_on<'a>(&'a self, target: &'a TargetName) -> &'a TargetName {
+        self.on.as_ref().unwrap_or(target)
+    }
+
+    /// Every target that it acts on, in the order of the inventory.
+    pub fn all_acted_on(&self) -> &[TargetName] {
+        self.on.as_ref().map_or_else(|| self.runs.targets(), std::slice::from_ref)
+    }
+}
+
+/// Where the references of a step find their values.
+#[derive(Debug, Clone, Copy)]
+pub struct StepScope<'a> {
+    pub(crate) resolved: &'a Resolved,
+    /// The release root where the step acts; `None`: not decided yet.
+    pub(crate) root: Option<&'a RemotePath>,
+    /// The target that the step runs for; `None`: any.
+    pub(crate) target: Option<&'a Target>,
+    /// `None`: the run has not begun.
+    pub(crate) facts: Option<Facts<'a>>,
+}
+
+impl Scope for StepScope<'_> {
+    fn lookup(&self, reference: &Reference) -> Lookup {
+        const UNKNOWN: Lookup = Lookup::Unknown { suggestion: None };
+        // `None` is what cannot be known yet.
+        let later = |value: Option<Value>| value.map_or(Lookup::Symbolic, Lookup::Value);
+        match reference {
+            Reference::Var(name) => {
+                let value = self.resolved.vars.iter().find(|(var, _)| var.as_str() == name);
+                value.map_or(UNKNOWN, |(_, value)| Lookup::Value(value.clone()))
+            }
+            Reference::PlanName => Lookup::Value(self.resolved.plan.as_str().into()),
+            Reference::Environment => Lookup::Value(self.resolved.environment.as_str().into()),
+            Reference::RunId => later(self.facts.map(|facts| facts.run.as_str().into())),
+            Reference::Release(field) => {
+                let Some(release) = &self.resolved.release else { return UNKNOWN };
+                match field {
+                    ReleaseField::Root => later(self.root.map(|root| root.as_str().into())),
+                    ReleaseField::Shared => Lookup::Value(release.shared.clone().into()),
+                    ReleaseField::Keep => Lookup::Value(release.keep.into()),
+                    ReleaseField::Id => {
+                        later(self.facts.and_then(|f| f.release).map(|id| id.as_str().into()))
+                    }
+                    ReleaseField::Artifact => {
+                        later(self.facts.and_then(|f| f.artifact).map(|digest| digest.to_string().into()))
+                    }
+                }
+            }
+            Reference::Target(field) => {
+                let Some(target) = self.target else { return Lookup::Symbolic };
+                match field {
+                    TargetField::Name => Lookup::Value(target.name.as_str().into()),
+                    TargetField::Address => Lookup::Value(target.http_address.as_str().into()),
+                    TargetField::Host => Lookup::Value(target.address.as_str().into()),
+                    TargetField::Port => Lookup::Value(target.port.unwrap_or(SSH_PORT).into()),
+                    TargetField::User => {
+                        target.user.as_ref().map_or(UNKNOWN, |user| Lookup::Value(user.as_str().into()))
+                    }
+                }
+            }
+            Reference::TargetVar(name) => {
+                let Some(target) = self.target else { return Lookup::Symbolic };
+                let value = target.vars.iter().find(|(var, _)| var.as_str() == name);
+                value.map_or(UNKNOWN, |(_, value)| Lookup::Value(value.clone()))
+            }
+            Reference::Output { step, output } => {
+                let Some(facts) = self.facts else { return Lookup::Symbolic };
+                later(facts.outputs.get(step).and_then(|outputs| outputs.get(output)).cloned())
+            }
+        }
+    }
+}
+
+/// What ssh takes where nothing else is said.
+const SSH_PORT: u16 = 22;
