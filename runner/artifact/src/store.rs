@@ -102,14 +102,22 @@ impl Store {
     /// # Errors
     /// It cannot be written or synced.
     pub fn put_bytes_synced(&self, bytes: &[u8]) -> Result<Digest, Error> {
-        let digest = self.put(Kind::File, bytes)?;
-        let path = self.path(Kind::File, &digest);
+        let digest = self.put_bytes(bytes)?;
+        self.sync(&digest)?;
+        Ok(digest)
+    }
+
+    /// Makes a file that is stored survive a power failure.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be synced.
+    pub fn sync(&self, digest: &Digest) -> Result<(), Error> {
+        let path = self.path(Kind::File, digest);
         let sync = |path: &Path| {
             File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync to disk", path))
         };
         // The name of a file is in its folder, and the folder's in its own.
-        path.ancestors().take_while(|at| at.starts_with(&self.root)).try_for_each(sync)?;
-        Ok(digest)
+        path.ancestors().take_while(|at| at.starts_with(&self.root)).try_for_each(sync)
     }
 
     /// Stores what the reader gives, to its end; returns its digest and its size.
@@ -253,17 +261,12 @@ impl Store {
 
     fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
-        self.put_as(kind, &digest, bytes)?;
-        Ok(digest)
-    }
-
-    fn put_as(&self, kind: Kind, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
-        if self.holds(kind, digest, bytes.len() as u64) {
-            return Ok(());
+        if !self.holds(kind, &digest, bytes.len() as u64) {
+            let mut temp = self.temp()?;
+            temp.write_all(bytes)?;
+            temp.publish(&self.path(kind, &digest))?;
         }
-        let mut temp = self.temp()?;
-        temp.write_all(bytes)?;
-        temp.publish(&self.path(kind, digest))
+        Ok(digest)
     }
 
     fn open_kind(&self, kind: Kind, digest: &Digest) -> Result<(File, u64), Error> {

@@ -220,7 +220,7 @@ fn a_file_that_is_written_to_meanwhile_is_refused() {
 #[test]
 fn a_file_that_may_not_be_read_is_named() {
     let source = Source::new([("secret", "")]);
-    fs::set_permissions(source.at("secret"), fs::Permissions::from_mode(0)).expect("chmod");
+    fs::set_permissions(source.at("secret"), fs::Permissions::from_mode(0o000)).expect("chmod");
     match source.pack(&[]) {
         Ok(_) => assert!(rustix::process::geteuid().is_root(), "only root reads everything"),
         Err(error) => assert!(error.to_string().starts_with("open `secret`"), "{error}"),

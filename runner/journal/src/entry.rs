@@ -1,0 +1,182 @@
+//! What a journal is made of. Other versions of the program read it for years: a change that an older reader would
+//! not understand is a new [`FORMAT`].
+
+use jiff::Timestamp;
+use runner_artifact::Store;
+use runner_model::{
+    Digest, EffectClass, EffectKey, EnvironmentName, Failure, PlanName, RunId, Stamped, State, StepId,
+    TargetName, Verdict,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The version of the format that this crate writes.
+pub const FORMAT: u32 = 1;
+/// The largest payload that is in the journal itself, in bytes of its JSON.
+pub(crate) const INLINE_MAX: usize = 4096;
+
+/// One thing that a run did, or that happened to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Entry {
+    /// What is run, with what. The first entry, and only the first.
+    Header(Box<Header>),
+    /// Something that the reports show; scheduler decisions, cancellations and timeouts among them.
+    Event(Box<Stamped>),
+    /// A fresh instance of a module begins.
+    InvocationStarted {
+        /// The step.
+        step: StepId,
+        /// The target that it runs for.
+        target: TargetName,
+        /// 1 for the first try.
+        attempt: u32,
+        /// The component.
+        module: Digest,
+        /// What it is given.
+        params: Payload,
+    },
+    /// A call that changed nothing, with its answer: a read, or one that was denied.
+    Call {
+        /// Which.
+        key: EffectKey,
+        /// What the step wanted it to be.
+        class: EffectClass,
+        /// The function, as in the WIT: `targets.read`.
+        call: String,
+        /// What it was given.
+        args: Payload,
+        /// What it gave.
+        answer: Answer,
+    },
+    /// A call that is going to change something. On the disk before it does, here and on the target.
+    Intent {
+        /// Which.
+        key: EffectKey,
+        /// What kind of effect.
+        class: EffectClass,
+        /// The function, as in the WIT: `targets.write`.
+        call: String,
+        /// What it was given.
+        args: Payload,
+        /// What was there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<State>,
+        /// What will be there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<State>,
+        /// What undoes it, when that is known before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<Payload>,
+    },
+    /// What came of an intent. An intent without one is in doubt.
+    Outcome {
+        /// The same as of the intent.
+        key: EffectKey,
+        /// What it gave.
+        answer: Answer,
+    },
+    /// An instance ended.
+    InvocationEnded {
+        /// The step.
+        step: StepId,
+        /// The target that it ran for.
+        target: TargetName,
+        /// 1 for the first try.
+        attempt: u32,
+        /// What the module gave out, or why it failed.
+        answer: Answer,
+        /// Fuel that it used.
+        fuel: u64,
+    },
+    /// The run ended. Nothing follows.
+    Closed {
+        /// How.
+        verdict: Verdict,
+    },
+}
+
+/// What a run is an execution of. Together with the recorded answers, enough to do it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Header {
+    /// The version of the format: [`FORMAT`].
+    pub format: u32,
+    /// The run.
+    pub run: RunId,
+    /// When it began, by the clock of the machine that it runs on.
+    pub started: Timestamp,
+    /// The plan.
+    pub plan: PlanName,
+    /// The environment that it releases to.
+    pub environment: EnvironmentName,
+    /// Of the plan's text.
+    pub plan_digest: Digest,
+    /// Of the lock's text.
+    pub lock_digest: Digest,
+    /// Of the grants that count: bound, and cut by lock and policy.
+    pub grants_digest: Digest,
+    /// Of the inventory's text.
+    pub inventory_digest: Digest,
+    /// What executes the modules.
+    pub engine: Engine,
+    /// Versions of what else takes part, by name: `runner`, `ssh`.
+    pub tools: BTreeMap<String, String>,
+    /// What the random numbers of the run come from, in hexadecimal.
+    pub seed: String,
+}
+
+/// What executes modules; the same engine, configuration and answers make the same calls, with the same fuel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Engine {
+    /// The version of wasmtime.
+    pub wasmtime: String,
+    /// Of all that configures it.
+    pub configuration: Digest,
+}
+
+/// A value that goes into a call, or comes out of one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Payload {
+    /// The value.
+    Inline(Value),
+    /// Its JSON is this file of the artifact store.
+    Stored {
+        /// Of the JSON.
+        digest: Digest,
+        /// Of the JSON, in bytes.
+        size: u64,
+    },
+}
+
+impl Payload {
+    /// The value.
+    ///
+    /// # Errors
+    /// It is not in the store any more, or is corrupted there.
+    pub fn load(&self, store: &Store) -> Result<Value, Failure> {
+        match self {
+            Self::Inline(value) => Ok(value.clone()),
+            Self::Stored { digest, size } => {
+                let json = store.read_bytes(digest, *size)?;
+                serde_json::from_slice(&json).map_err(|error| {
+                    let message = format!("read the payload `{digest}` of a journal: {error}");
+                    Failure::new(runner_model::FailureKind::Other, message)
+                })
+            }
+        }
+    }
+}
+
+/// What a call gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It went well.
+    Ok(Payload),
+    /// It did not.
+    Failed(Failure),
+}
