@@ -41,8 +41,8 @@ fn each_host_has_its_own_files_user_and_service() {
     );
 
     let sudo = if fleet.isolated() { "sudo -n " } else { "" };
-    let restart = format!("{sudo}{} restart nginx", fleet.host(1).servicectl().display());
     for host in fleet.hosts() {
+        let restart = format!("{sudo}{} restart nginx", host.servicectl().display());
         let restarted = ssh(&fleet, host, &restart);
         assert!(restarted.status.success(), "{}", err(&restarted));
     }
