@@ -27,7 +27,7 @@ pub struct Host {
     srv: PathBuf,
     /// What holds the host's namespaces; `None` without.
     namespaces: Option<Child>,
-    ssh_keygen: PathBuf,
+    ssh_keygen: Option<PathBuf>,
 }
 
 /// What a host's service answered.
@@ -58,7 +58,7 @@ impl Host {
             folder,
             srv,
             namespaces: None,
-            ssh_keygen: site.tools.ssh_keygen.clone(),
+            ssh_keygen: site.tools.ssh.as_ref().map(|ssh| ssh.keygen.clone()),
         };
         if site.tools.root {
             layout::write(&host.folder.join("host.sh"), 0o755, include_str!("host.sh"))?;
@@ -68,7 +68,7 @@ impl Host {
             argv.extend([script.as_str(), &folder, &host.name, disk.unwrap_or_default()]);
             let child = process::dependent("start a host", &argv, &host.folder.join("host.log"))?;
             host.namespaces = Some(child);
-        } else {
+        } else if host.ssh_keygen.is_some() {
             host.start_sshd()?;
         }
         Ok(host)
@@ -202,6 +202,20 @@ impl Host {
         Ok(Answer { status: status.ok_or_else(|| fail(&"no status"))?, body: body.trim().to_owned() })
     }
 
+    /// Puts a file into the release root, as the user who logs in.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put(&self, path: &str, text: &str) -> Result<(), Error> {
+        let root = self.root().to_string_lossy().into_owned();
+        let script = "root=$1 file=$1/$2 text=$3
+            mkdir -p \"${file%/*}\"; printf %s \"$text\" > \"$file\"
+            folder=${file%/*}; while [ \"$folder\" != \"$root\" ] && [ \"$folder\" != / ]; do
+              chown --reference=\"$root\" \"$folder\"; folder=${folder%/*}
+            done; chown --reference=\"$root\" \"$file\"";
+        self.inside(&["sh", "-euc", script, "sh", &root, path, text]).map(drop)
+    }
+
     /// What was asked of its service since the start: `restart`, `is-active`, …
     pub fn service_actions(&self) -> Vec<String> {
         let log = self.outside(self.srv.join("log/actions"));
@@ -270,7 +284,8 @@ impl Host {
         for file in [&key, &key.with_extension("pub")] {
             fs::remove_file(file).map_err(|e| Error::failed("remove the host key", e))?;
         }
-        let mut keygen = Command::new(&self.ssh_keygen);
+        let program = self.ssh_keygen.as_deref().unwrap_or(Path::new("ssh-keygen"));
+        let mut keygen = Command::new(program);
         keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key);
         process::run("make another host key", &mut keygen)?;
         self.stop_sshd()?;

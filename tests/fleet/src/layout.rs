@@ -41,9 +41,11 @@ impl Site<'_> {
     }
 
     fn new_key(&self, file: &Path, comment: &str) -> Result<(), Error> {
-        let mut keygen = Command::new(&self.tools.ssh_keygen);
+        let what = "make a key";
+        let ssh = self.tools.ssh.as_ref().ok_or_else(|| Error::failed(what, "there is no OpenSSH"))?;
+        let mut keygen = Command::new(&ssh.keygen);
         keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(file);
-        process::run("make a key", &mut keygen).map(drop)
+        process::run(what, &mut keygen).map(drop)
     }
 
     /// Writes a host's files and starts it.
@@ -55,17 +57,22 @@ impl Site<'_> {
         for inside in ["srv/app", "srv/bin", "srv/etc/site.d", "srv/run", "srv/log", "home", "etc"] {
             make_folder(&folder.join(inside))?;
         }
-        self.new_key(&folder.join("ssh_host_ed25519_key"), &name)?;
-        write(&folder.join("sshd_config"), 0o644, &self.sshd_config(&folder, address))?;
-        let sshd = self.tools.sshd.display();
-        let files = folder.display();
-        let start = format!("#!/bin/sh\nexec '{sshd}' -f '{files}/sshd_config' -E '{files}/sshd.log'\n");
-        write(&folder.join("start-sshd"), 0o755, &start)?;
+        if let Some(ssh) = &self.tools.ssh {
+            self.new_key(&folder.join("ssh_host_ed25519_key"), &name)?;
+            write(&folder.join("sshd_config"), 0o644, &self.sshd_config(&folder, address))?;
+            let sshd = ssh.sshd.display();
+            let files = folder.display();
+            let start = format!("#!/bin/sh\nexec '{sshd}' -f '{files}/sshd_config' -E '{files}/sshd.log'\n");
+            write(&folder.join("start-sshd"), 0o755, &start)?;
+        }
+        if self.tools.python {
+            write(&folder.join("srv/etc/python"), 0o644, &format!("{address} {}\n", self.ports.http))?;
+        }
         write(&folder.join("srv/bin/servicectl"), 0o755, include_str!("servicectl.sh"))?;
         write(&folder.join("srv/etc/nginx.conf"), 0o644, &self.nginx_conf(&srv, address))?;
         if self.tools.root {
             self.users(&folder, &name)?;
-        } else {
+        } else if self.tools.ssh.is_some() {
             make_folder(&folder.join("home/.ssh"))?;
             self.authorize(&folder.join("home/.ssh"), None)?;
         }
@@ -89,7 +96,12 @@ impl Site<'_> {
     }
 
     fn nginx_conf(&self, srv: &Path, address: Ipv4Addr) -> String {
-        let user = if self.tools.root { "user www-data;\n" } else { "" };
+        // Whoever runs local targets as root has no other user who could read them.
+        let user = match (self.tools.root, rustix::process::geteuid().is_root()) {
+            (true, _) => "user www-data;\n",
+            (false, true) => "user root;\n",
+            (false, false) => "",
+        };
         let srv = srv.display();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
@@ -165,53 +177,68 @@ impl Site<'_> {
 
 /// What clients need, for all hosts together.
 pub(crate) fn write_index(fleet: &Fleet) -> Result<(), Error> {
+    let mut table = String::new();
+    for host in fleet.hosts() {
+        let (name, address, root) = (host.name(), host.address(), host.root());
+        let _ =
+            writeln!(table, "{name}\t{address}\t{}\t{}\t{}", host.ports().ssh, host.url(""), root.display());
+    }
+    write(&fleet.folder().join("hosts.tsv"), 0o644, &table)?;
+    write(&fleet.inventory(), 0o644, &inventory(fleet))?;
+    if fleet.is_local() { Ok(()) } else { write_ssh(fleet) }
+}
+
+fn write_ssh(fleet: &Fleet) -> Result<(), Error> {
     let mut known_hosts = String::new();
     let mut ssh_config = String::new();
-    let mut table = String::new();
-    let mut targets = String::new();
     for host in fleet.hosts() {
-        let (name, address, ports) = (host.name(), host.address(), host.ports());
+        let (name, address, port) = (host.name(), host.address(), host.ports().ssh);
         let key = read(host.folder().join("ssh_host_ed25519_key.pub"))?;
         let key: Vec<&str> = key.split_whitespace().take(2).collect();
-        let _ = writeln!(known_hosts, "[{address}]:{} {}", ports.ssh, key.join(" "));
+        let _ = writeln!(known_hosts, "[{address}]:{port} {}", key.join(" "));
         let _ = writeln!(ssh_config, "Host {name}\n  HostName {address}");
-        let _ =
-            writeln!(table, "{name}\t{address}\t{}\t{}\t{}", ports.ssh, host.url(""), host.root().display());
-        let _ = writeln!(targets, "\n[target.{name}]\naddress = \"{address}\"\nroles = [\"web\"]");
-        if !fleet.isolated() {
-            let _ = writeln!(
-                targets,
-                "root = {:?}\nservice-command = [{:?}, \"${{action}}\", \"${{unit}}\"]",
-                host.root(),
-                host.servicectl()
-            );
-        }
     }
-    let ports = fleet.host(1).ports();
     let _ = write!(
         ssh_config,
         "Host web-* 127.*\n  User {}\n  Port {}\n  IdentityFile {}\n  IdentitiesOnly yes\n  IdentityAgent none\n  \
          UserKnownHostsFile {}\n  StrictHostKeyChecking yes\n",
         fleet.user(),
-        ports.ssh,
+        fleet.host(1).ports().ssh,
         fleet.identity().display(),
         fleet.known_hosts().display()
     );
-    let service = "service-command = [\"/srv/bin/servicectl\", \"${action}\", \"${unit}\"]\n";
-    let inventory = format!(
-        "# A throw-away fleet; gone when the program that started it ends.\ninventory = 1\n\n[ssh]\nidentity = {:?}\n\
-         known-hosts = {:?}\n\n[defaults]\nuser = {:?}\nport = {}\nvars = {{ http-port = {} }}\n{}{targets}",
-        fleet.identity(),
-        fleet.known_hosts(),
-        fleet.user(),
-        ports.ssh,
-        ports.http,
-        if fleet.isolated() { service } else { "" },
-    );
     write(&fleet.known_hosts(), 0o644, &known_hosts)?;
-    write(&fleet.ssh_config(), 0o644, &ssh_config)?;
-    write(&fleet.folder().join("hosts.tsv"), 0o644, &table)?;
-    write(&fleet.inventory(), 0o644, &inventory)
+    write(&fleet.ssh_config(), 0o644, &ssh_config)
+}
+
+fn inventory(fleet: &Fleet) -> String {
+    let ports = fleet.host(1).ports();
+    let mut text =
+        String::from("# A throw-away fleet; gone when the program that started it ends.\ninventory = 1\n");
+    if !fleet.is_local() {
+        let (identity, known_hosts) = (fleet.identity(), fleet.known_hosts());
+        let _ = write!(text, "\n[ssh]\nidentity = {identity:?}\nknown-hosts = {known_hosts:?}\n");
+    }
+    let _ = write!(text, "\n[defaults]\nvars = {{ http-port = {} }}\n", ports.http);
+    let _ = if fleet.is_local() {
+        writeln!(text, "connection = \"local\"")
+    } else {
+        writeln!(text, "user = {:?}\nport = {}", fleet.user(), ports.ssh)
+    };
+    let service = |host: &Host| {
+        format!("service-command = [{:?}, \"${{action}}\", \"${{unit}}\"]\n", host.servicectl())
+    };
+    if fleet.isolated() {
+        text.push_str(&service(fleet.host(1)));
+    }
+    for host in fleet.hosts() {
+        let _ =
+            write!(text, "\n[target.{}]\naddress = \"{}\"\nroles = [\"web\"]\n", host.name(), host.address());
+        if !fleet.isolated() {
+            let _ = write!(text, "root = {:?}\n{}", host.root(), service(host));
+        }
+    }
+    text
 }
 
 pub(crate) fn read(file: impl AsRef<Path>) -> Result<String, Error> {

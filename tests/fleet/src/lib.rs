@@ -5,6 +5,8 @@
 //! for the service. Without root a host is a folder, and its sshd runs as the current user. All addresses are on the
 //! loopback network; no two fleets share one. `MaxSessions` and `MaxStartups` are OpenSSH's defaults.
 //!
+//! Where there is no sshd, [`Builder::local`] makes the folders and services of a fleet on this machine.
+//!
 //! A fleet ends when it is dropped, and as well when its owner is killed: what runs in it waits on a pipe.
 //!
 //! ```no_run
@@ -72,6 +74,7 @@ pub struct Builder {
     sudo: Sudo,
     small_disks: Vec<(usize, String)>,
     folder: Option<PathBuf>,
+    local: bool,
 }
 
 impl Builder {
@@ -86,6 +89,14 @@ impl Builder {
     #[must_use]
     pub fn small_disk(mut self, host: usize, size: &str) -> Self {
         self.small_disks.push((host, size.to_owned()));
+        self
+    }
+
+    /// No sshd: the hosts are folders of this machine, and the inventory says `connection = "local"`. For a demo where
+    /// OpenSSH is missing; nothing that is said of SSH can be shown with it.
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        self.local = true;
         self
     }
 
@@ -114,6 +125,7 @@ pub struct Fleet {
     folder: PathBuf,
     user: String,
     isolated: bool,
+    local: bool,
     _claim: TcpListener,
 }
 
@@ -128,25 +140,26 @@ impl Fleet {
 
     /// For a fleet with something special about it.
     pub fn builder(hosts: usize) -> Builder {
-        Builder { hosts, sudo: Sudo::default(), small_disks: Vec::new(), folder: None }
+        Builder { hosts, sudo: Sudo::default(), small_disks: Vec::new(), folder: None, local: false }
     }
 
     fn build(builder: Builder) -> Result<Self, Error> {
         if builder.hosts == 0 || builder.hosts > MOST_HOSTS {
             return Err(Error::failed("start a fleet", format!("it must have 1 to {MOST_HOSTS} hosts")));
         }
-        let tools = needs::Tools::find()?;
+        let tools = if builder.local { needs::Tools::find_local()? } else { needs::Tools::find()? };
         if !tools.root && !builder.small_disks.is_empty() {
             return Err(Missing::root("a small disk").into());
         }
         let (claim, network, ports) = claim()?;
-        let folder = new_folder(builder.folder.as_deref())?;
+        let folder = new_folder(builder.folder.as_deref(), tools.root)?;
         let keeper = process::keeper(&folder)?;
         let mut fleet = Self {
             hosts: Vec::new(),
             keeper,
             user: if tools.root { layout::DEPLOY.to_owned() } else { tools.user.clone() },
             isolated: tools.root,
+            local: builder.local,
             folder,
             _claim: claim,
         };
@@ -157,13 +170,15 @@ impl Fleet {
             ports,
             sudo: builder.sudo,
         };
-        site.client_key()?;
+        if !builder.local {
+            site.client_key()?;
+        }
         for number in 1..=builder.hosts {
             let address = Ipv4Addr::new(127, network.0, network.1, u8::try_from(number).unwrap_or(u8::MAX));
             let disk = builder.small_disks.iter().rev().find(|d| d.0 == number).map(|d| d.1.as_str());
             fleet.hosts.push(site.host(number, address, disk)?);
         }
-        for host in &fleet.hosts {
+        for host in fleet.hosts.iter().filter(|_| !builder.local) {
             host.wait_until_it_answers()?;
         }
         layout::write_index(&fleet)?;
@@ -196,6 +211,11 @@ impl Fleet {
     /// Whether each host has namespaces of its own, `deploy` and sudo; false without root.
     pub fn isolated(&self) -> bool {
         self.isolated
+    }
+
+    /// Whether there is no sshd: see [`Builder::local`].
+    pub fn is_local(&self) -> bool {
+        self.local
     }
 
     /// A client configuration that knows the hosts by name, with the key and the known hosts.
@@ -269,10 +289,16 @@ fn claim() -> Result<(TcpListener, (u8, u8), layout::Ports), Error> {
     Err(Error::failed("find free loopback addresses for a fleet", "all are taken"))
 }
 
-fn new_folder(wanted: Option<&Path>) -> Result<PathBuf, Error> {
+fn new_folder(wanted: Option<&Path>, isolated: bool) -> Result<PathBuf, Error> {
     let what = "make the fleet's folder";
     let Some(folder) = wanted else {
-        let folder = tempfile::Builder::new().prefix("runner-fleet-").tempdir();
+        // Without namespaces release roots are in it, and no root may be below a folder that others write to: not
+        // in `/tmp`, but beside this program.
+        let program = std::env::current_exe().map_err(|e| Error::failed(what, e))?;
+        let beside = program.parent().filter(|_| !isolated).map(|folder| folder.join("fleets"));
+        let parent = beside.unwrap_or_else(std::env::temp_dir);
+        fs::create_dir_all(&parent).map_err(|e| Error::failed(what, e))?;
+        let folder = tempfile::Builder::new().prefix("runner-fleet-").tempdir_in(parent);
         return Ok(folder.map_err(|e| Error::failed(what, e))?.keep());
     };
     fs::create_dir_all(folder).map_err(|e| Error::failed(format!("{what} `{}`", folder.display()), e))?;

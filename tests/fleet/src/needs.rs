@@ -34,8 +34,17 @@ pub(crate) struct Tools {
     pub(crate) root: bool,
     /// Who runs this.
     pub(crate) user: String,
+    /// `None` for local targets.
+    pub(crate) ssh: Option<Ssh>,
+    /// Whether python3 serves files in the place of nginx.
+    pub(crate) python: bool,
+}
+
+/// OpenSSH's programs.
+#[derive(Debug)]
+pub(crate) struct Ssh {
     pub(crate) sshd: PathBuf,
-    pub(crate) ssh_keygen: PathBuf,
+    pub(crate) keygen: PathBuf,
 }
 
 impl Tools {
@@ -53,7 +62,7 @@ impl Tools {
             found.unwrap_or_default()
         };
         let sshd = need("sshd", "openssh-server");
-        let ssh_keygen = need("ssh-keygen", "openssh-client");
+        let keygen = need("ssh-keygen", "openssh-client");
         need("ssh", "openssh-client");
         need("nginx", "nginx-light");
         need("setsid", "util-linux");
@@ -68,7 +77,19 @@ impl Tools {
         if !missing.what.is_empty() {
             return Err(missing);
         }
-        Ok(Self { root, user: user_name(), sshd, ssh_keygen })
+        Ok(Self { root, user: user_name(), ssh: Some(Ssh { sshd, keygen }), python: false })
+    }
+
+    /// Local targets have no namespaces, whoever runs this, and are content with less.
+    pub(crate) fn find_local() -> Result<Self, Missing> {
+        let python = find_program("nginx").is_none();
+        if python && find_program("python3").is_none() {
+            return Err(Missing {
+                what: vec!["`nginx` or `python3`".to_owned()],
+                packages: vec!["nginx-light"],
+            });
+        }
+        Ok(Self { root: false, user: user_name(), ssh: None, python })
     }
 }
 

@@ -17,6 +17,13 @@ running() { pid=$(cat "$pidfile" 2>/dev/null) && [ -n "$pid" ] && ! gone "$pid";
 nginx_() { nginx -e "$here/log/error.log" -c "$here/etc/nginx.conf" "$@"; }
 start() {
   running && return 0
+  if [ -f "$here/etc/python" ]; then # "ADDRESS PORT": a local target of a machine without nginx
+    read -r address port < "$here/etc/python"
+    setsid python3 -m http.server --bind "$address" --directory "$here/app/current" "$port" \
+      < /dev/null > "$here/log/server.log" 2>&1 &
+    echo $! > "$pidfile"
+    return
+  fi
   nginx_
 }
 stop() {

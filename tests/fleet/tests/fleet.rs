@@ -160,3 +160,19 @@ fn a_fleet_ends_with_its_owner_however_that_ends() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn local_targets_are_folders_with_a_service_each() {
+    let fleet = fleet_or_skip!(Fleet::builder(2).local().start());
+    let host = fleet.host(1);
+    host.put("r1/version.txt", "one").unwrap();
+    std::os::unix::fs::symlink("r1", host.root().join("current")).unwrap();
+    let control = host.servicectl();
+    host.inside(&[control.to_str().unwrap(), "restart", "nginx"]).unwrap();
+    assert_eq!(host.get("/version.txt").unwrap().body, "one");
+    let inventory = std::fs::read_to_string(fleet.inventory()).unwrap();
+    assert!(inventory.contains("connection = \"local\"") && !inventory.contains("[ssh]"), "{inventory}");
+    let folder = fleet.folder().to_owned();
+    drop(fleet);
+    assert!(!folder.exists());
+}
