@@ -7,6 +7,7 @@ pub mod bindings;
 mod command;
 mod data;
 mod error;
+pub mod layout;
 pub mod log;
 pub mod params;
 mod request;

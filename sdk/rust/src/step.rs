@@ -91,9 +91,13 @@ pub fn describe<S: Step>() -> String {
     manifest.to_string()
 }
 
-/// The schema without what says nothing about the data: which draft, and the name of the Rust type.
+/// The schema in one piece, so that a reader needs to follow no references, and without what says nothing about the
+/// data: which draft, and the name of the Rust type.
 fn schema<T: JsonSchema>() -> Value {
-    let mut schema = schemars::SchemaGenerator::default().into_root_schema_for::<T>();
+    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.remove("$schema");
     schema.remove("title");
     schema.to_value()

@@ -80,7 +80,7 @@ fn a_folder_in_the_place_of_current_is_left_alone() {
     world.target("web-1").release("/srv/shop", "a", Mark::Untried).dir("/srv/shop/current");
     let error = world.run::<Switch>(json!({ "root": "/srv/shop", "release": "a" })).expect_err("in the way");
     assert!(error.is(ErrorKind::Conflict));
-    assert_eq!(error.message, "`/srv/shop/current` on `web-1` is not a symbolic link");
+    assert_eq!(error.message, "`/srv/shop/current` on `web-1` is a folder");
 }
 
 #[test]

@@ -1,0 +1,87 @@
+//! `std/prune`: removes old releases.
+
+use runner_sdk::layout::{ReleaseId, Root};
+use runner_sdk::{Capabilities, Context, Mark, Release, Result, Step, Target, run_info};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
+
+/// The step.
+pub struct Prune;
+
+/// What the plan gives it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Params {
+    /// The release root.
+    root: Root,
+    /// How many good releases are kept, at least 1.
+    #[serde(default = "five")]
+    keep: NonZeroU32,
+}
+
+/// What later steps may refer to.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Outputs {
+    /// The releases that were removed, oldest first.
+    removed: Vec<String>,
+    /// The releases that are left, oldest first.
+    kept: Vec<String>,
+}
+
+impl Step for Prune {
+    const NAME: &'static str = "prune";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str = "removes old releases";
+    const DOCUMENTATION: &'static str = include_str!("../DOCUMENTATION.md");
+    const CAPABILITIES: Capabilities =
+        Capabilities { ssh: &["read:${root}", "write:${root}/releases"], ..Capabilities::NONE };
+
+    type Params = Params;
+    type Outputs = Outputs;
+
+    fn run(Params { root, keep }: Params) -> Result<Outputs> {
+        let target = Target::current();
+        let mut releases = target.releases(root.path())?;
+        releases.sort_by_key(|release| release.sequence);
+        // The account and the link must agree on what is live before anything goes.
+        let live = root.live(&target)?.map(|id| id.to_string());
+        let mine = [live, run_info::release_id(), run_info::previous_release()];
+
+        let good: Vec<&Release> = releases.iter().filter(|release| release.mark == Mark::Good).collect();
+        let first_kept = good.len().saturating_sub(keep.get() as usize);
+        let mut spared: Vec<&str> = good[first_kept..].iter().map(|release| release.id.as_str()).collect();
+        spared.extend(mine.iter().flatten().map(String::as_str));
+        let live_sequence =
+            releases.iter().filter(|release| release.live).map(|release| release.sequence).max();
+        // Where a rollback would go to, also when more than `keep` good releases are newer than the live one.
+        let previous = good.iter().rfind(|release| live_sequence.is_some_and(|live| release.sequence < live));
+        spared.extend(previous.map(|release| release.id.as_str()));
+
+        let (mut removed, mut kept) = (Vec::new(), Vec::new());
+        for release in &releases {
+            // Laid out after the live one and not tried yet: somebody is about to switch to it.
+            let waiting =
+                release.mark == Mark::Untried && live_sequence.is_none_or(|live| release.sequence > live);
+            if release.live || waiting || spared.contains(&release.id.as_str()) {
+                kept.push(release.id.clone());
+                continue;
+            }
+            let path = root.release(&ReleaseId::new(&release.id)?);
+            target.remove_tree(&path).context(|| format!("release `{}` is not removed", release.id))?;
+            runner_sdk::info!("removed `{path}`");
+            removed.push(release.id.clone());
+        }
+        Ok(Outputs { removed, kept })
+    }
+}
+
+fn five() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(4)
+}
+
+runner_sdk::export!(Prune);
+
+#[cfg(test)]
+mod tests;
