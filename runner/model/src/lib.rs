@@ -3,8 +3,11 @@
 //! No input or output, no wasm, no ssh: everything here is a plain value or a plain function, tested in a second.
 
 pub mod diagnostic;
+pub mod grant;
 pub mod inventory;
+pub mod manifest;
 pub mod plan;
+pub mod policy;
 pub mod quantity;
 pub mod source;
 pub mod suggest;
@@ -30,6 +33,7 @@ pub use effect::{
 pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
 pub use inventory::{Inventory, Target};
+pub use manifest::{Manifest, ManifestError, Occurs};
 pub use name::{
     Acting, BadName, EnvironmentName, GroupName, LabelName, ModuleName, PlanName, ReleaseId, RoleName, RunId,
     StepId, TargetName, UserName, VarName,

@@ -25,7 +25,9 @@ mod value;
 
 pub use reference::{BadReference, Reference, ReleaseField, SCOPES, TargetField};
 pub use scope::{Lookup, Scope, Unresolved, WhyUnresolved};
+pub(crate) use scope::{as_text, kind_of};
 pub use text::{Piece, Template, TemplateError, WhyNot};
+pub(crate) use text::{Token, escape, tokens};
 pub use value::{ValueTemplate, ValueTemplateError};
 
 #[cfg(test)]

@@ -1,0 +1,258 @@
+//! Single grants and lists of them.
+
+use super::files::{self, Files};
+use super::http::{self, Requests};
+use super::ssh::{self, Verb};
+use super::words::Why;
+use super::{capability, shell};
+use crate::template::Scope;
+use crate::{EffectClass, RemotePath};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Which list a grant is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum List {
+    /// What may be done on targets.
+    Ssh,
+    /// Which files beside the plan may be used.
+    Files,
+    /// Which requests may be sent.
+    Http,
+}
+
+impl List {
+    /// The key that the list has.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Files => "files",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// Text that is no grant, or a grant that the values at hand make none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a grant: {why}", .grant.escape_debug())]
+pub struct GrantError {
+    /// The text.
+    pub grant: String,
+    /// What is wrong.
+    pub why: String,
+    /// What helps.
+    pub hint: Option<String>,
+}
+
+impl GrantError {
+    pub(super) fn new(grant: impl fmt::Display, why: Why) -> Self {
+        Self { grant: grant.to_string().chars().take(500).collect(), why: why.why, hint: why.hint }
+    }
+}
+
+/// The longest text that is read as a grant.
+const LONGEST: usize = 64 * 1024;
+
+/// Refuses what nobody would review.
+pub(super) fn check_length(text: &str) -> Result<(), Why> {
+    match text.len() > LONGEST {
+        true => Err(Why::new(format!("it is longer than {LONGEST} bytes"))),
+        false => Ok(()),
+    }
+}
+
+macro_rules! grant {
+    ($(#[$doc:meta])* $name:ident, $inner:ty, $shape:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub struct $name(pub(super) $inner);
+
+        impl $name {
+            /// Fills in what the scope knows; what is symbolic stays.
+            ///
+            /// # Errors
+            /// A reference that is unknown, and a value that does not fit into its place.
+            pub fn resolve(&self, scope: &dyn Scope) -> Result<Self, GrantError> {
+                self.0.resolve(scope).map(Self).map_err(|why| GrantError::new(self, why))
+            }
+
+            /// Whether something in it is not known yet. Such a grant covers nothing.
+            pub fn is_symbolic(&self) -> bool {
+                self.0.is_symbolic()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = GrantError;
+
+            fn from_str(text: &str) -> Result<Self, GrantError> {
+                check_length(text)
+                    .and_then(|()| <$shape>::parse(text))
+                    .and_then(|shape| <$inner>::new(&shape))
+                    .map(Self)
+                    .map_err(|why| GrantError::new(text, why))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = GrantError;
+
+            fn try_from(text: String) -> Result<Self, GrantError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(grant: $name) -> Self {
+                grant.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+grant!(/** What a step may do on targets. */ SshGrant, Verb, ssh::Shape<crate::template::Reference>);
+grant!(/** Which files beside the plan a step may use. */ FileGrant, Files, files::Shape<crate::template::Reference>);
+grant!(/** Which requests a step may send. */ HttpGrant, Requests, http::Shape<crate::template::Reference>);
+
+impl SshGrant {
+    /// Becoming this user: what `become` in a plan or an inventory adds to the lock.
+    pub fn become_user(user: &crate::UserName) -> Self {
+        Self(Verb::As(super::bound::Choice::Is(super::bound::Bound::Now(user.clone()))))
+    }
+
+    /// The class of the commands that it allows; `None` for what is no command.
+    pub fn class(&self) -> Option<EffectClass> {
+        match &self.0 {
+            Verb::Exec(exec) => Some(exec.class),
+            _ => None,
+        }
+    }
+
+    /// Whether whoever has it can run anything, as far as that can be told from the text.
+    pub fn equals_a_shell(&self) -> bool {
+        matches!(&self.0, Verb::Exec(exec) if exec.equals_a_shell())
+    }
+
+    /// Whether it is `as:USER`.
+    pub fn is_become(&self) -> bool {
+        matches!(self.0, Verb::As(_))
+    }
+
+    /// The path that it lets a step read, once it is known.
+    pub fn reads(&self) -> Option<&RemotePath> {
+        match &self.0 {
+            Verb::Read(path) => path.now(),
+            _ => None,
+        }
+    }
+
+    /// The path that it lets a step write to, once it is known.
+    pub fn writes(&self) -> Option<&RemotePath> {
+        match &self.0 {
+            Verb::Write(path) => path.now(),
+            _ => None,
+        }
+    }
+}
+
+/// All that is granted. A list that is left out is empty, and an empty list denies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantSet {
+    /// What may be done on targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssh: Vec<SshGrant>,
+    /// Which files beside the plan may be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileGrant>,
+    /// Which requests may be sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpGrant>,
+}
+
+impl GrantSet {
+    /// Reads lists of grants.
+    ///
+    /// # Errors
+    /// The first text that is none.
+    pub fn from_lists<'a>(
+        ssh: impl IntoIterator<Item = &'a str>,
+        files: impl IntoIterator<Item = &'a str>,
+        http: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, GrantError> {
+        Ok(Self {
+            ssh: ssh.into_iter().map(str::parse).collect::<Result<_, _>>()?,
+            files: files.into_iter().map(str::parse).collect::<Result<_, _>>()?,
+            http: http.into_iter().map(str::parse).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether nothing is granted.
+    pub fn is_empty(&self) -> bool {
+        self.ssh.is_empty() && self.files.is_empty() && self.http.is_empty()
+    }
+
+    /// Fills in what the scope knows; what is symbolic stays.
+    ///
+    /// # Errors
+    /// A reference that is unknown, and a value that does not fit into its place.
+    pub fn resolve(&self, scope: &dyn Scope) -> Result<Self, GrantError> {
+        Ok(Self {
+            ssh: self.ssh.iter().map(|grant| grant.resolve(scope)).collect::<Result<_, _>>()?,
+            files: self.files.iter().map(|grant| grant.resolve(scope)).collect::<Result<_, _>>()?,
+            http: self.http.iter().map(|grant| grant.resolve(scope)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The texts of all grants, with the list that each is in.
+    pub fn texts(&self) -> Vec<(List, String)> {
+        let ssh = self.ssh.iter().map(|grant| (List::Ssh, grant.to_string()));
+        let files = self.files.iter().map(|grant| (List::Files, grant.to_string()));
+        let http = self.http.iter().map(|grant| (List::Http, grant.to_string()));
+        ssh.chain(files).chain(http).collect()
+    }
+
+    /// Whether one of the grants lets a step run anything, as far as that can be told from the texts.
+    pub fn equals_a_shell(&self) -> bool {
+        self.ssh.iter().any(SshGrant::equals_a_shell)
+    }
+
+    /// What a reviewer should know of some of the grants, with the text of each.
+    pub fn labels(&self, user: &str) -> Vec<(String, String)> {
+        let ssh = self.ssh.iter().filter_map(|grant| {
+            let label = match &grant.0 {
+                Verb::Exec(exec) if exec.equals_a_shell() => format!("equals a shell as {user}"),
+                Verb::Write(path) if path.now().is_some_and(shell::changes_what_runs) => {
+                    format!("equals a shell as {user}, where {user} may write there")
+                }
+                Verb::Read(path) if path.now() == Some(&RemotePath::root()) => {
+                    format!("reads all that {user} may read")
+                }
+                _ => return None,
+            };
+            Some((grant.to_string(), label))
+        });
+        let http = self.http.iter().filter_map(|grant| {
+            let host = grant.0.any_host()?;
+            Some((grant.to_string(), format!("speaks to whatever host `${{{host}}}` names")))
+        });
+        ssh.chain(http).collect()
+    }
+
+    /// Takes away what stands there twice; the order stays.
+    pub(super) fn without_repetitions(mut self) -> Self {
+        capability::keep_first(&mut self.ssh);
+        capability::keep_first(&mut self.files);
+        capability::keep_first(&mut self.http);
+        self
+    }
+}

@@ -1,0 +1,101 @@
+use super::*;
+use serde_json::json;
+
+fn good() -> Value {
+    json!({
+        "name": "switch", "version": "0.1.0", "summary": "makes a release live", "documentation": "# Use\n",
+        "parameters": {
+            "type": "object",
+            "properties": { "root": { "type": "string" }, "argv": { "type": "array" } },
+        },
+        "outputs": { "type": "object" },
+        "runs": "each-target",
+        "capabilities": { "ssh": ["read:${root}", "exec-read:${argv...}"], "files": [] },
+    })
+}
+
+fn with(key: &str, value: Value) -> Value {
+    let mut manifest = good();
+    manifest[key] = value;
+    manifest
+}
+
+fn error(value: &Value) -> String {
+    let error = Manifest::parse(&value.to_string()).expect_err("not well formed");
+    match error.hint() {
+        Some(hint) => format!("{error}\nhint: {hint}"),
+        None => error.to_string(),
+    }
+}
+
+#[test]
+fn a_manifest_reads_back_what_it_writes() {
+    let manifest = Manifest::parse(&good().to_string()).expect("well formed");
+    let written = serde_json::to_string(&manifest).expect("JSON");
+    assert_eq!(Manifest::parse(&written), Ok(manifest.clone()));
+    assert_eq!(serde_json::from_str::<Manifest>(&written).expect("JSON"), manifest);
+    let mut bare = good();
+    bare.as_object_mut().expect("an object").remove("capabilities");
+    assert!(Manifest::parse(&bare.to_string()).expect("well formed").capabilities.is_empty());
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let garbage = |text: &str| Manifest::parse(text).expect_err(text).to_string();
+    insta::assert_snapshot!(garbage("\0\u{1b}[31mrubbish"), @"it is not JSON: expected value at line 1 column 1");
+    insta::assert_snapshot!(garbage("[]"), @"it is no JSON object");
+    insta::assert_snapshot!(garbage(&" ".repeat(MAX_MANIFEST_BYTES + 1)), @"it has 1048577 bytes, more than the 1048576 that are read");
+    insta::assert_snapshot!(garbage(&format!("{}{}", "[".repeat(200), "]".repeat(200))), @"it is not JSON: recursion limit exceeded at line 1 column 128");
+    let mut missing = good();
+    missing.as_object_mut().expect("an object").remove("runs");
+    insta::assert_snapshot!(error(&missing), @"the key `runs` is missing");
+    insta::assert_snapshot!(error(&with("capabilites", json!({}))), @r"
+    there is no key `capabilites`
+    hint: did you mean `capabilities`?
+    ");
+    insta::assert_snapshot!(error(&with("name", json!("../switch"))), @"`name` must be 1 to 64 letters, digits, `-`, `_` or `.`, a letter or a digit first");
+    insta::assert_snapshot!(error(&with("summary", json!("\u{1b}[2J"))), @"`summary` must be one short line without control characters");
+    insta::assert_snapshot!(error(&with("summary", json!("\u{202e}evil"))), @"`summary` must be one short line without control characters");
+    insta::assert_snapshot!(error(&with("runs", json!("always"))), @"`runs` must be `once` or `each-target`");
+    insta::assert_snapshot!(error(&with("parameters", json!({"type": "array"}))), @"`parameters.type` must be `object`");
+    insta::assert_snapshot!(error(&with("outputs", json!({"type": "object", "required": 5}))), @r#"`outputs` is no JSON Schema: 5 is not of type "array""#);
+    insta::assert_snapshot!(
+        error(&with("outputs", json!({"type": "object", "properties": {"a": {"pattern": "(a+)+\\1"}}}))), @r#"`outputs` is no JSON Schema: "(a+)+\\1" is not a "regex""#);
+    insta::assert_snapshot!(
+        error(&with("outputs", json!({"type": "object", "$ref": "https://example.org/x.json"}))), @"`outputs` is no JSON Schema: Resource 'https://example.org/x.json' is not present in a registry and retrieving it failed: Retrieval is disabled, cannot fetch https://example.org/x.json");
+    insta::assert_snapshot!(
+        error(&with("outputs", json!({"type": "object", "$ref": "file:///etc/passwd"}))), @"`outputs` is no JSON Schema: Resource 'file:///etc/passwd' is not present in a registry and retrieving it failed: Retrieval is disabled, cannot fetch file:///etc/passwd");
+}
+
+#[test]
+fn capabilities_are_grants_over_known_parameters() {
+    let wrong = |list: &str, text: &str| error(&with("capabilities", json!({ list: [text] })));
+    insta::assert_snapshot!(wrong("shh", "read:/srv"), @r"
+    there is no key `capabilities.shh`
+    hint: did you mean `capabilities.ssh`?
+    ");
+    insta::assert_snapshot!(wrong("ssh", "read:${rot}"), @r"
+    the capability `read:${rot}` is over the parameter `rot`, which `parameters` does not have
+    hint: did you mean `root`?
+    ");
+    insta::assert_snapshot!(wrong("ssh", "raed:/srv"), @r"
+    in `capabilities.ssh`: `raed:/srv` is not a grant: there is no verb `raed`
+    hint: did you mean `read:`?
+    ");
+    insta::assert_snapshot!(wrong("ssh", "as:root"), @r#"
+    in `capabilities.ssh`: `as:root` is not a grant: a module does not choose the user that it acts as
+    hint: the plan does, with `become = "…"` at the step
+    "#);
+    insta::assert_snapshot!(wrong("ssh", "exec-read:ls x${argv...}"), @"in `capabilities.ssh`: `exec-read:ls x${argv...}` is not a grant: `${argv...}` must be an argument of its own");
+    insta::assert_snapshot!(wrong("ssh", "read:${argv...}"), @"in `capabilities.ssh`: `read:${argv...}` is not a grant: `...` spreads an array over the arguments of a command only");
+    insta::assert_snapshot!(wrong("ssh", "exec-read:* /srv"), @r"
+    in `capabilities.ssh`: `exec-read:* /srv` is not a grant: the program is named, never a star
+    hint: `**` alone stands for any command, and equals a shell
+    ");
+    insta::assert_snapshot!(wrong("files", "read:../${root}"), @"in `capabilities.files`: `read:../${root}` is not a grant: `../x` is not a path in the plan's folder: it leaves the folder with `..`");
+    insta::assert_snapshot!(wrong("http", "GET http://*.example.org/"), @"in `capabilities.http`: `GET http://*.example.org/` is not a grant: `http://*.example.org/` is not a URL for a request: the host is spelled out, without `*` and `%`");
+    insta::assert_snapshot!(wrong("http", "http://example.org/"), @r"
+    in `capabilities.http`: `http://example.org/` is not a grant: it does not have a method and a URL
+    hint: the form is `[CLASS ]METHOD URL[ at ADDRESS][ from target]`, for example `GET https://shop.example.org/health`
+    ");
+}
