@@ -2,6 +2,7 @@
 //!
 //! No input or output, no wasm, no ssh: everything here is a plain value or a plain function, tested in a second.
 
+pub mod check;
 pub mod diagnostic;
 pub mod grant;
 pub mod inventory;
@@ -9,6 +10,7 @@ pub mod manifest;
 pub mod plan;
 pub mod policy;
 pub mod quantity;
+pub mod schema;
 pub mod source;
 pub mod suggest;
 pub mod template;
@@ -17,13 +19,16 @@ mod digest;
 mod effect;
 mod event;
 mod failure;
+mod manifest;
 mod name;
 mod path;
 mod read;
 mod release;
 mod resolved;
 mod schedule;
+mod shape;
 
+pub use check::{Modules, check};
 pub use diagnostic::{Problem, Problems};
 pub use digest::{Digest, NotADigest};
 pub use effect::{
@@ -44,3 +49,4 @@ pub use quantity::{ByteSize, Period};
 pub use release::{ArtifactOutput, ReleaseSpec, release_id};
 pub use resolved::{Facts, Limits, Resolved, ResolvedStep, StepScope};
 pub use schedule::{Retry, Runs, Schedule, ScheduledStep};
+pub use shape::{BadShape, Misfit, Shape, Why};

@@ -4,7 +4,8 @@
 //! who gets to see it.
 
 use runner_model::diagnostic::Look;
-use runner_model::{Inventory, Plan, Problems};
+use runner_model::{Inventory, Manifest, ModuleRef, Modules, Plan, Problems, check};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -56,5 +57,59 @@ fn what_is_wrong_in_a_plan_is_said_with_place_cause_and_mend() {
 fn what_is_wrong_in_an_inventory_is_said_with_place_cause_and_mend() {
     compare("inventory", |name, bytes, _| {
         Inventory::parse(name, bytes).err().map(|problems| render(&problems))
+    });
+}
+
+/// The modules that checked plans can use.
+fn manifests() -> BTreeMap<ModuleRef, Manifest> {
+    let all: Vec<Manifest> = serde_json::from_str(include_str!("ui/modules.json")).expect("manifests");
+    let mut manifests: BTreeMap<_, _> =
+        all.into_iter().map(|manifest| (ModuleRef::Builtin(manifest.name.clone()), manifest)).collect();
+    let own = manifests[&ModuleRef::Builtin("command".to_owned())].clone();
+    manifests.insert(ModuleRef::Path("steps/own.wasm".to_owned()), own);
+    manifests
+}
+
+/// The first lines of a case say what it is checked with: `# inventory: x.toml`, `# var: name=value`.
+fn directives<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines()
+        .map_while(|line| line.strip_prefix("# "))
+        .filter_map(move |line| line.strip_prefix(key)?.strip_prefix(": "))
+}
+
+#[test]
+fn what_does_not_fit_together_is_said_with_place_cause_and_mend() {
+    let manifests = manifests();
+    let failed = BTreeMap::from([(
+        ModuleRef::Path("steps/broken.wasm".to_owned()),
+        "`steps/broken.wasm` is not a component: it is a core module".to_owned(),
+    )]);
+    let builtin: Vec<&str> = manifests
+        .keys()
+        .filter_map(|module| match module {
+            ModuleRef::Builtin(name) => Some(name.as_str()),
+            ModuleRef::Path(_) => None,
+        })
+        .collect();
+    let modules = Modules { manifests: &manifests, failed: &failed, builtin: &builtin };
+    compare("check", |name, bytes, case| {
+        let text = std::str::from_utf8(bytes).expect("a case in UTF-8");
+        let plan = match Plan::parse(name, bytes) {
+            Ok(plan) => plan,
+            Err(problems) => panic!("{name} belongs into `ui/plan`:\n{problems}"),
+        };
+        let inventory = directives(text, "inventory").next().unwrap_or("staging.toml");
+        let file = case.with_file_name("inventory").join(inventory);
+        let inventory = Inventory::parse(inventory, &std::fs::read(file).expect("an inventory"))
+            .expect("a good inventory");
+        let environment =
+            directives(text, "environment").next().unwrap_or("staging").parse().expect("a name");
+        let given = directives(text, "var").map(|var| var.split_once('=').expect("name=value"));
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        match check(&plan, &environment, &inventory, modules, &given) {
+            Ok(resolved) if resolved.warnings.is_empty() => None,
+            Ok(resolved) => Some(render(&resolved.warnings)),
+            Err(problems) => Some(render(&problems)),
+        }
     });
 }

@@ -5,6 +5,9 @@ mod module;
 mod read;
 mod strategy;
 
+pub(crate) use read::{below, part_of};
+pub(crate) use strategy::batches;
+
 pub use module::{ModuleRef, ModuleSource};
 pub use strategy::{BadGoal, Goal, OnFailure};
 
@@ -225,11 +228,13 @@ pub struct With {
     pub value: ValueTemplate,
     /// The place of each value, by its JSON pointer; the empty one is the whole.
     pub places: BTreeMap<String, Span>,
+    /// The place of the key of each value that has one, by the JSON pointer of the value.
+    pub keys: BTreeMap<String, Span>,
 }
 
 impl Default for With {
     fn default() -> Self {
-        Self { value: ValueTemplate::Object(BTreeMap::new()), places: BTreeMap::new() }
+        Self { value: ValueTemplate::Object(BTreeMap::new()), places: BTreeMap::new(), keys: BTreeMap::new() }
     }
 }
 

@@ -112,7 +112,7 @@ fn vars(reader: &Reader, item: &Item<'_>) -> BTreeMap<VarName, Variable> {
     let mut vars = BTreeMap::new();
     for entry in reader.entries(item) {
         let (Some(name), Some(value)) =
-            (reader.named::<VarName>(&entry), values(reader, &entry, &mut BTreeMap::new()))
+            (reader.named::<VarName>(&entry), values(reader, &entry, "", &mut With::default()))
         else {
             continue;
         };
@@ -415,48 +415,46 @@ fn allow(reader: &Reader, item: &Item<'_>) -> Option<Spanned<AllowTable>> {
 }
 
 fn with(reader: &Reader, item: &Item<'_>) -> With {
-    if !matches!(item.value, DeValue::Table(_)) {
+    let mut with = With::default();
+    if matches!(item.value, DeValue::Table(_)) {
+        with.value = values(reader, item, "", &mut with).unwrap_or(with.value);
+    } else {
         reader.wrong_type(item, "a table");
-        return With::default();
     }
-    let mut places = BTreeMap::new();
-    let value = values(reader, item, &mut places);
-    With { value: value.unwrap_or(ValueTemplate::Object(BTreeMap::new())), places }
+    with
 }
 
 /// A value with references in its strings. Of what is wrong in it all is reported.
-fn values(reader: &Reader, item: &Item<'_>, places: &mut BTreeMap<String, Span>) -> Option<ValueTemplate> {
-    fn below(
-        reader: &Reader,
-        item: &Item<'_>,
-        pointer: &str,
-        places: &mut BTreeMap<String, Span>,
-    ) -> Option<ValueTemplate> {
-        places.insert(pointer.to_owned(), item.span);
-        match item.value {
-            DeValue::String(_) => template(reader, item).map(|template| ValueTemplate::Text(template.value)),
-            DeValue::Array(_) => {
-                let elements = reader.array(item, "an array")?;
-                let values: Vec<_> = elements
-                    .iter()
-                    .enumerate()
-                    .map(|(index, element)| below(reader, element, &format!("{pointer}/{index}"), places))
-                    .collect();
-                values.into_iter().collect::<Option<Vec<_>>>().map(ValueTemplate::Array)
-            }
-            DeValue::Table(_) => {
-                let mut values = Vec::new();
-                for entry in reader.entries(item) {
-                    let name = entry.name.replace('~', "~0").replace('/', "~1");
-                    let value = below(reader, &entry, &format!("{pointer}/{name}"), places);
-                    values.push(value.map(|value| (entry.name.to_owned(), value)));
-                }
-                values.into_iter().collect::<Option<BTreeMap<_, _>>>().map(ValueTemplate::Object)
-            }
-            _ => reader.json(item).map(ValueTemplate::literal),
+fn values(reader: &Reader, item: &Item<'_>, pointer: &str, with: &mut With) -> Option<ValueTemplate> {
+    with.places.insert(pointer.to_owned(), item.span);
+    match item.value {
+        DeValue::String(_) => template(reader, item).map(|template| ValueTemplate::Text(template.value)),
+        DeValue::Array(_) => {
+            let elements = reader.array(item, "an array")?;
+            let values: Vec<_> = elements
+                .iter()
+                .enumerate()
+                .map(|(index, element)| values(reader, element, &format!("{pointer}/{index}"), with))
+                .collect();
+            values.into_iter().collect::<Option<Vec<_>>>().map(ValueTemplate::Array)
         }
+        DeValue::Table(_) => {
+            let mut found = Vec::new();
+            for entry in reader.entries(item) {
+                let pointer = below(pointer, entry.name);
+                with.keys.insert(pointer.clone(), entry.key);
+                let value = values(reader, &entry, &pointer, with);
+                found.push(value.map(|value| (entry.name.to_owned(), value)));
+            }
+            found.into_iter().collect::<Option<BTreeMap<_, _>>>().map(ValueTemplate::Object)
+        }
+        _ => reader.json(item).map(ValueTemplate::literal),
     }
-    below(reader, item, "", places)
+}
+
+/// The JSON pointer of a key's value.
+pub(crate) fn below(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 /// A string with references in it.

@@ -1,0 +1,268 @@
+//! From what is written to what is meant: every name leads somewhere, every parameter fits, every target is there.
+//!
+//! Nothing here stops at the first problem. A part that is wrong is reported and left out, and what depends on it is
+//! not blamed a second time.
+
+mod parameters;
+mod place;
+mod reference;
+mod release;
+mod vars;
+
+use crate::diagnostic::{Code, Problem, Problems};
+use crate::plan::{Environment, Goal, ModuleRef, Plan, Step, batches};
+use crate::resolved::{Limits, Resolved, ResolvedStep};
+use crate::schedule::{Retry, Runs};
+use crate::source::Spanned;
+use crate::suggest::closest;
+use crate::{EnvironmentName, Inventory, Manifest, Phase, StepId, Target, TargetName};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// What is known of the modules that a plan uses.
+#[derive(Debug, Clone, Copy)]
+pub struct Modules<'a> {
+    /// What the modules say about themselves.
+    pub manifests: &'a BTreeMap<ModuleRef, Manifest>,
+    /// The modules that could not be loaded, and why, as a fragment that fits after "the module cannot be used: ".
+    pub failed: &'a BTreeMap<ModuleRef, String>,
+    /// The names of the standard modules, for suggestions.
+    pub builtin: &'a [&'a str],
+}
+
+impl Plan {
+    /// The environment of this name.
+    ///
+    /// # Errors
+    /// The plan has none of this name.
+    pub fn environment(&self, name: &str) -> Result<(&EnvironmentName, &Environment), Problem> {
+        self.environment.iter().find(|(known, _)| known.as_str() == name).ok_or_else(|| {
+            let names: Vec<&str> = self.environment.keys().map(EnvironmentName::as_str).collect();
+            let hint = match closest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the plan has {}", list(names)),
+            };
+            let message = format!("the plan has no environment `{}`", name.escape_debug());
+            Problem::with_file(Code::UnknownName, self.source.name(), message).hint(hint)
+        })
+    }
+}
+
+/// Checks a plan for one environment. `given`: what `--var NAME=VALUE` says.
+///
+/// # Errors
+/// Everything that is wrong, in the plan, the inventory and the variables that were given.
+pub fn check(
+    plan: &Plan,
+    environment: &EnvironmentName,
+    inventory: &Inventory,
+    modules: Modules<'_>,
+    given: &BTreeMap<String, String>,
+) -> Result<Resolved, Problems> {
+    let problems = RefCell::default();
+    let vars = vars::bind(plan, given, &problems);
+    if let Err(problem) = plan.environment(environment.as_str()) {
+        problems.borrow_mut().push(problem);
+    }
+    let mut check = Check {
+        plan,
+        inventory,
+        modules,
+        problems,
+        placed: BTreeMap::new(),
+        resolved: Resolved {
+            plan: plan.name.value.clone(),
+            summary: plan.summary.as_ref().map(|summary| summary.value.clone()),
+            environment: environment.clone(),
+            vars,
+            release: None,
+            targets: BTreeMap::new(),
+            ssh: inventory.ssh.clone(),
+            rollout: Vec::new(),
+            batches: Vec::new(),
+            max_failures: 0,
+            steps: Vec::new(),
+            warnings: Problems::new(),
+        },
+    };
+    check.resolved.release = check.release();
+    check.strategy();
+    check.place_steps();
+    check.targets();
+    let steps: Vec<_> = plan.steps().map(|(phase, step)| check.step(phase, step)).collect();
+    check.resolved.steps = steps.into_iter().flatten().collect();
+    vars::report_unused(plan, &check.problems);
+    check.problems.into_inner().or(Some(check.resolved)).map(|(mut resolved, warnings)| {
+        resolved.warnings = warnings;
+        resolved
+    })
+}
+
+/// A check under way.
+struct Check<'a> {
+    plan: &'a Plan,
+    inventory: &'a Inventory,
+    modules: Modules<'a>,
+    problems: RefCell<Problems>,
+    /// Where the steps run, as far as that is clear.
+    placed: BTreeMap<StepId, Placed>,
+    /// What is known so far; scopes look things up here.
+    resolved: Resolved,
+}
+
+/// Where a step runs.
+struct Placed {
+    phase: Phase,
+    module: ModuleRef,
+    runs: Runs,
+    on: Option<TargetName>,
+}
+
+impl<'a> Check<'a> {
+    fn push(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// A problem in the plan.
+    fn problem(&self, code: Code, span: crate::source::Span, message: impl Into<String>) -> Problem {
+        Problem::at(code, &self.plan.source, span, message)
+    }
+
+    fn manifest(&self, module: &ModuleRef) -> Option<&'a Manifest> {
+        self.modules.manifests.get(module)
+    }
+
+    /// The targets of the rollout, and its batches.
+    fn strategy(&mut self) {
+        let Some(strategy) = &self.plan.strategy else {
+            let needs = self.plan.stage.first().or(self.plan.rollout.first());
+            if let Some(step) = needs {
+                self.push(
+                    self.problem(Code::Missing, step.span, "the plan has no `[strategy]`")
+                        .because("this step runs on each target of the rollout")
+                        .hint(
+                            "add `[strategy]` with `role = \"web\"`: the role of the targets to release to",
+                        ),
+                );
+            }
+            return;
+        };
+        let targets: Vec<TargetName> =
+            self.inventory.with_role(strategy.role.as_str()).map(|target| target.name.clone()).collect();
+        if targets.is_empty() {
+            let roles = self.inventory.roles();
+            let names = || roles.iter().map(|role| role.as_str());
+            let hint = match closest(strategy.role.as_str(), names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if roles.is_empty() => {
+                    format!(
+                        "add `roles = [\"{}\"]` to the targets in `{}`",
+                        strategy.role.value,
+                        self.inventory.source.name()
+                    )
+                }
+                None => format!("`{}` has the roles {}", self.inventory.source.name(), list(names())),
+            };
+            let message = format!(
+                "no target of `{}` has the role `{}`: there is nothing to release to",
+                self.inventory.source.name(),
+                strategy.role.value
+            );
+            self.push(self.problem(Code::Targets, strategy.role.span, message).hint(hint));
+        }
+        let default = [Goal::Count(1), Goal::Percent(100)];
+        let goals: Vec<Goal> = match &strategy.batches {
+            Some(goals) => goals.iter().map(|goal| goal.value).collect(),
+            None => default.to_vec(),
+        };
+        self.resolved.batches = batches(&targets, &goals);
+        let reached: usize = self.resolved.batches.iter().map(Vec::len).sum();
+        if let Some(goals) = strategy.batches.as_ref().filter(|_| reached < targets.len()) {
+            let last = goals.last().map_or(goals.span, |last| last.span);
+            let message = format!("the last batch reaches {reached} of {} targets", targets.len());
+            self.push(
+                self.problem(Code::Targets, last, message)
+                    .because("the others would never be released to")
+                    .hint("end `batches` with `\"100%\"`"),
+            );
+        }
+        self.resolved.max_failures = strategy.max_failures.as_ref().map_or(0, |max| max.value);
+        if let Some(max) = strategy.max_failures.as_ref()
+            && !targets.is_empty()
+            && usize::try_from(max.value).is_ok_and(|max| max >= targets.len())
+        {
+            let message = format!("`max-failures` is {}, and there are {} targets", max.value, targets.len());
+            self.push(
+                self.problem(Code::Targets, max.span, message)
+                    .because("the rollout would go on when every target failed")
+                    .hint("choose a number below the number of targets")
+                    .warning(),
+            );
+        }
+        self.resolved.rollout = targets;
+    }
+
+    /// Collects the targets that steps run for or act on.
+    fn targets(&mut self) {
+        let names = self.placed.values().flat_map(|placed| placed.runs.targets().iter().chain(&placed.on));
+        let names: Vec<_> = names.chain(&self.resolved.rollout).cloned().collect();
+        for name in names {
+            let target = match self.inventory.target(name.as_str()) {
+                Some(target) => target.clone(),
+                None => Target::localhost(),
+            };
+            self.resolved.targets.insert(name, target);
+        }
+    }
+
+    fn step(&self, phase: Phase, step: &Step) -> Option<ResolvedStep> {
+        let references = self.references(step);
+        let placed = self.placed.get(&step.id.value)?;
+        let manifest = self.manifest(&placed.module)?;
+        let with = if references { self.parameters(step, placed, manifest) } else { None };
+        Some(ResolvedStep {
+            id: step.id.value.clone(),
+            phase,
+            uses: step.uses.value.clone(),
+            module: placed.module.clone(),
+            runs: placed.runs.clone(),
+            on: placed.on.clone(),
+            with: with?,
+            acts_as: step.acts_as.as_ref().map(|user| user.value.clone()),
+            retry: step.retry.as_ref().map(|retry| Retry {
+                times: retry.times.value,
+                delay_ms: retry.delay.as_ref().map_or(DEFAULT_DELAY_MS, |delay| delay.as_millis()),
+            }),
+            limits: self.limits(step),
+        })
+    }
+
+    /// The step's own limits, else the plan's, else the default ones.
+    fn limits(&self, step: &Step) -> Limits {
+        fn one<T: Copy>(own: &Option<Spanned<T>>, plan: &Option<Spanned<T>>, default: T) -> T {
+            own.as_ref().or(plan.as_ref()).map_or(default, |value| value.value)
+        }
+        let (own, plan, default) = (&step.limits, &self.plan.limits, Limits::default());
+        Limits {
+            memory: one(&own.memory, &plan.memory, default.memory),
+            fuel: one(&own.fuel, &plan.fuel, default.fuel),
+            time: one(&step.timeout.or(own.time), &plan.time, default.time),
+            log: one(&own.log, &plan.log, default.log),
+            table_elements: one(&own.table_elements, &plan.table_elements, default.table_elements),
+            instances: one(&own.instances, &plan.instances, default.instances),
+        }
+    }
+}
+
+/// Between two attempts, where the plan does not say.
+const DEFAULT_DELAY_MS: u64 = 1000;
+
+/// Names for a message: `a`, `b` and `c`.
+fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => "none".to_owned(),
+    }
+}
