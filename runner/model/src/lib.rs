@@ -19,7 +19,6 @@ mod digest;
 mod effect;
 mod event;
 mod failure;
-mod manifest;
 mod name;
 mod path;
 mod read;

@@ -177,7 +177,8 @@ mod tests {
     /// The keys that the parser says it knows where it finds one that it does not.
     fn parsed_keys(problems: &Problems) -> BTreeSet<String> {
         let unknown = problems.iter().find(|problem| problem.message() == "unknown key `qqqqqqqq`");
-        let hint = unknown.unwrap_or_else(|| panic!("not refused: {problems}")).mend().expect("a hint").to_owned();
+        let hint =
+            unknown.unwrap_or_else(|| panic!("not refused: {problems}")).mend().expect("a hint").to_owned();
         let (_, keys) = hint.split_once(" has: ").expect("the list of keys");
         keys.split(", ").map(|key| key.trim_matches('`').to_owned()).collect()
     }
@@ -253,7 +254,8 @@ mod tests {
         });
         let shape = Shape::new(&schema(Kind::Manifest)).expect("a schema");
         let fits = |value: &Value| {
-            let (parsed, fits) = (Manifest::parse(&value.to_string()).is_ok(), shape.misfits(value).is_empty());
+            let (parsed, fits) =
+                (Manifest::parse(&value.to_string()).is_ok(), shape.misfits(value).is_empty());
             assert_eq!(parsed, fits, "{value}");
             parsed
         };

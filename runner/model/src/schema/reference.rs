@@ -34,8 +34,24 @@ const POLICY: [Section; 3] = [
 
 /// The order of a file's own keys, where it says more than that of the alphabet.
 const ORDER: [&str; 18] = [
-    "plan", "inventory", "policy", "name", "summary", "vars", "modules", "environment", "release", "strategy", "limits",
-    "prepare", "stage", "rollout", "finish", "always", "defaults", "ssh",
+    "plan",
+    "inventory",
+    "policy",
+    "name",
+    "summary",
+    "vars",
+    "modules",
+    "environment",
+    "release",
+    "strategy",
+    "limits",
+    "prepare",
+    "stage",
+    "rollout",
+    "finish",
+    "always",
+    "defaults",
+    "ssh",
 ];
 
 /// The reference of every key of plan, inventory and policy, as Markdown with headings of the second and third level.
@@ -62,15 +78,22 @@ pub fn reference_markdown() -> String {
 fn section(out: &mut String, schema: &Value, table: &Value, is_file: bool) {
     let empty = Map::new();
     let properties = table["properties"].as_object().unwrap_or(&empty);
-    let required = |key: &str| table["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
+    let required =
+        |key: &str| table["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
     let mut keys: Vec<&String> = properties.keys().collect();
-    let order = |key: &str| ORDER.iter().position(|one| *one == key).filter(|_| is_file).unwrap_or(ORDER.len());
+    let order =
+        |key: &str| ORDER.iter().position(|one| *one == key).filter(|_| is_file).unwrap_or(ORDER.len());
     keys.sort_by_key(|key| (order(key), !required(key), (*key).clone()));
     out.push_str("| key | value | |\n| --- | --- | --- |\n");
     for key in keys {
         let property = &properties[key];
         let must = if required(key) { " (required)" } else { "" };
-        let _ = writeln!(out, "| `{key}`{must} | {} | {} |", cell(&value(schema, property)), cell(&text(property)));
+        let _ = writeln!(
+            out,
+            "| `{key}`{must} | {} | {} |",
+            cell(&value(schema, property)),
+            cell(&text(property))
+        );
     }
     out.push('\n');
 }
@@ -140,11 +163,15 @@ mod tests {
 
     #[test]
     fn every_table_is_in_the_reference() {
-        for (kind, sections) in [(Kind::Plan, &PLAN[..]), (Kind::Inventory, &INVENTORY), (Kind::Policy, &POLICY)] {
+        for (kind, sections) in
+            [(Kind::Plan, &PLAN[..]), (Kind::Inventory, &INVENTORY), (Kind::Policy, &POLICY)]
+        {
             let schema = schema(kind);
             let definitions = schema["$defs"].as_object().expect("definitions").iter();
-            let tables: BTreeSet<_> =
-                definitions.filter(|(_, one)| one.get("properties").is_some()).map(|(name, _)| name.as_str()).collect();
+            let tables: BTreeSet<_> = definitions
+                .filter(|(_, one)| one.get("properties").is_some())
+                .map(|(name, _)| name.as_str())
+                .collect();
             let shown: BTreeSet<_> = sections.iter().filter_map(|(_, definition)| *definition).collect();
             assert_eq!(shown, tables, "{kind:?}");
         }
