@@ -1,7 +1,7 @@
 //! Problems in what people wrote: where, what, why, and how to mend it. All that is wrong with a plan is collected in
 //! [`Problems`] and reported together; the command line only prints it.
 
-use crate::source::{Source, Span};
+use crate::source::{MAX_SOURCE_BYTES, Source, Span};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::fmt;
@@ -127,6 +127,15 @@ impl Problem {
             hint: None,
             file: Some(file.into()),
         }
+    }
+
+    /// A file that is not even read, since it is larger than what people write: whoever opens files asks for the size
+    /// first and gives this answer.
+    pub fn too_large(file: impl Into<String>, bytes: u64) -> Self {
+        let message =
+            format!("the file has {bytes} bytes, more than the {MAX_SOURCE_BYTES} (1 MiB) that are read");
+        Self::with_file(Code::TooLarge, file, message)
+            .hint("is it the right file? what is large belongs into an artifact")
     }
 
     /// The same, saying why at the place itself.

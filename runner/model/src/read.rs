@@ -18,9 +18,9 @@ pub(crate) struct Reader {
 }
 
 /// Bytes as text, or the problem with them.
-pub(crate) fn text_of(name: &str, bytes: &[u8]) -> Result<Source, Problem> {
+pub(crate) fn text_of(name: &str, bytes: &[u8]) -> Result<Source, Problems> {
     if bytes.len() as u64 > MAX_SOURCE_BYTES {
-        return Err(too_large(name, bytes.len() as u64));
+        return Err(Problem::too_large(name, bytes.len() as u64).into());
     }
     match std::str::from_utf8(bytes) {
         // Editors of some systems put a byte order mark in front; TOML allows it and spans count it.
@@ -31,19 +31,11 @@ pub(crate) fn text_of(name: &str, bytes: &[u8]) -> Result<Source, Problem> {
             let source = Source::new(name, String::from_utf8_lossy(good));
             let (line, column) = source.line_and_column(good.len());
             let message = format!("line {line}, column {column} is not UTF-8 text (byte 0x{bad:02x})");
-            Err(Problem::with_file(Code::NotUtf8, name, message).hint("save the file in the encoding UTF-8"))
+            Err(Problem::with_file(Code::NotUtf8, name, message)
+                .hint("save the file in the encoding UTF-8")
+                .into())
         }
     }
-}
-
-/// A file that is not even read, since it is larger than people write.
-pub(crate) fn too_large(name: &str, bytes: u64) -> Problem {
-    Problem::with_file(
-        Code::TooLarge,
-        name,
-        format!("the file has {bytes} bytes, more than the {MAX_SOURCE_BYTES} (1 MiB) that are read"),
-    )
-    .hint("is it the right file? what is large belongs into an artifact, not into a plan")
 }
 
 impl Reader {
@@ -163,14 +155,9 @@ impl Reader {
     }
 
     /// A whole number in a range.
-    pub(crate) fn number<T: TryFrom<i64> + Display>(
-        &self,
-        item: &Item<'_>,
-        min: T,
-        max: T,
-    ) -> Option<Spanned<T>>
+    pub(crate) fn number<T>(&self, item: &Item<'_>, min: T, max: T) -> Option<Spanned<T>>
     where
-        T: PartialOrd,
+        T: TryFrom<i64> + Display + PartialOrd,
     {
         let DeValue::Integer(integer) = item.value else {
             self.wrong_type(item, "a whole number");

@@ -35,7 +35,7 @@ impl Plan {
     ///
     /// # Errors
     /// The plan has none of this name.
-    pub fn environment(&self, name: &str) -> Result<(&EnvironmentName, &Environment), Problem> {
+    pub fn environment(&self, name: &str) -> Result<(&EnvironmentName, &Environment), Problems> {
         self.environment.iter().find(|(known, _)| known.as_str() == name).ok_or_else(|| {
             let names: Vec<&str> = self.environment.keys().map(EnvironmentName::as_str).collect();
             let hint = match closest(name, names.iter().copied()) {
@@ -43,7 +43,7 @@ impl Plan {
                 None => format!("the plan has {}", list(names)),
             };
             let message = format!("the plan has no environment `{}`", name.escape_debug());
-            Problem::with_file(Code::UnknownName, self.source.name(), message).hint(hint)
+            Problem::with_file(Code::UnknownName, self.source.name(), message).hint(hint).into()
         })
     }
 }
@@ -59,10 +59,10 @@ pub fn check(
     modules: Modules<'_>,
     given: &BTreeMap<String, String>,
 ) -> Result<Resolved, Problems> {
-    let problems = RefCell::default();
+    let problems: RefCell<Problems> = RefCell::default();
     let vars = vars::bind(plan, given, &problems);
-    if let Err(problem) = plan.environment(environment.as_str()) {
-        problems.borrow_mut().push(problem);
+    if let Err(unknown) = plan.environment(environment.as_str()) {
+        problems.borrow_mut().extend(unknown);
     }
     let mut check = Check {
         plan,
