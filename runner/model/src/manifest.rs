@@ -1,8 +1,9 @@
 //! What a module says of itself: the JSON that `describe` returns. It comes from whoever wrote the module, so nothing in
 //! it is believed before it is checked here.
 
-use crate::grant::{Capabilities, Capability, GrantError, List};
+use crate::grant::{BindError, Capabilities, Capability, GrantError, GrantSet, List};
 use crate::suggest::closest;
+use crate::template::ValueTemplate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -166,6 +167,32 @@ impl Manifest {
             parameters,
         };
         Ok(manifest)
+    }
+}
+
+impl Manifest {
+    /// The parameters with the defaults of the schema, as the step sees them.
+    pub fn complete(&self, parameters: &ValueTemplate) -> ValueTemplate {
+        let mut complete = parameters.clone();
+        let properties = self.parameters.get("properties").and_then(Value::as_object);
+        if let (ValueTemplate::Object(given), Some(properties)) = (&mut complete, properties) {
+            for (name, property) in properties {
+                if let Some(default) = property.get("default").filter(|default| !default.is_null())
+                    && !given.contains_key(name)
+                {
+                    given.insert(name.clone(), ValueTemplate::literal(default.clone()));
+                }
+            }
+        }
+        complete
+    }
+
+    /// The grants that the module needs with these parameters; those that are left out have their defaults.
+    ///
+    /// # Errors
+    /// Values that make no grant.
+    pub fn bind(&self, parameters: &ValueTemplate) -> Result<GrantSet, BindError> {
+        self.capabilities.bind(&self.complete(parameters))
     }
 }
 

@@ -99,3 +99,32 @@ fn capabilities_are_grants_over_known_parameters() {
     hint: the form is `[CLASS ]METHOD URL[ at ADDRESS][ from target]`, for example `GET https://shop.example.org/health`
     ");
 }
+
+#[test]
+fn a_parameter_that_is_left_out_has_its_default() {
+    let mut manifest = good();
+    manifest["parameters"] = json!({ "type": "object", "properties": {
+        "argv": { "type": "array" },
+        "effect": { "type": "string", "default": "opaque" },
+        "env": { "type": "object", "default": {} },
+        "root": { "type": "string", "default": null },
+        "skip": { "type": "array" },
+    }});
+    manifest["capabilities"] = json!({ "ssh": [
+        "read:${root}",
+        "exec-${effect}:${env...} ${argv...}",
+        "exec-read:${env...} ${skip...}",
+    ]});
+    let manifest = Manifest::parse(&manifest.to_string()).expect("well formed");
+    let bind = |with: Value| {
+        let with = ValueTemplate::parse(&with).expect("well formed");
+        manifest.bind(&with).expect("grants").texts().into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    assert_eq!(bind(json!({ "argv": ["df", "-P"] })), ["exec-opaque:df -P"]);
+    assert_eq!(
+        bind(
+            json!({ "argv": ["a"], "skip": ["b c"], "effect": "signal", "env": { "X": "1 2", "A": 5 }, "root": "/" })
+        ),
+        ["read:/", "exec-signal:A=5 X='1 2' a", "exec-read:A=5 X='1 2' 'b c'"]
+    );
+}

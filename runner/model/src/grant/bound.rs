@@ -2,7 +2,7 @@
 
 use super::fill::{Place, fill, specimen};
 use super::words::{Why, Word, plain, template};
-use crate::template::{Reference, Scope, Template};
+use crate::template::{Piece, Reference, Scope, Template};
 use crate::{RemotePath, TargetName, UserName};
 use std::fmt;
 
@@ -51,17 +51,15 @@ impl<T: Named> Bound<T> {
             Some(known) => T::read(known).map(Self::Now).map_err(Why::new),
             None => match T::read(&specimen(&text, T::SPECIMEN)) {
                 Ok(_) => Ok(Self::Later(text)),
-                Err(why) => {
-                    let begins_in_the_run = text.references().next().is_some_and(|first| {
-                        !first.is_known_at_check() && text.as_reference() == Some(first)
-                    });
-                    let why = Why::new(why);
-                    Err(match begins_in_the_run {
-                        true => why
-                            .hint("what is known only while the plan runs fills one part and cannot be all"),
-                        false => why,
-                    })
-                }
+                Err(why) => Err(match text.pieces().first() {
+                    Some(Piece::Reference(first)) if !first.is_known_at_check() => {
+                        Why::new(format!("`${{{first}}}` cannot be the beginning of it")).hint(
+                            "what is known only while the plan runs fills one segment of a path, one argument or one \
+                             part of a URL",
+                        )
+                    }
+                    _ => Why::new(why),
+                }),
             },
         }
     }

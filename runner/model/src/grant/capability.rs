@@ -214,8 +214,37 @@ impl Capability {
         Ok(())
     }
 
+    /// The same with `${env...}` in front of a program spelled out, where it is a table of variables.
+    fn with_variables(&self, parameters: &ValueTemplate) -> Result<Self, Why> {
+        let mut spelled_out = self.clone();
+        let Shape::Ssh(ssh::Shape::Exec { variables, argv, .. }) = &mut spelled_out.shape else {
+            return Ok(spelled_out);
+        };
+        while let Some([Atom::Hole(table)]) = argv.first().map(Vec::as_slice)
+            && let Some(ValueTemplate::Object(values)) = table.value(parameters)
+            && table.spread
+        {
+            for name in values.keys() {
+                if !ssh::is_variable_name(name) {
+                    return Err(Why::new(format!(
+                        "`{}` cannot be the name of a variable",
+                        name.escape_debug()
+                    )));
+                }
+                let path = table.path.iter().chain([name]).cloned().collect();
+                variables.push((name.clone(), vec![Atom::Hole(Parameter { path, spread: false })]));
+            }
+            argv.remove(0);
+        }
+        Ok(spelled_out)
+    }
+
     /// Binds it to the plan's values.
     fn bind(&self, parameters: &ValueTemplate, grants: &mut GrantSet) -> Result<(), Why> {
+        self.with_variables(parameters)?.bind_words(parameters, grants)
+    }
+
+    fn bind_words(&self, parameters: &ValueTemplate, grants: &mut GrantSet) -> Result<(), Why> {
         let mut arrays: Vec<(&Parameter, usize)> = Vec::new();
         for hole in self.holes() {
             if let Some(ValueTemplate::Array(values)) = hole.value(parameters)

@@ -43,7 +43,11 @@ impl Place {
             Self::Authority => is_authority(value),
             Self::HostPart => only(&|c| c.is_ascii_alphanumeric() || c == '-'),
             Self::Port => only(&|c| c.is_ascii_digit()),
-            Self::UrlPart => only(&|c| c.is_alphanumeric() || "-._~:@,".contains(c)) && !value.contains(".."),
+            // A dot alone would be taken for a segment that goes away.
+            Self::UrlPart => {
+                let fits = |c: char| c.is_alphanumeric() || "-._~:@,".contains(c);
+                only(&fits) && !value.contains("..") && value != "."
+            }
         }
     }
 }

@@ -54,9 +54,9 @@
 //!
 //! # References and parameters
 //!
-//! In a manifest, `${root}` is a parameter, `${argv...}` all elements of an array as arguments of their own; an array in
-//! any other place makes one grant for each element; a parameter that is missing drops its grants. Elsewhere, `${a.b}`
-//! are the plan's references. What the run knows only later (`${target.name}`, `${package.version}`) fills one segment
+//! In a manifest, `${root}` is a parameter, `${argv...}` all elements of an array as arguments of their own, and
+//! `${env...}` in front of the program a table of variables; an array in any other place makes one grant for each
+//! element; a parameter that is missing drops its grants. Elsewhere, `${a.b}` are the plan's references. What the run knows only later (`${target.name}`, `${package.version}`) fills one segment
 //! of a path, one argument, or the host, the port, one segment or one part of the query of a URL, and is refused when
 //! it would be more. Values are filled in after a grant is split, so none becomes a star, an option or two arguments.
 //!

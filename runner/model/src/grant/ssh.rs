@@ -226,7 +226,8 @@ fn split_variables<H>(words: Vec<Word<H>>) -> (Vec<Variable<H>>, Vec<Word<H>>) {
     (variables, words.collect())
 }
 
-fn is_variable_name(name: &str) -> bool {
+/// Whether a text can be the name of a variable.
+pub(super) fn is_variable_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
