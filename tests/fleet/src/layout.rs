@@ -225,8 +225,9 @@ fn inventory(fleet: &Fleet) -> String {
     } else {
         writeln!(text, "user = {:?}\nport = {}", fleet.user(), ports.ssh)
     };
+    let sudo = if fleet.isolated() { "\"/usr/bin/sudo\", \"-n\", " } else { "" };
     let service = |host: &Host| {
-        format!("service-command = [{:?}, \"${{action}}\", \"${{unit}}\"]\n", host.servicectl())
+        format!("service-command = [{sudo}{:?}, \"${{action}}\", \"${{unit}}\"]\n", host.servicectl())
     };
     if fleet.isolated() {
         text.push_str(&service(fleet.host(1)));

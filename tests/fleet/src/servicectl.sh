@@ -42,6 +42,11 @@ stop() {
 [ "$2" = nginx ] || { echo "servicectl: unit $2 not found" >&2; exit 5; }
 echo "$1" >> "$here/log/actions" # what the tests count
 case $1 in
+  start | stop | restart | reload | reload-or-restart)
+    if [ -f "$here/etc/slow" ]; then sleep "$(cat "$here/etc/slow")"; fi
+    ;;
+esac
+case $1 in
   start) start ;;
   stop) stop ;;
   restart) stop; start ;;
