@@ -52,11 +52,11 @@ pub enum Runs {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// On targets: `read:`, `write:`, `service:`, `target:`, `exec-CLASS:`.
+    /// On targets: `read:PATH`, `write:PATH`, `service:UNIT ACTION`, `target:NAME`, `exec-CLASS:PROGRAM ARGUMENT…`.
     pub ssh: &'static [&'static str],
-    /// Beside the plan: `read:`, `write:`.
+    /// Beside the plan: `read:PATH`, `write:PATH`.
     pub files: &'static [&'static str],
-    /// Over HTTP: `GET ${url}`.
+    /// Over HTTP: `[CLASS ]METHOD URL[ at ADDRESS][ from target]`.
     pub http: &'static [&'static str],
 }
 

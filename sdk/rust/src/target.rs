@@ -103,7 +103,7 @@ impl Target {
         self.0.fetch(path).map(Artifact)
     }
 
-    /// Whether the unit runs. Needs a grant `service:UNIT ACTION` of any action.
+    /// Whether the unit runs. Needs the grant `service:UNIT is-active`, which every other action includes.
     ///
     /// # Errors
     /// Those of all verbs.

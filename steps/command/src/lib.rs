@@ -61,7 +61,12 @@ impl Step for RunCommand {
     const SUMMARY: &'static str = "runs a granted command on the target";
     const DOCUMENTATION: &'static str = include_str!("../DOCUMENTATION.md");
     const CAPABILITIES: Capabilities = Capabilities {
-        ssh: &["exec-${effect}:${argv...}", "exec-${effect}:${undo...}", "exec-read:${skip-if...}"],
+        ssh: &[
+            "exec-${effect}:${argv...}",
+            "exec-${effect}:${undo...}",
+            "exec-read:${skip-if...}",
+            "read:${directory}",
+        ],
         ..Capabilities::NONE
     };
 

@@ -25,9 +25,8 @@ pub struct Params {
     /// The address to connect to, with a port or without: "${target.address}". Host, certificate and grant stay the
     /// URL's.
     connect_to: Option<String>,
-    /// Ask through the target's own connection, so that `127.0.0.1` is the target.
-    #[serde(default)]
-    via_target: bool,
+    /// "target": ask through the target's own connection, so that `127.0.0.1` is the target. Without, the runner asks.
+    from: Option<From>,
     /// Headers to send.
     #[serde(default)]
     send_headers: BTreeMap<String, String>,
@@ -52,6 +51,14 @@ pub struct Params {
     interval: Duration,
 }
 
+/// Where a request is sent from, if not from the runner.
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub enum From {
+    /// From the target.
+    Target,
+}
+
 /// What later steps may refer to.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -67,7 +74,15 @@ impl Step for SmokeTest {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const SUMMARY: &'static str = "asks the application over HTTP whether it works";
     const DOCUMENTATION: &'static str = include_str!("../DOCUMENTATION.md");
-    const CAPABILITIES: Capabilities = Capabilities { http: &["GET ${url}"], ..Capabilities::NONE };
+    const CAPABILITIES: Capabilities = Capabilities {
+        http: &[
+            "GET ${url}",
+            "GET ${url} at ${connect-to}",
+            "GET ${url} from ${from}",
+            "GET ${url} at ${connect-to} from ${from}",
+        ],
+        ..Capabilities::NONE
+    };
 
     type Params = Params;
     type Outputs = Outputs;
@@ -81,7 +96,7 @@ impl Step for SmokeTest {
         if let Some(address) = &params.connect_to {
             request = request.connect_to(address);
         }
-        if params.via_target {
+        if let Some(From::Target) = params.from {
             request = request.via(&Target::current());
         }
         let expected = Expected {

@@ -86,7 +86,7 @@ fn each_expectation_says_what_is_wrong() {
 #[test]
 fn the_request_goes_where_the_plan_says() {
     let world = world(&[good()]);
-    let with = json!({ "connect-to": "10.0.0.7", "via-target": true, "send-headers": { "x-probe": "1" }, "timeout": "2s" });
+    let with = json!({ "connect-to": "10.0.0.7", "from": "target", "send-headers": { "x-probe": "1" }, "timeout": "2s" });
     run(&world, with).expect("passes");
     let sent = &world.requests()[0];
     assert_eq!((sent.method.as_str(), sent.url.as_str()), ("GET", URL));

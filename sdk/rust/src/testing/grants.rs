@@ -84,8 +84,18 @@ impl Granted {
         allow(fits, "files", &format!("{word}:{path}"))
     }
 
-    pub(crate) fn http(&self, class: &str, method: &str, url: &str) -> Result<()> {
-        let fits = self.http.iter().any(|grant| {
+    /// `at`: the address in place of the URL's; `from`: whether it is sent through a target's connection.
+    pub(crate) fn http(
+        &self,
+        class: &str,
+        method: &str,
+        url: &str,
+        at: Option<&str>,
+        from: bool,
+    ) -> Result<()> {
+        let end =
+            at.map(|at| format!(" at {at}")).unwrap_or_default() + if from { " from target" } else { "" };
+        let fits = self.http.iter().filter_map(|grant| grant.strip_suffix(end.as_str())).any(|grant| {
             let words: Vec<&str> = grant.split(' ').collect();
             let (of, verb, prefix) = match words[..] {
                 [verb, prefix] if matches!(verb, "GET" | "HEAD") => ("read", verb, prefix),
@@ -95,7 +105,7 @@ impl Granted {
             };
             of == class && verb == method && url.starts_with(prefix)
         });
-        allow(fits, "http", &format!("{class} {method} {url}"))
+        allow(fits, "http", &format!("{class} {method} {url}{end}"))
     }
 }
 

@@ -90,6 +90,11 @@ fn run(state: &mut State, target: &str, command: &RanCommand) -> Result<Output> 
     }
     state.call(target, "run", &shown, |granted| granted.exec(command.effect.word(), &command.argv))?;
     state.commands.push(command.clone());
+    if let Some(path) = &command.directory {
+        state.allow(|granted| {
+            granted.path("read", path).or_else(|refused| granted.path("write", path).map_err(|_| refused))
+        })?;
+    }
     if let Some(path) = &command.stdout_to {
         state.verb(target, "stdout-to", "write", path)?;
     }

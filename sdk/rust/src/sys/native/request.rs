@@ -75,7 +75,9 @@ fn send(state: &mut State, request: &SentRequest) -> Result<Response> {
     }
     let class = request.effect.word();
     let place = request.via.clone().map_or_else(|| "http".to_owned(), |target| format!("http via {target}"));
-    let granted = |granted: &Granted| granted.http(class, &request.method, &request.url);
+    let at = request.connect_to.as_deref();
+    let granted =
+        |granted: &Granted| granted.http(class, &request.method, &request.url, at, request.via.is_some());
     state.call(&place, "send", &request.url, granted)?;
     state.requests.push(request.clone());
     if request.effect != Effect::Read {
