@@ -47,8 +47,9 @@ impl fmt::Display for Parameter {
     }
 }
 
+/// The form of a declared grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     Ssh(ssh::Shape<Parameter>),
     Files(files::Shape<Parameter>),
     Http(http::Shape<Parameter>),
@@ -58,7 +59,7 @@ enum Shape {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capability {
     text: String,
-    shape: Shape,
+    pub(super) shape: Shape,
 }
 
 /// Why a grant did not come about.

@@ -78,6 +78,7 @@
 //! assert!(layers.check(&ask).is_err());
 //! ```
 
+mod abilities;
 mod address;
 mod argv;
 mod ask;
@@ -94,6 +95,7 @@ mod shell;
 mod ssh;
 mod words;
 
+pub use abilities::Abilities;
 pub use address::address_allowed;
 pub use ask::Ask;
 pub use capability::{BindError, Capabilities, Capability};

@@ -316,3 +316,49 @@ proptest! {
         }
     }
 }
+
+fn grants_of_commands() -> impl Strategy<Value = Vec<&'static str>> {
+    proptest::sample::subsequence(
+        vec![
+            "exec-read:a",
+            "exec-read:a *",
+            "exec-read:a **",
+            "exec-read:a x",
+            "exec-change:a *",
+            "exec-read:a --o=*",
+            "exec-read:/a *",
+            "exec-read:E=* a *",
+            "exec-read:**",
+        ],
+        0..6,
+    )
+}
+
+proptest! {
+    #[test]
+    fn all_layers_must_grant_a_command(
+        manifest in grants_of_commands(), allow in grants_of_commands(), lock in grants_of_commands(), policy in grants_of_commands(), deny in grants_of_commands(),
+        words in proptest::collection::vec(prop_oneof!["[ax]", "/a", "--o=x", "-x"], 1..4), with_variable: bool, class in prop_oneof![Just(EffectClass::Read), Just(EffectClass::Change)],
+    ) {
+        let env = if with_variable { BTreeMap::from([("E".to_owned(), "1".to_owned())]) } else { BTreeMap::new() };
+        let ask = Ask::Exec { class, argv: &words, env: &env };
+        let mut all = Layers::new(ssh(&manifest), ssh(&lock));
+        all.allow = Some(ssh(&allow));
+        all.policy = Some(crate::policy::EnvironmentPolicy {
+            environment: name("test"), file: "policy.toml".to_owned(), allow: Some(ssh(&policy)), deny: ssh(&deny),
+        });
+        let each = [&manifest, &allow, &lock, &policy].into_iter().all(|grants| layers(ssh(grants)).check(&ask).is_ok());
+        // A ban never needs less than a grant of the same text.
+        let banned = layers(ssh(&deny)).check(&ask).is_ok();
+        match all.check(&ask) {
+            Ok(_) => prop_assert!(each && !banned),
+            Err(denial) => {
+                let by_the_ban = matches!(denial.layer, Layer::Policy { .. });
+                prop_assert!(!each || by_the_ban);
+            }
+        }
+        if each && deny.is_empty() {
+            prop_assert!(all.check(&ask).is_ok());
+        }
+    }
+}
