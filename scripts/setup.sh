@@ -60,6 +60,8 @@ want_fleet() {
   want nginx nginx-light
   want curl curl
   want tar tar
+  want zstd zstd # what targets pack with where they have it
+  want busybox busybox "another shell that targets have"
   if [ "$(id -u)" = 0 ]; then
     want sudo sudo
     want unshare util-linux
