@@ -62,9 +62,9 @@ impl Step for RunCommand {
     const DOCUMENTATION: &'static str = include_str!("../DOCUMENTATION.md");
     const CAPABILITIES: Capabilities = Capabilities {
         ssh: &[
-            "exec-${effect}:${argv...}",
-            "exec-${effect}:${undo...}",
-            "exec-read:${skip-if...}",
+            "exec-${effect}:${env...} ${argv...}",
+            "exec-${effect}:${env...} ${undo...}",
+            "exec-read:${env...} ${skip-if...}",
             "read:${directory}",
         ],
         ..Capabilities::NONE

@@ -3,6 +3,7 @@
 
 use crate::{Capabilities, Error, ErrorKind, Result};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What one run may do.
 #[derive(Debug, Default)]
@@ -65,16 +66,22 @@ impl Granted {
         allow(self.ssh.contains(&grant), "ssh", &grant)
     }
 
-    pub(crate) fn exec(&self, class: &str, argv: &[String]) -> Result<()> {
+    /// The variables stand in front of the program, as in a grant.
+    pub(crate) fn exec(&self, class: &str, env: &BTreeMap<String, String>, argv: &[String]) -> Result<()> {
+        let variables = env.iter().map(|(name, value)| format!("{name}={value}"));
+        let words: Vec<String> = variables.chain(argv.iter().cloned()).collect();
         let fits = self.exec.iter().any(|(granted, pattern)| {
             granted == class
-                && pattern.len() == argv.len()
-                && pattern
-                    .iter()
-                    .zip(argv)
-                    .all(|(want, got)| want == got || (want == "*" && !got.starts_with('-')))
+                && pattern.len() == words.len()
+                && pattern.iter().zip(&words).all(|(want, got)| {
+                    want == got
+                        || (want == "*" && !got.starts_with('-'))
+                        || want
+                            .strip_suffix('*')
+                            .is_some_and(|name| name.ends_with('=') && got.starts_with(name))
+                })
         });
-        allow(fits, "ssh", &format!("exec-{class}:{}", argv.join(" ")))
+        allow(fits, "ssh", &format!("exec-{class}:{}", words.join(" ")))
     }
 
     pub(crate) fn file(&self, word: &str, path: &str) -> Result<()> {
@@ -123,11 +130,16 @@ fn within(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// One argument of a template: `${name...}` becomes one for each item of a list.
+/// One argument of a template: `${name...}` becomes one for each item of a list, or a variable for each of a table.
 fn splice(argument: &str, params: &Value) -> Option<Vec<String>> {
     let name = argument.strip_prefix("${").and_then(|rest| rest.strip_suffix("...}"));
     match name {
-        Some(name) => params.get(name)?.as_array()?.iter().map(text).collect(),
+        Some(name) => match params.get(name)? {
+            Value::Object(variables) => {
+                variables.iter().map(|(name, value)| Some(format!("{name}={}", text(value)?))).collect()
+            }
+            list => list.as_array()?.iter().map(text).collect(),
+        },
         None => bind(argument, params).map(|argument| vec![argument]),
     }
 }
@@ -171,9 +183,28 @@ mod tests {
         assert!(granted.path("write", "/srv/shop").is_err());
         assert!(granted.path("read", "/srv/shop/current").is_err());
         let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert!(granted.exec("signal", &argv(&["nginx", "-s", "reload"])).is_ok());
-        assert!(granted.exec("read", &argv(&["nginx", "-s", "reload"])).is_err());
-        assert!(granted.exec("signal", &argv(&["nginx", "-s", "stop"])).is_err());
+        let none = BTreeMap::new();
+        assert!(granted.exec("signal", &none, &argv(&["nginx", "-s", "reload"])).is_ok());
+        assert!(granted.exec("read", &none, &argv(&["nginx", "-s", "reload"])).is_err());
+        assert!(granted.exec("signal", &none, &argv(&["nginx", "-s", "stop"])).is_err());
+        let preloaded = BTreeMap::from([("LD_PRELOAD".to_owned(), "x".to_owned())]);
+        assert!(granted.exec("signal", &preloaded, &argv(&["nginx", "-s", "reload"])).is_err());
+    }
+
+    #[test]
+    fn variables_are_granted_with_the_command() {
+        let capabilities = Capabilities {
+            ssh: &["exec-read:${env...} ${argv...}", "exec-read:LANG=* date"],
+            ..Capabilities::NONE
+        };
+        let granted = Granted::bind(capabilities, &json!({ "env": { "A": "1", "B": 2 }, "argv": ["ls"] }));
+        let exec = |variables: &[(&str, &str)], program: &str| {
+            let env =
+                variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            granted.exec("read", &env, &[program.to_owned()]).is_ok()
+        };
+        assert!(exec(&[("A", "1"), ("B", "2")], "ls") && exec(&[("LANG", "C")], "date"));
+        assert!(!exec(&[], "ls") && !exec(&[("A", "1"), ("B", "3")], "ls") && !exec(&[], "date"));
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn run(state: &mut State, target: &str, command: &RanCommand) -> Result<Output> 
         return Err(Error::invalid(format!("`{shown}`: a {} needs its undo", command.effect.word())));
     }
     if let Some(undo) = &command.undo {
-        state.allow(|granted| granted.exec(undo.effect.word(), &undo.argv))?;
+        state.allow(|granted| granted.exec(undo.effect.word(), &undo.env, &undo.argv))?;
     }
     if let Some(check) = &command.skip_if {
         if check.effect != Effect::Read {
@@ -88,7 +88,9 @@ fn run(state: &mut State, target: &str, command: &RanCommand) -> Result<Output> 
             Err(error) => return Err(error),
         }
     }
-    state.call(target, "run", &shown, |granted| granted.exec(command.effect.word(), &command.argv))?;
+    state.call(target, "run", &shown, |granted| {
+        granted.exec(command.effect.word(), &command.env, &command.argv)
+    })?;
     state.commands.push(command.clone());
     if let Some(path) = &command.directory {
         state.allow(|granted| {
