@@ -6,6 +6,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod grant;
 pub mod inventory;
+pub mod lock;
 pub mod manifest;
 pub mod plan;
 pub mod policy;
@@ -27,7 +28,7 @@ mod resolved;
 mod schedule;
 mod shape;
 
-pub use check::{Modules, check};
+pub use check::{LoadedModule, Modules, check};
 pub use diagnostic::{Problem, Problems};
 pub use digest::{Digest, NotADigest};
 pub use effect::{
@@ -37,6 +38,7 @@ pub use effect::{
 pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
 pub use inventory::{Inventory, Target};
+pub use lock::{Lock, LockedEnvironment, LockedStep, Stale};
 pub use manifest::{Manifest, ManifestError, Occurs};
 pub use name::{
     Acting, BadName, EnvironmentName, GroupName, LabelName, ModuleName, PlanName, ReleaseId, RoleName, RunId,
@@ -46,6 +48,6 @@ pub use path::{BadPath, RemotePath};
 pub use plan::{ModuleRef, Plan};
 pub use quantity::{ByteSize, Period};
 pub use release::{ArtifactOutput, ReleaseSpec, release_id};
-pub use resolved::{Facts, Limits, Resolved, ResolvedStep, StepScope};
+pub use resolved::{Facts, Limits, Resolved, ResolvedStep, RootGrants, StepScope};
 pub use schedule::{Retry, Runs, Schedule, ScheduledStep};
 pub use shape::{BadShape, Misfit, Shape, Why};

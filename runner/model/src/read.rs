@@ -47,6 +47,11 @@ impl Reader {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// How many problems there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
     /// A problem in this file.
     pub(crate) fn problem(&self, code: Code, span: Span, message: impl Into<String>) -> Problem {
         Problem::at(code, &self.source, span, message)

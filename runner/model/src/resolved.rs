@@ -2,15 +2,18 @@
 //! is known only in the run, the outputs of steps above all, is filled in by [`Resolved::parameters`].
 
 use crate::diagnostic::Problems;
+use crate::grant::{GrantSet, Layers};
 use crate::inventory::{SshSettings, Target};
+use crate::lock::LockedStep;
 use crate::plan::ModuleRef;
+use crate::policy::EnvironmentPolicy;
 use crate::quantity::{ByteSize, Period};
 use crate::release::ReleaseSpec;
 use crate::schedule::{Retry, Runs, Schedule, ScheduledStep};
 use crate::template::{Lookup, Reference, ReleaseField, Scope, TargetField, ValueTemplate};
 use crate::{
-    Acting, Digest, EnvironmentName, Failure, FailureKind, Phase, PlanName, ReleaseId, RemotePath, RunId,
-    StepId, TargetName, UserName, VarName,
+    Acting, Digest, EnvironmentName, Failure, FailureKind, Manifest, Phase, PlanName, ReleaseId, RemotePath,
+    RunId, StepId, TargetName, UserName, VarName,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,6 +29,8 @@ pub struct Resolved {
     pub environment: EnvironmentName,
     /// The variables, with what `--var` said.
     pub vars: BTreeMap<VarName, Value>,
+    /// What `--var` said, for commands that do the same again.
+    pub given: BTreeMap<String, String>,
     /// The release; `None`: the plan has no `[release]`.
     pub release: Option<ReleaseSpec>,
     /// All targets that a step acts on or runs for, `localhost` too where one does.
@@ -55,6 +60,10 @@ pub struct ResolvedStep {
     pub uses: String,
     /// The module.
     pub module: ModuleRef,
+    /// Of the module's component.
+    pub digest: Digest,
+    /// What the module says of itself.
+    pub manifest: Manifest,
     /// The targets that it runs for.
     pub runs: Runs,
     /// The target that it acts on for each of them, where that is another one: the load balancer.
@@ -62,12 +71,26 @@ pub struct ResolvedStep {
     /// Its parameters. `${var.…}`, `${plan.name}`, `${environment}` and what is known of the release are filled in,
     /// except `${release.root}`, which targets may override.
     pub with: ValueTemplate,
+    /// What the module declares, bound to the parameters: once for each distinct release root of the targets that the
+    /// step acts on. What is known only in the run is symbolic.
+    pub grants: Vec<RootGrants>,
+    /// What the step narrows that to; `None`: it does not.
+    pub allow: Option<GrantSet>,
     /// The user that it acts as; `None`: up to the inventory.
     pub acts_as: Option<UserName>,
     /// How it is tried again.
     pub retry: Option<Retry>,
     /// What it may use; its `timeout` is in `time`.
     pub limits: Limits,
+}
+
+/// The grants of a step where this is the release root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootGrants {
+    /// The release root; `None`: the plan has no `[release]`.
+    pub root: Option<RemotePath>,
+    /// The grants.
+    pub grants: GrantSet,
 }
 
 /// What one invocation may use of the runner's machine.
@@ -193,6 +216,43 @@ impl Resolved {
                 FailureKind::Invalid,
                 format!("the parameters of `{}` cannot be filled in{place}: {error}", step.id),
             )
+        })
+    }
+
+    /// What a step may do for a target: the module's grants, the step's `allow`, the lock and the policy, with all of the
+    /// run filled in. The files of the workspace that no step may write are for the caller to add.
+    ///
+    /// # Errors
+    /// A value of the run makes no grant: it is more than one segment, argument or part of a URL.
+    pub fn layers(
+        &self,
+        step: &ResolvedStep,
+        target: &TargetName,
+        facts: Facts<'_>,
+        locked: &LockedStep,
+        policy: Option<EnvironmentPolicy>,
+    ) -> Result<Layers, Failure> {
+        let scope = self.scope(step, Some(target), Some(facts));
+        let fill = |grants: &GrantSet| {
+            grants.resolve(&scope).map_err(|error| {
+                let failure =
+                    Failure::new(FailureKind::Denied, format!("the grants of `{}`: {error}", step.id));
+                failure.with_detail(error.hint.unwrap_or_default())
+            })
+        };
+        let root = self.root(step.acts_on(target));
+        let own = step.grants.iter().find(|grants| grants.root.as_ref() == root).map(|grants| &grants.grants);
+        let reserved = root.map(|root| root.join(".runner")).transpose();
+        Ok(Layers {
+            manifest: own.map(fill).transpose()?.unwrap_or_default(),
+            allow: step.allow.as_ref().map(fill).transpose()?,
+            lock: fill(&locked.grants)?,
+            policy,
+            reserved: reserved
+                .map_err(|error| Failure::new(FailureKind::Invalid, error))?
+                .into_iter()
+                .collect(),
+            reserved_files: Vec::new(),
         })
     }
 

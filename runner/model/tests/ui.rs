@@ -4,7 +4,7 @@
 //! who gets to see it.
 
 use runner_model::diagnostic::Look;
-use runner_model::{Inventory, Manifest, ModuleRef, Modules, Plan, Problems, check};
+use runner_model::{Digest, Inventory, LoadedModule, Manifest, ModuleRef, Modules, Plan, Problems, check};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -61,13 +61,16 @@ fn what_is_wrong_in_an_inventory_is_said_with_place_cause_and_mend() {
 }
 
 /// The modules that checked plans can use.
-fn manifests() -> BTreeMap<ModuleRef, Manifest> {
+fn modules() -> BTreeMap<ModuleRef, LoadedModule> {
     let all: Vec<Manifest> = serde_json::from_str(include_str!("ui/modules.json")).expect("manifests");
-    let mut manifests: BTreeMap<_, _> =
-        all.into_iter().map(|manifest| (ModuleRef::Builtin(manifest.name.clone()), manifest)).collect();
-    let own = manifests[&ModuleRef::Builtin("command".to_owned())].clone();
-    manifests.insert(ModuleRef::Path("steps/own.wasm".to_owned()), own);
-    manifests
+    let loaded = |manifest: Manifest| LoadedModule { digest: Digest::of(&manifest.name), manifest };
+    let mut modules: BTreeMap<_, _> = all
+        .into_iter()
+        .map(|manifest| (ModuleRef::Builtin(manifest.name.clone()), loaded(manifest)))
+        .collect();
+    let own = modules[&ModuleRef::Builtin("command".to_owned())].clone();
+    modules.insert(ModuleRef::Path("steps/own.wasm".to_owned()), own);
+    modules
 }
 
 /// The first lines of a case say what it is checked with: `# inventory: x.toml`, `# var: name=value`.
@@ -79,19 +82,19 @@ fn directives<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> 
 
 #[test]
 fn what_does_not_fit_together_is_said_with_place_cause_and_mend() {
-    let manifests = manifests();
+    let loaded = modules();
     let failed = BTreeMap::from([(
         ModuleRef::Path("steps/broken.wasm".to_owned()),
         "`steps/broken.wasm` is not a component: it is a core module".to_owned(),
     )]);
-    let builtin: Vec<&str> = manifests
+    let builtin: Vec<&str> = loaded
         .keys()
         .filter_map(|module| match module {
             ModuleRef::Builtin(name) => Some(name.as_str()),
             ModuleRef::Path(_) => None,
         })
         .collect();
-    let modules = Modules { manifests: &manifests, failed: &failed, builtin: &builtin };
+    let modules = Modules { loaded: &loaded, failed: &failed, builtin: &builtin };
     compare("check", |name, bytes, case| {
         let text = std::str::from_utf8(bytes).expect("a case in UTF-8");
         let plan = match Plan::parse(name, bytes) {

@@ -3,6 +3,7 @@
 //! Nothing here stops at the first problem. A part that is wrong is reported and left out, and what depends on it is
 //! not blamed a second time.
 
+mod grants;
 mod parameters;
 mod place;
 mod reference;
@@ -15,15 +16,24 @@ use crate::resolved::{Limits, Resolved, ResolvedStep};
 use crate::schedule::{Retry, Runs};
 use crate::source::Spanned;
 use crate::suggest::closest;
-use crate::{EnvironmentName, Inventory, Manifest, Phase, StepId, Target, TargetName};
+use crate::{Digest, EnvironmentName, Inventory, Manifest, Phase, StepId, Target, TargetName};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+
+/// A module that can be used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedModule {
+    /// Of the component.
+    pub digest: Digest,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
 
 /// What is known of the modules that a plan uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Modules<'a> {
-    /// What the modules say about themselves.
-    pub manifests: &'a BTreeMap<ModuleRef, Manifest>,
+    /// The modules that can be used: at least those of [`Plan::module_refs`] that are there.
+    pub loaded: &'a BTreeMap<ModuleRef, LoadedModule>,
     /// The modules that could not be loaded, and why, as a fragment that fits after "the module cannot be used: ".
     pub failed: &'a BTreeMap<ModuleRef, String>,
     /// The names of the standard modules, for suggestions.
@@ -75,6 +85,7 @@ pub fn check(
             summary: plan.summary.as_ref().map(|summary| summary.value.clone()),
             environment: environment.clone(),
             vars,
+            given: given.clone(),
             release: None,
             targets: BTreeMap::new(),
             ssh: inventory.ssh.clone(),
@@ -129,7 +140,7 @@ impl<'a> Check<'a> {
     }
 
     fn manifest(&self, module: &ModuleRef) -> Option<&'a Manifest> {
-        self.modules.manifests.get(module)
+        self.modules.loaded.get(module).map(|loaded| &loaded.manifest)
     }
 
     /// The targets of the rollout, and its batches.
@@ -217,17 +228,23 @@ impl<'a> Check<'a> {
 
     fn step(&self, phase: Phase, step: &Step) -> Option<ResolvedStep> {
         let references = self.references(step);
+        let allow = self.allow(step);
         let placed = self.placed.get(&step.id.value)?;
-        let manifest = self.manifest(&placed.module)?;
+        let LoadedModule { digest, manifest } = self.modules.loaded.get(&placed.module)?;
         let with = if references { self.parameters(step, placed, manifest) } else { None };
+        let grants = with.is_some().then(|| self.grants(step, placed, manifest)).flatten();
         Some(ResolvedStep {
             id: step.id.value.clone(),
             phase,
             uses: step.uses.value.clone(),
             module: placed.module.clone(),
+            digest: *digest,
+            manifest: manifest.clone(),
             runs: placed.runs.clone(),
             on: placed.on.clone(),
             with: with?,
+            grants: grants?,
+            allow: allow?,
             acts_as: step.acts_as.as_ref().map(|user| user.value.clone()),
             retry: step.retry.as_ref().map(|retry| Retry {
                 times: retry.times.value,

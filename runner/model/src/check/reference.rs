@@ -37,7 +37,7 @@ impl Check<'_> {
         self.problem(Code::BadReference, span, format!("there is no variable `{name}`")).hint(hint)
     }
 
-    fn wrong_reference(&self, step: &Step, reference: &Reference, span: Span) -> Option<Problem> {
+    pub(super) fn wrong_reference(&self, step: &Step, reference: &Reference, span: Span) -> Option<Problem> {
         match reference {
             Reference::Var(name) => {
                 let known = self.plan.vars.keys().any(|var| var.as_str() == name);

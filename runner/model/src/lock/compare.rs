@@ -1,0 +1,171 @@
+//! Whether a plan is still what its lock accepted, and what is different.
+
+use super::{Lock, LockedEnvironment, LockedStep};
+use crate::EnvironmentName;
+use crate::grant::List;
+use crate::resolved::Resolved;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A plan that is not what its lock accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// The lock's name.
+    pub file: String,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// Whether nothing was ever accepted for this environment.
+    pub missing: bool,
+    /// What is different, in the order of the plan.
+    pub differences: Vec<Difference>,
+    /// The command that accepts the plan as it is.
+    pub command: String,
+}
+
+/// Something that is different.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What it is about: "step `switch`".
+    pub subject: String,
+    /// What the plan asks for and the lock does not have.
+    pub added: Vec<String>,
+    /// What the lock has and the plan does not ask for any more.
+    pub removed: Vec<String>,
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.missing {
+            return write!(f, "`{}` has nothing for the environment `{}`", self.file, self.environment);
+        }
+        write!(f, "the plan is not what `{}` accepted for `{}`", self.file, self.environment)
+    }
+}
+
+impl std::error::Error for Stale {}
+
+impl Stale {
+    /// The differences as lines: the subject, then `+` and `-` below it.
+    pub fn details(&self) -> String {
+        let mut out = String::new();
+        for difference in &self.differences {
+            out.push_str(&difference.subject);
+            out.push('\n');
+            for (sign, texts) in [('+', &difference.added), ('-', &difference.removed)] {
+                for text in texts {
+                    out.push_str(&format!("  {sign} {text}\n"));
+                }
+            }
+        }
+        out
+    }
+
+    /// How to mend it.
+    pub fn hint(&self) -> String {
+        format!("run `{}`, and have the difference in `{}` reviewed", self.command, self.file)
+    }
+}
+
+pub(super) fn verify<'a>(
+    lock: Option<&'a Lock>,
+    resolved: &Resolved,
+    file: &str,
+) -> Result<&'a LockedEnvironment, Stale> {
+    let stale = |missing, differences| Stale {
+        file: file.to_owned(),
+        environment: resolved.environment.clone(),
+        missing,
+        differences,
+        command: command(resolved),
+    };
+    let Some(locked) = lock.and_then(|lock| lock.environment(&resolved.environment)) else {
+        return Err(stale(true, Vec::new()));
+    };
+    let differences = compare(locked, &LockedEnvironment::build(resolved));
+    if differences.is_empty() { Ok(locked) } else { Err(stale(false, differences)) }
+}
+
+/// The command that writes the lock for the plan with the same variables.
+fn command(resolved: &Resolved) -> String {
+    let mut command = format!("runner lock -e {}", resolved.environment);
+    for (name, value) in &resolved.given {
+        command.push_str(" --var ");
+        command.push_str(&quote(&format!("{name}={value}")));
+    }
+    command
+}
+
+/// As a shell needs it.
+fn quote(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./:@%+,".contains(c)) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn compare(locked: &LockedEnvironment, now: &LockedEnvironment) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for step in &now.steps {
+        let before = locked.step(&step.id);
+        let subject = match before {
+            Some(_) => format!("step `{}`", step.id),
+            None => format!("step `{}` is new", step.id),
+        };
+        push(&mut differences, subject, before.map(lines).unwrap_or_default(), lines(step));
+    }
+    for gone in locked.steps.iter().filter(|step| now.step(&step.id).is_none()) {
+        push(&mut differences, format!("step `{}` is gone", gone.id), lines(gone), BTreeSet::new());
+    }
+    let commands = |environment: &LockedEnvironment| {
+        environment
+            .service_commands
+            .iter()
+            .map(|command| command.written().join(" "))
+            .collect::<BTreeSet<_>>()
+    };
+    push(&mut differences, "service commands of the inventory".to_owned(), commands(locked), commands(now));
+    let modules: BTreeSet<_> = locked.modules.keys().chain(now.modules.keys()).collect();
+    for module in modules {
+        let lines = |environment: &LockedEnvironment| {
+            let Some(loaded) = environment.modules.get(module) else { return BTreeSet::new() };
+            let manifest = &loaded.manifest;
+            let grants =
+                manifest.capabilities.iter().map(|one| format!("may ask for {}: {one}", one.list().key()));
+            let named = format!("{} {}, {}", manifest.name, manifest.version, loaded.digest);
+            grants.chain([named]).collect::<BTreeSet<_>>()
+        };
+        push(&mut differences, format!("module `{module}`"), lines(locked), lines(now));
+    }
+    if differences.is_empty() && (locked.digest() != now.digest() || locked.modules != now.modules) {
+        differences.push(Difference {
+            subject: "the order of steps or grants, or what a module says of itself".to_owned(),
+            added: Vec::new(),
+            removed: Vec::new(),
+        });
+    }
+    differences
+}
+
+fn lines(step: &LockedStep) -> BTreeSet<String> {
+    let of_list = |list: List| match list {
+        List::Ssh => "",
+        List::Files => "files ",
+        List::Http => "http ",
+    };
+    let grants = step.grants.texts().into_iter().map(|(list, text)| format!("{}{text}", of_list(list)));
+    grants.chain([format!("uses {}", step.uses)]).collect()
+}
+
+fn push(
+    differences: &mut Vec<Difference>,
+    subject: String,
+    before: BTreeSet<String>,
+    after: BTreeSet<String>,
+) {
+    if before != after {
+        let added = after.difference(&before).cloned().collect();
+        let removed = before.difference(&after).cloned().collect();
+        differences.push(Difference { subject, added, removed });
+    }
+}
