@@ -3,6 +3,30 @@
 //! This crate checks no grants and keeps no journal: it carries out what it is told, safely (see [`Within`]), and
 //! writes the intent that it is handed on the target before it acts. Nothing in it knows wasm or the plan.
 
+mod change;
+mod channel;
+mod command;
+mod frame;
+mod host;
+mod listing;
+mod local;
+mod machine;
+mod observe;
+mod payload;
+mod release;
+mod script;
+mod shell;
+mod target;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod tree;
+mod unpack;
+mod user;
+
+pub use machine::Limits;
+pub use transport::{Kex, SshTarget, Transport};
+
 use async_trait::async_trait;
 use runner_model::{
     Acting, Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, RunId,

@@ -1,8 +1,8 @@
 //! This machine as a target: the same script in a local `sh`. No ssh is involved, and it never says that it was.
 
+use crate::Forward;
 use crate::host::{CHANNELS, Hold, Host, Login, Pipes};
 use crate::script;
-use crate::Forward;
 use async_trait::async_trait;
 use runner_model::{Failure, FailureKind};
 use std::ffi::OsString;
@@ -39,9 +39,10 @@ impl Host for Local {
         let permit = Arc::clone(&self.channels).acquire_owned().await.map_err(closed)?;
         let mut command = match login {
             Login::Own => {
-                let (program, rest) = self.shell.split_first().ok_or_else(|| {
-                    Failure::new(FailureKind::Other, "open a shell: no shell is named")
-                })?;
+                let (program, rest) = self
+                    .shell
+                    .split_first()
+                    .ok_or_else(|| Failure::new(FailureKind::Other, "open a shell: no shell is named"))?;
                 let mut command = Command::new(program);
                 command.args(rest).arg("-c").arg(script::program(None));
                 command
@@ -70,7 +71,8 @@ impl Host for Local {
             let program = command.as_std().get_program().to_string_lossy().into_owned();
             Failure::new(FailureKind::Unreachable, format!("start `{program}` on this machine: {error}"))
         })?;
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(Failure::new(FailureKind::Other, "start a shell on this machine: it has no pipes"));
         };

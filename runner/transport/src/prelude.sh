@@ -419,8 +419,9 @@ v_tree() {
   into "$1" "$2" && tree "$3"
 }
 
-v_tar() {
-  into "$1" "$2" && tar -cf - .
+# v_cats FOLDER BASE: the files whose names come on stdin, one after the other.
+v_cats() {
+  into "$1" "$2" && xargs -0 cat --
 }
 
 # v_saw FOLDER BASE: what a change would find: the folder itself, then what is there, its digest or link.
@@ -588,6 +589,9 @@ v_begin() {
   [ -z "$R" ] || mkdir -p -- "./$R" || return 47
   cd -P -- "./$R" || return 44
   there "$B" || mkdir -m 700 -- "$B" || return 47
+  case $PWD in
+    */.runner/runs) there ../releases || mkdir -- ../releases ;;
+  esac
   command exec 9>>"$B/intents.jsonl" || return 47
 }
 
@@ -627,7 +631,7 @@ fill() {
     zstd) zstd -qdc ;;
     gzip) gzip -dc ;;
     *) cat ;;
-  esac | tar -xof - || {
+  esac | tar -xmof - || {
     cat >/dev/null
     no 45 "what was sent could not be unpacked whole: the disk is full, or the connection broke"
     return
@@ -635,7 +639,7 @@ fill() {
   if [ -f ./copy ]; then
     into "$2" "$3" >/dev/null && {
       xargs -0 cp -P --reflink=auto --preserve=mode,timestamps --parents -t "$H/$T/tree" -- < "$H/$T/copy" 2>/dev/null || {
-        tr "\0" "\n" < "$H/$T/copy" > "$H/$T/lines" && tar -cf - -T "$H/$T/lines" | tar -xof - -C "$H/$T/tree"
+        tr "\0" "\n" < "$H/$T/copy" > "$H/$T/lines" && tar -cf - -T "$H/$T/lines" | tar -xmof - -C "$H/$T/tree"
       }
     } || {
       no 50 "the files of the earlier release could not be copied"
@@ -647,6 +651,13 @@ fill() {
   cd -P ./tree || return 44
   printf "%s\n" "$T"
   tree "$5"
+}
+
+# v_own FOLDER BASE OWNER: of all in it.
+v_own() {
+  into "$1" "$2" && {
+    chown -R -h -- "$3" . || return 47
+  }
 }
 
 v_discard() {
@@ -744,6 +755,7 @@ v_archive() {
     return
   }
   into "$1" "$2" || return
+  B=./$4
   x=$(du -sk .)
   x=${x%%[!0-9]*}
   m=$(df -Pk -- "$H")
@@ -801,13 +813,14 @@ group() {
     x=${x#* * }
     x=${x%% *}
   fi
+  printf "%s:group:%s\n" "$N" "$x"
   printf "%s:group:%s\n" "$N" "$x" >&2
 }
 
 # end SIGNAL GROUP: answers whether some of it is left.
 end() {
-  kill "-$1" -- "-$2" 2>/dev/null
-  kill -0 -- "-$2" 2>/dev/null && printf left
+  kill "-$1" "-$2" 2>/dev/null
+  kill -0 "-$2" 2>/dev/null && printf left
   return 0
 }
 
@@ -899,4 +912,13 @@ v_service() {
     [ "$k" -lt "$2" ] || return 42
     sleep 0.05 2>/dev/null || sleep 1
   done
+}
+
+# v_quiet ARGV: only how it ends.
+v_quiet() {
+  has "$1" || {
+    no 51 "no program $1 (PATH is $PATH)"
+    return
+  }
+  "$@" </dev/null >/dev/null 2>&1 9>&- || return 1
 }

@@ -81,6 +81,13 @@ impl Line {
         texts.into_iter().fold(self, |line, text| line.arg(text))
     }
 
+    /// Adds the words of another line.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.0.push(b' ');
+        self.0.extend_from_slice(&other.0);
+        self
+    }
+
     /// The bytes, without a line end.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0

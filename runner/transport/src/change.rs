@@ -1,0 +1,196 @@
+//! Changes, each a request that writes its intent and then acts.
+
+use crate::channel::{Bounds, Input, Keep, temporary};
+use crate::machine::refusal;
+use crate::script::Line;
+use crate::shell::Answer;
+use crate::tree::{blocking, stored};
+use crate::user::{User, covered, odd, split};
+use crate::{Intent, Within};
+use runner_model::{Attributes, Change, Digest, Failure, FailureKind, RemotePath, State};
+use std::sync::Arc;
+
+/// Text up to here travels in the request; a shell reads its requests byte by byte.
+const INLINE_MAX: u64 = 4096;
+
+impl User {
+    pub(crate) async fn do_apply(
+        &self,
+        change: &Change,
+        before: &State,
+        within: Within<'_>,
+        intent: Intent<'_>,
+    ) -> Result<u64, Failure> {
+        let path = change.path();
+        let what = self.what(change.verb(), path);
+        for path in [Some(path), change.also_writes(), change.reads()].into_iter().flatten() {
+            covered(&what, path, &within)?;
+        }
+        let (folder, base) = split(path);
+        let line = match change {
+            Change::Write { content, size, attributes, .. } => {
+                return self.write(&what, path, (*content, *size), attributes, before, within, intent).await;
+            }
+            Change::Unpack { path, tree, links, reuse, attributes } => {
+                let how = crate::unpack::Unpack { path, tree, links, reuse: reuse.as_ref(), attributes };
+                return self.unpack(&what, &how, before, within, intent).await.map(|()| 0);
+            }
+            Change::Archive { path: from, into } => {
+                return self.archive(&what, from, into, within, intent).await;
+            }
+            Change::Mkdir { attributes, .. } => {
+                Line::new("v_mkdir").arg(folder).arg(base).arg(mode(attributes.mode)).arg(owner(attributes))
+            }
+            Change::Symlink { points_to, .. } => {
+                Line::new("v_symlink").arg(folder).arg(base).arg(temporary()).arg(points_to)
+            }
+            Change::Rename { to, .. } => {
+                let (new_folder, new_base) = split(to);
+                Line::new("v_rename").arg(folder).arg(base).arg(new_folder).arg(new_base)
+            }
+            Change::Remove { .. } => Line::new("v_remove").arg(folder).arg(base),
+            Change::RemoveTree { .. } => Line::new("v_rmtree").arg(folder).arg(base),
+            Change::SetAttributes { attributes, .. } => {
+                Line::new("v_dress").arg(folder).arg(base).arg(mode(attributes.mode)).arg(owner(attributes))
+            }
+        };
+        let limit = match change {
+            Change::RemoveTree { .. } => self.machine.limits().data,
+            _ => self.machine.limits().verb,
+        };
+        let answer = self.call(&what, within, Some(intent), line, limit).await?;
+        match (answer.status, change) {
+            // What is to be gone is gone with the folder that it was in.
+            (0, _) | (41, Change::Remove { .. } | Change::RemoveTree { .. }) => Ok(0),
+            _ => Err(refusal(&what, &answer)),
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one for each thing that a write has; named at its only call"
+    )]
+    async fn write(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        (content, size): (Digest, u64),
+        attributes: &Attributes,
+        before: &State,
+        within: Within<'_>,
+        intent: Intent<'_>,
+    ) -> Result<u64, Failure> {
+        let (folder, base) = split(path);
+        let (old_mode, old_owner) = match before {
+            State::File { mode, owner, group, .. } => (Some(*mode), Some((owner.clone(), group.clone()))),
+            _ => (None, None),
+        };
+        let bits = attributes.mode.or(old_mode).unwrap_or(0o644);
+        // A mode that open(2) can give spares a process.
+        let (umask, chmod) =
+            if bits & 0o7111 == 0 { (!bits & 0o666, "-".to_owned()) } else { (0o077, format!("{bits:o}")) };
+        let mut whose = attributes.clone();
+        if self.ready(what).await?.facts.get("uid") == "0"
+            && let Some((owner, group)) = old_owner
+        {
+            // Only root can keep another owner.
+            whose.owner.get_or_insert(owner);
+            whose.group.get_or_insert(group);
+        }
+        let begin = |verb: &str| {
+            Line::new(verb)
+                .arg(&folder)
+                .arg(&base)
+                .arg(temporary())
+                .arg(format!("{umask:03o}"))
+                .arg(&chmod)
+                .arg(owner(&whose))
+        };
+        let store = Arc::clone(&self.machine.shared.store);
+        if size <= INLINE_MAX {
+            let bytes = blocking(move || store.read_bytes(&content, INLINE_MAX))
+                .await?
+                .map_err(|error| stored(what, &error))?;
+            if !bytes.contains(&0) {
+                self.machine.count_sent(bytes.len() as u64);
+                let line = begin("v_write").arg(bytes);
+                let answer = self.call(what, within, Some(intent), line, self.machine.limits().verb).await?;
+                return if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) };
+            }
+        }
+        let store = Arc::clone(&self.machine.shared.store);
+        let (file, _) = store.open_file(&content).map_err(|error| stored(what, &error))?;
+        let line = begin("v_put").arg(content.hex());
+        self.intend(what, intent).await?;
+        let answer = self.long(what, &within, &line, Input::File(file)).await?;
+        if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) }
+    }
+
+    async fn archive(
+        &self,
+        what: &str,
+        from: &RemotePath,
+        into: &RemotePath,
+        within: Within<'_>,
+        intent: Intent<'_>,
+    ) -> Result<u64, Failure> {
+        let (folder, base) = split(from);
+        let (into_folder, into_base) = split(into);
+        let zip = if into.as_str().ends_with(".zst") {
+            "zstd"
+        } else if into.as_str().ends_with(".gz") {
+            "gzip"
+        } else {
+            "plain"
+        };
+        if zip != "plain" && !self.ready(what).await?.facts.has.contains(zip) {
+            return Err(Failure::new(
+                FailureKind::NotFound,
+                format!("{what}: {zip} is missing on the target"),
+            )
+            .with_detail(format!("install {zip} there, or let the archive's name end with `.tar`")));
+        }
+        let line = Line::new("v_archive")
+            .arg(folder)
+            .arg(base)
+            .arg(into_folder)
+            .arg(into_base)
+            .arg(temporary())
+            .word(zip);
+        self.intend(what, intent).await?;
+        let answer = self.long(what, &within, &line, Input::None).await?;
+        if answer.status != 0 {
+            return Err(refusal(what, &answer));
+        }
+        let size = String::from_utf8_lossy(&answer.out).trim().parse::<u64>();
+        size.map_err(|_| odd(what, &answer))
+    }
+
+    /// A request on a channel of its own whose answer is kept.
+    pub(crate) async fn long(
+        &self,
+        what: &str,
+        within: &Within<'_>,
+        line: &Line,
+        input: Input,
+    ) -> Result<Answer, Failure> {
+        let mut keep = Keep::default();
+        let bounds = Bounds { limit: self.machine.limits().data, cancel: None };
+        let ended = self.exchange(what, within.0, line, input, &mut keep, bounds).await?;
+        Ok(Answer { status: ended.status, out: keep.out, err: keep.err })
+    }
+}
+
+fn mode(mode: Option<u32>) -> String {
+    mode.map_or_else(|| "-".to_owned(), |mode| format!("{mode:o}"))
+}
+
+/// As `chown` takes it; `-` for nobody.
+pub(crate) fn owner(attributes: &Attributes) -> String {
+    match (&attributes.owner, &attributes.group) {
+        (None, None) => "-".to_owned(),
+        (Some(owner), None) => owner.clone(),
+        (None, Some(group)) => format!(":{group}"),
+        (Some(owner), Some(group)) => format!("{owner}:{group}"),
+    }
+}

@@ -1,0 +1,407 @@
+//! Channels of their own: for work that takes long, for bytes, and for commands. What runs there is ended on the
+//! target when it is not waited for any more: dropping a channel does not do that.
+
+use crate::frame::{Demux, Piece};
+use crate::host::{Hold, Login, Pipes};
+use crate::machine::{Machine, prefixes};
+use crate::script::Line;
+use crate::shell::{Lost, nonce, take_over};
+use crate::user::User;
+use async_trait::async_trait;
+use runner_model::{Acting, Failure, FailureKind, RemotePath};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+/// How long a process group gets to end by itself.
+const GRACE: Duration = Duration::from_secs(3);
+/// How much is read or sent at once.
+const CHUNK: usize = 64 << 10;
+
+/// What is sent on a channel after its request.
+pub(crate) enum Input {
+    /// Nothing: stdin ends at once.
+    None,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// A file of this machine, from its beginning.
+    File(std::fs::File),
+}
+
+/// Takes what a channel prints.
+#[async_trait]
+pub(crate) trait Sink: Send {
+    /// Some of stdout.
+    async fn out(&mut self, bytes: Vec<u8>);
+    /// Some of stderr.
+    async fn err(&mut self, bytes: Vec<u8>);
+}
+
+/// Keeps it all, up to a limit.
+#[derive(Debug, Default)]
+pub(crate) struct Keep {
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: Vec<u8>,
+}
+
+/// The listing of a million files is smaller.
+const KEEP_MAX: usize = 256 << 20;
+
+#[async_trait]
+impl Sink for Keep {
+    async fn out(&mut self, bytes: Vec<u8>) {
+        if self.out.len() < KEEP_MAX {
+            self.out.extend(bytes);
+        }
+    }
+
+    async fn err(&mut self, bytes: Vec<u8>) {
+        if self.err.len() < 64 << 10 {
+            self.err.extend(bytes);
+        }
+    }
+}
+
+/// How the work on a channel ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// Of the verb.
+    pub(crate) status: u32,
+    /// What the script told beside: `ended`, `placed`.
+    pub(crate) told: HashMap<String, String>,
+}
+
+/// What bounds the work.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds<'a> {
+    pub(crate) limit: Duration,
+    pub(crate) cancel: Option<&'a CancellationToken>,
+}
+
+impl User {
+    /// Runs one request on a channel of its own. The prefixes always travel. Fails when there is no end to report.
+    pub(crate) async fn exchange(
+        &self,
+        what: &str,
+        within: &[RemotePath],
+        line: &Line,
+        input: Input,
+        sink: &mut dyn Sink,
+        bounds: Bounds<'_>,
+    ) -> Result<Ended, Failure> {
+        self.exchange_with(what, within, "", line, input, sink, bounds).await
+    }
+
+    /// The same after `setup`, script text for this request only.
+    #[expect(clippy::too_many_arguments, reason = "the request and what bounds it, each once")]
+    pub(crate) async fn exchange_with(
+        &self,
+        what: &str,
+        within: &[RemotePath],
+        setup: &str,
+        line: &Line,
+        input: Input,
+        sink: &mut dyn Sink,
+        bounds: Bounds<'_>,
+    ) -> Result<Ended, Failure> {
+        let trusted = self.trusted(what).await?;
+        let opening = async {
+            match &self.acting {
+                Acting::Login => self.machine.host.open(Login::Own).await,
+                Acting::As(user) => {
+                    let pipes = self.machine.host.open(Login::Sudo(user)).await?;
+                    take_over(pipes, self.machine.limits().verb).await
+                }
+            }
+        };
+        let deadline = tokio::time::Instant::now() + bounds.limit;
+        let named = |failure: Failure| Failure { message: format!("{what}: {}", failure.message), ..failure };
+        let pipes = tokio::select! {
+            pipes = opening => pipes.map_err(named)?,
+            () = tokio::time::sleep_until(deadline) => {
+                return Err(Failure::new(FailureKind::Timeout, format!("{what}: no channel was free in time")));
+            }
+            () = cancelled(bounds.cancel) => return Err(cancelled_failure(what)),
+        };
+        let nonce = nonce();
+        let setup = format!("{trusted}{}{setup}", prefixes(within));
+        let mut request = format!("N='{nonce}'\n{setup}group; q 1 ").into_bytes();
+        request.extend_from_slice(line.bytes());
+        request.push(b'\n');
+        let Pipes { stdin, stdout, stderr, _hold: hold } = pipes;
+        let mut work = Work {
+            out: Side::new(stdout, &nonce),
+            err: Side::new(stderr, &nonce),
+            ended: Ended::default(),
+            guard: Guard { machine: Arc::clone(&self.machine), acting: self.acting.clone(), groups: vec![] },
+        };
+        let why = tokio::select! {
+            why = work.run(stdin, request, input, sink) => why,
+            () = tokio::time::sleep_until(deadline) => Some(Stop::Timeout),
+            () = cancelled(bounds.cancel) => Some(Stop::Cancelled),
+        };
+        let hold: Hold = hold;
+        match why {
+            None => {
+                work.guard.groups.clear();
+                Ok(work.ended)
+            }
+            Some(Stop::Broken) => Err(self.machine.lost(what, Lost::Ended, bounds.limit).await),
+            Some(stop) => {
+                let groups = std::mem::take(&mut work.guard.groups);
+                // The channel goes first: a local wrapper could not be told from one that is only not yet reaped.
+                drop(hold);
+                drop(work);
+                let gone = end_groups(&self.machine, &self.acting, &groups).await;
+                let state = if gone {
+                    "what it had started on the target was ended"
+                } else {
+                    "what it had started on the target may still run there"
+                };
+                Err(match stop {
+                    Stop::Cancelled => cancelled_failure(what),
+                    _ => Failure::new(
+                        FailureKind::Timeout,
+                        format!("{what}: it took longer than {} s", bounds.limit.as_secs_f32()),
+                    ),
+                }
+                .with_detail(state))
+            }
+        }
+    }
+
+    /// Script text that tells whose folders are safe.
+    async fn trusted(&self, what: &str) -> Result<String, Failure> {
+        let own = self.ready(what).await?.facts;
+        let login = self.machine.ready(&Acting::Login).await?.facts;
+        Ok(format!(
+            "U=' 0 {} {} '; G=' {} {} '; ",
+            own.get("uid"),
+            login.get("uid"),
+            own.get("private"),
+            login.get("private")
+        ))
+    }
+}
+
+fn cancelled_failure(what: &str) -> Failure {
+    Failure::new(FailureKind::Cancelled, format!("{what}: the run was cancelled"))
+}
+
+async fn cancelled(token: Option<&CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+enum Stop {
+    Timeout,
+    Cancelled,
+    Broken,
+}
+
+struct Side {
+    pipe: Box<dyn AsyncRead + Send + Unpin>,
+    demux: Demux,
+    buffer: Vec<u8>,
+    /// The nonce was seen: before it, a login shell may have printed a banner.
+    begun: bool,
+    done: bool,
+}
+
+impl Side {
+    fn new(pipe: Box<dyn AsyncRead + Send + Unpin>, nonce: &str) -> Self {
+        Self { pipe, demux: Demux::new(nonce), buffer: vec![0; CHUNK], begun: false, done: false }
+    }
+
+    async fn fill(&mut self) -> bool {
+        match self.pipe.read(&mut self.buffer).await {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                self.demux.feed(&self.buffer[..count]);
+                true
+            }
+        }
+    }
+}
+
+struct Work {
+    out: Side,
+    err: Side,
+    ended: Ended,
+    guard: Guard,
+}
+
+impl Work {
+    /// `None`: it ended and said how.
+    async fn run(
+        &mut self,
+        stdin: Box<dyn AsyncWrite + Send + Unpin>,
+        request: Vec<u8>,
+        input: Input,
+        sink: &mut dyn Sink,
+    ) -> Option<Stop> {
+        let machine = Arc::clone(&self.guard.machine);
+        let mut sending = std::pin::pin!(send(stdin, request, input, &machine));
+        let mut sent = false;
+        loop {
+            self.take_out(sink).await;
+            self.take_err(sink).await;
+            if self.out.done && self.err.done {
+                return None;
+            }
+            let more = tokio::select! {
+                more = self.out.fill(), if !self.out.done => more,
+                more = self.err.fill(), if !self.err.done => more,
+                () = &mut sending, if !sent => {
+                    sent = true;
+                    true
+                }
+            };
+            if !more {
+                return Some(Stop::Broken);
+            }
+        }
+    }
+
+    async fn take_out(&mut self, sink: &mut dyn Sink) {
+        while let Some(piece) = self.out.demux.next() {
+            match piece {
+                Piece::Payload(bytes) if self.out.begun => sink.out(bytes).await,
+                Piece::Payload(_) => {}
+                Piece::Record { word, value } => match word.as_str() {
+                    "group" => self.out.begun = true,
+                    "1" => {
+                        self.ended.status = value.parse().unwrap_or(255);
+                        self.out.done = true;
+                    }
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    async fn take_err(&mut self, sink: &mut dyn Sink) {
+        while let Some(piece) = self.err.demux.next() {
+            match piece {
+                Piece::Payload(bytes) if self.err.begun => sink.err(bytes).await,
+                Piece::Payload(_) => {}
+                Piece::Record { word, value } => match word.as_str() {
+                    "group" => {
+                        self.err.begun = true;
+                        self.guard.groups.push(value);
+                    }
+                    "1" => self.err.done = true,
+                    _ => {
+                        self.ended.told.insert(word, value);
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Sends the request and what follows it, then ends stdin. Whoever does not read it all is not at fault.
+async fn send(
+    mut stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    request: Vec<u8>,
+    input: Input,
+    machine: &Machine,
+) {
+    if stdin.write_all(&request).await.is_err() {
+        return;
+    }
+    match input {
+        Input::None => {}
+        Input::Bytes(bytes) => {
+            for chunk in bytes.chunks(CHUNK) {
+                if stdin.write_all(chunk).await.is_err() {
+                    return;
+                }
+                machine.count_sent(chunk.len() as u64);
+            }
+        }
+        Input::File(file) => {
+            let mut file = tokio::fs::File::from_std(file);
+            let mut chunk = vec![0; CHUNK];
+            loop {
+                match file.read(&mut chunk).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => {
+                        if stdin.write_all(&chunk[..count]).await.is_err() {
+                            return;
+                        }
+                        machine.count_sent(count as u64);
+                    }
+                }
+            }
+        }
+    }
+    let _ = stdin.shutdown().await;
+}
+
+/// Ends the groups when the work is given up without waiting.
+struct Guard {
+    machine: Arc<Machine>,
+    acting: Acting,
+    groups: Vec<String>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.groups.is_empty() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (machine, acting) = (Arc::clone(&self.machine), self.acting.clone());
+            let groups = std::mem::take(&mut self.groups);
+            runtime.spawn(async move { end_groups(&machine, &acting, &groups).await });
+        }
+    }
+}
+
+/// TERM, then KILL. Answers whether all of them are gone.
+pub(crate) async fn end_groups(machine: &Machine, acting: &Acting, groups: &[String]) -> bool {
+    let Ok(ready) = machine.ready(acting).await else { return false };
+    let signal = async |name: &str, group: &str| {
+        let line = Line::new("end").word(name).word(group);
+        match ready.shell.ask("", line, GRACE).await {
+            Ok(answer) => Some(answer.out.is_empty()),
+            Err(_) => None,
+        }
+    };
+    let mut all_gone = true;
+    // The command's own group was told of last, and the wrapper's ends with it.
+    for group in groups.iter().rev().filter(|group| group.bytes().all(|b| b.is_ascii_digit())) {
+        let mut gone = false;
+        for (name, patience) in [("TERM", GRACE), ("KILL", GRACE)] {
+            let until = tokio::time::Instant::now() + patience;
+            let mut next = name;
+            loop {
+                match signal(next, group).await {
+                    Some(true) => gone = true,
+                    Some(false) => {}
+                    None => return false,
+                }
+                if gone || tokio::time::Instant::now() > until {
+                    break;
+                }
+                next = "0";
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            if gone {
+                break;
+            }
+        }
+        all_gone &= gone;
+    }
+    all_gone
+}
+
+/// A fresh name for a temporary file.
+pub(crate) fn temporary() -> String {
+    format!(".runner-{}", &nonce()[..16])
+}

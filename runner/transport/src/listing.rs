@@ -1,0 +1,276 @@
+//! What the target's `stat`, `find` and `sha256sum` print, as entries, states and trees.
+
+use runner_artifact::{Node, Tree, TreePath, listing::parse_sha256sum};
+use runner_model::{Digest, Entry, EntryKind};
+use std::collections::HashMap;
+
+/// What `stat -c "%f %s %Y %u %g %U %G"` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) kind: EntryKind,
+    pub(crate) mode: u32,
+    pub(crate) size: u64,
+    pub(crate) modified: u64,
+    pub(crate) uid: String,
+    pub(crate) gid: String,
+    /// Names, or the numbers where there are none.
+    pub(crate) owner: String,
+    pub(crate) group: String,
+}
+
+impl Stat {
+    pub(crate) fn entry(&self, name: &str) -> Entry {
+        Entry {
+            name: name.to_owned(),
+            kind: self.kind,
+            size: if self.kind == EntryKind::File { self.size } else { 0 },
+            mode: self.mode,
+            owner: self.owner.clone(),
+            group: self.group.clone(),
+            modified: self.modified,
+        }
+    }
+}
+
+fn kind(mode: u32) -> EntryKind {
+    match mode & 0o170_000 {
+        0o100_000 => EntryKind::File,
+        0o040_000 => EntryKind::Directory,
+        0o120_000 => EntryKind::Symlink,
+        _ => EntryKind::Other,
+    }
+}
+
+/// Reads one line without a name.
+pub(crate) fn stat_line(line: &str) -> Option<Stat> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let [mode, size, seconds, uid, gid, owner, group] = words[..] else { return None };
+    let mode = u32::from_str_radix(mode, 16).ok()?;
+    // A time before 1970 is one of a broken clock.
+    let seconds = seconds.parse::<i64>().ok()?.max(0).unsigned_abs();
+    let named =
+        |name: &str, number: &str| if name == "UNKNOWN" { number.to_owned() } else { name.to_owned() };
+    Some(Stat {
+        kind: kind(mode),
+        mode: mode & 0o7777,
+        size: size.parse().ok()?,
+        modified: seconds.saturating_mul(1000),
+        uid: uid.to_owned(),
+        gid: gid.to_owned(),
+        owner: named(owner, uid),
+        group: named(group, gid),
+    })
+}
+
+/// The digest that `sha256sum` printed for its stdin.
+pub(crate) fn sum(printed: &[u8]) -> Option<Digest> {
+    let text = std::str::from_utf8(printed).ok()?;
+    format!("sha256:{}", text.split_whitespace().next()?).parse().ok()
+}
+
+/// Records that each begin with the mark and a space, at the beginning of a line. A name may hold anything else.
+fn records<'a>(printed: &'a [u8], mark: &str) -> Vec<&'a [u8]> {
+    let begin = format!("{mark} ").into_bytes();
+    let mut starts = Vec::new();
+    let mut at = 0;
+    while at + begin.len() <= printed.len() {
+        if printed[at..].starts_with(&begin) && (at == 0 || printed[at - 1] == b'\n') {
+            starts.push(at);
+        }
+        at += 1;
+    }
+    let ends = starts.iter().skip(1).copied().chain([printed.len()]);
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(&start, end)| {
+            let record = &printed[start + begin.len()..end];
+            record.strip_suffix(b"\n").unwrap_or(record)
+        })
+        .collect()
+}
+
+/// The record's first words, and the rest of it, which is a name.
+fn words(record: &[u8], count: usize) -> Option<(&str, &[u8])> {
+    let mut at = 0;
+    for _ in 0..count {
+        at += record.get(at..)?.iter().position(|&b| b == b' ')? + 1;
+    }
+    Some((std::str::from_utf8(&record[..at - 1]).ok()?, &record[at..]))
+}
+
+fn utf8(name: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(name).map_err(|_| format!("a name in it is not UTF-8: `{}`", name.escape_ascii()))
+}
+
+/// What `v_dir` printed, sorted by name.
+pub(crate) fn folder(printed: &[u8], mark: &str) -> Result<Vec<Entry>, String> {
+    let mut entries = Vec::new();
+    for record in records(printed, mark) {
+        let odd = || format!("stat printed `{}`", record.escape_ascii());
+        let (line, name) = words(record, 7).ok_or_else(odd)?;
+        if name == b"/" {
+            continue;
+        }
+        let name = utf8(name.strip_prefix(b"./").ok_or_else(odd)?)?;
+        entries.push(stat_line(line).ok_or_else(odd)?.entry(name));
+    }
+    entries.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    Ok(entries)
+}
+
+/// All below a folder, and whether others than the trusted users may change things in there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) tree: Tree,
+    /// Folders: path, mode, user and group id.
+    pub(crate) folders: Vec<(String, u32, String, String)>,
+    /// Files and folders whose mode is not the one that a tree has at that place.
+    pub(crate) odd_modes: Vec<String>,
+    /// Files, folders and links by owner and group id.
+    pub(crate) owners: Vec<(String, String, String)>,
+}
+
+/// What `tree` of the prelude printed.
+pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
+    // After the empty record come the links.
+    let empty = format!("{mark} \n").into_bytes();
+    let cut = printed
+        .windows(empty.len())
+        .rposition(|window| window == empty)
+        .ok_or("the listing is not complete")?;
+    let (printed, links) = (&printed[..cut], &printed[cut + empty.len()..]);
+    let mut links = links.split(|&b| b == 0);
+    let mut sums = HashMap::new();
+    let mut stats = Vec::new();
+    for record in records_and_sums(printed, mark, &mut sums)? {
+        let odd = || format!("stat printed `{}`", record.escape_ascii());
+        let (line, name) = words(record, 4).ok_or_else(odd)?;
+        let words: Vec<&str> = line.split(' ').collect();
+        let [mode, size, uid, gid] = words[..] else { return Err(odd()) };
+        let mode = u32::from_str_radix(mode, 16).map_err(|_| odd())?;
+        let size = size.parse::<u64>().map_err(|_| odd())?;
+        stats.push((mode, size, uid.to_owned(), gid.to_owned(), name));
+    }
+    let mut listed = Listed {
+        tree: Tree::default(),
+        folders: vec![],
+        odd_modes: vec![],
+        owners: Vec::with_capacity(stats.len()),
+    };
+    let mut entries = Vec::with_capacity(stats.len());
+    for (mode, size, uid, gid, name) in stats {
+        if name == b"." {
+            listed.folders.push((String::new(), mode & 0o7777, uid.clone(), gid.clone()));
+            listed.owners.push((".".to_owned(), uid, gid));
+            continue;
+        }
+        let name = utf8(name.strip_prefix(b"./").unwrap_or(name))?;
+        let node = match kind(mode) {
+            EntryKind::File => {
+                let digest = sums
+                    .remove(name)
+                    .ok_or_else(|| format!("`{}` changed while it was read", name.escape_debug()))?;
+                Node::File { digest, size, executable: mode & 0o100 != 0 }
+            }
+            EntryKind::Directory => {
+                listed.folders.push((name.to_owned(), mode & 0o7777, uid.clone(), gid.clone()));
+                Node::Directory
+            }
+            EntryKind::Symlink => {
+                let points_to = links.next().ok_or("the listing of its links is not complete")?;
+                Node::Symlink { points_to: utf8(points_to)?.to_owned() }
+            }
+            EntryKind::Other => {
+                return Err(format!("`{}` is neither a file, a folder nor a link", name.escape_debug()));
+            }
+        };
+        if !matches!(node, Node::Symlink { .. }) && mode & 0o7777 != node.mode() {
+            listed.odd_modes.push(name.to_owned());
+        }
+        listed.owners.push((name.to_owned(), uid, gid));
+        let path: TreePath = name.to_owned().try_into().map_err(|error| format!("{error}"))?;
+        entries.push((path, node));
+    }
+    listed.tree = Tree::from_entries(entries).map_err(|error| error.to_string())?;
+    Ok(listed)
+}
+
+/// Tells the records of `stat` from the lines of `sha256sum`, which run in turns in a large tree. A line of
+/// `sha256sum` begins with a digit or a backslash, and has no line end within where it escapes names.
+fn records_and_sums<'a>(
+    printed: &'a [u8],
+    mark: &str,
+    sums: &mut HashMap<String, Digest>,
+) -> Result<Vec<&'a [u8]>, String> {
+    let mut all = Vec::new();
+    for mut record in records(printed, mark) {
+        // Sums follow a record's name after its line end. The name itself may have line ends, but what looks like a
+        // line of sha256sum down to the end of the record is one.
+        if let Some(at) = first_sum(record) {
+            for (digest, name) in parse_sha256sum(&record[at..]).map_err(|error| error.to_string())? {
+                sums.insert(name, digest);
+            }
+            record = record[..at].strip_suffix(b"\n").unwrap_or(&record[..at]);
+        }
+        all.push(record);
+    }
+    Ok(all)
+}
+
+/// Where the lines of `sha256sum` begin that end the record.
+fn first_sum(record: &[u8]) -> Option<usize> {
+    let is_sum = |line: &[u8]| {
+        let line = line.strip_prefix(b"\\").unwrap_or(line);
+        line.len() > 66
+            && line[..64].iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+            && line[64..].starts_with(b"  ./")
+    };
+    let mut start = None;
+    let mut end = record.len();
+    while let Some(at) = record[..end].iter().rposition(|&b| b == b'\n') {
+        if !is_sum(&record[at + 1..end]) {
+            break;
+        }
+        start = Some(at + 1);
+        end = at;
+    }
+    start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_stat_is_read() {
+        let stat = stat_line("81a4 12 1700000000 0 1000 root UNKNOWN").expect("a line");
+        assert_eq!((stat.kind, stat.mode, stat.modified), (EntryKind::File, 0o644, 1_700_000_000_000));
+        assert_eq!((stat.owner.as_str(), stat.group.as_str()), ("root", "1000"));
+        assert_eq!(stat_line("81a4 12"), None);
+    }
+
+    #[test]
+    fn names_may_hold_line_ends_and_what_looks_like_a_record() {
+        let printed = b"M 81a4 1 0 0 0 a b ./x\nM2 81a4\nM 41ed 0 0 0 0 a b ./d\nM 41ed 0 0 0 0 a b /\n";
+        let names: Vec<_> = folder(printed, "M").expect("read").into_iter().map(|e| e.name).collect();
+        assert_eq!(names, ["d", "x\nM2 81a4"]);
+        let refused = folder(b"M 81a4 1 0 0 0 a b ./\xff\n", "M").expect_err("not UTF-8");
+        assert!(refused.contains("\\xff"), "{refused}");
+    }
+
+    #[test]
+    fn a_tree_is_read_with_its_links() {
+        let sum = Digest::of("1").hex();
+        let printed = format!(
+            "M 41ed 0 0 0 .\nM 81ed 1 0 0 ./run\nM a1ff 1 0 0 ./l\n{sum}  ./run\nM 81a4 1 0 0 ./f\nM 41c0 0 5 0 ./d\n\
+             {sum}  ./f\nM \n../x\0"
+        );
+        let listed = tree(printed.as_bytes(), "M").expect("read");
+        assert_eq!(listed.tree.entries().len(), 4);
+        assert_eq!(listed.tree.get("l"), Some(&Node::Symlink { points_to: "../x".to_owned() }));
+        assert_eq!(listed.odd_modes, ["d"]);
+        assert!(tree(printed.replace("M \n", "").as_bytes(), "M").is_err());
+        assert!(tree(printed.replace(&format!("{sum}  ./f\n"), "").as_bytes(), "M").is_err());
+    }
+}

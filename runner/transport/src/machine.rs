@@ -1,0 +1,347 @@
+//! One machine as seen by a run: its shells, one for each user, and what was learned of it.
+
+use crate::host::{Host, Login};
+use crate::payload::Payloads;
+use crate::script::Line;
+use crate::shell::{Answer, Lost, Shell};
+use crate::user::User;
+use crate::{Connection, RunPlace, Target};
+use async_trait::async_trait;
+use runner_artifact::Store;
+use runner_model::{Acting, Failure, FailureKind, RemotePath, TargetName};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longest waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For a connection, its authentication included.
+    pub connect: Duration,
+    /// For a verb that moves no data.
+    pub verb: Duration,
+    /// For a verb that reads, sends or archives data.
+    pub data: Duration,
+    /// For a service to reach its state.
+    pub service: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            verb: Duration::from_secs(60),
+            data: Duration::from_secs(3600),
+            service: Duration::from_secs(90),
+        }
+    }
+}
+
+/// What all connections of a run share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) payloads: Payloads,
+    pub(crate) limits: Limits,
+}
+
+/// What the first request learned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) of: BTreeMap<String, String>,
+    pub(crate) has: BTreeSet<String>,
+}
+
+impl Facts {
+    fn parse(text: &[u8]) -> Self {
+        let mut facts = Self::default();
+        for line in String::from_utf8_lossy(text).lines() {
+            match line.split_once(' ') {
+                Some(("has", program)) => {
+                    facts.has.insert(program.to_owned());
+                }
+                Some((name, value)) => {
+                    facts.of.insert(name.to_owned(), value.to_owned());
+                }
+                None => {}
+            }
+        }
+        facts
+    }
+
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.of.get(name).map_or("", String::as_str)
+    }
+}
+
+/// A user's shell and what is known of the user.
+struct Seat {
+    shell: Arc<Shell>,
+    facts: Arc<Facts>,
+}
+
+#[derive(Default)]
+struct Slot {
+    seat: Option<Seat>,
+    /// sudo gives no shell: why. It is not asked again.
+    refused: Option<Failure>,
+}
+
+/// A machine. All its users' verbs go through it.
+pub(crate) struct Machine {
+    name: TargetName,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) service_command: Option<Vec<String>>,
+    slots: Mutex<HashMap<Acting, Arc<tokio::sync::Mutex<Slot>>>>,
+    /// The run's folder, for a login shell that is opened anew.
+    place: Mutex<Option<(RemotePath, String)>>,
+    root: Mutex<Option<RemotePath>>,
+    sent: AtomicU64,
+}
+
+/// A shell that is ready, and the facts of its user.
+#[derive(Clone)]
+pub(crate) struct Ready {
+    pub(crate) shell: Arc<Shell>,
+    pub(crate) facts: Arc<Facts>,
+}
+
+impl Machine {
+    pub(crate) fn new(
+        name: TargetName,
+        host: Arc<dyn Host>,
+        shared: Arc<Shared>,
+        service_command: Option<Vec<String>>,
+    ) -> Self {
+        Self {
+            name,
+            host,
+            shared,
+            service_command,
+            slots: Mutex::default(),
+            place: Mutex::default(),
+            root: Mutex::default(),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &TargetName {
+        &self.name
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// The release root of the run.
+    pub(crate) fn root(&self) -> Option<RemotePath> {
+        self.root.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn count_sent(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn slot(&self, acting: &Acting) -> Arc<tokio::sync::Mutex<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(acting.clone()).or_default())
+    }
+
+    /// The user's shell, started with its first verb and again after it was lost.
+    pub(crate) async fn ready(&self, acting: &Acting) -> Result<Ready, Failure> {
+        let slot = self.slot(acting);
+        let mut slot = slot.lock().await;
+        if let Some(seat) = slot.seat.as_ref().filter(|seat| seat.shell.is_open()) {
+            return Ok(Ready { shell: Arc::clone(&seat.shell), facts: Arc::clone(&seat.facts) });
+        }
+        if let Some(refused) = &slot.refused {
+            return Err(refused.clone());
+        }
+        let started = match acting {
+            Acting::Login => self.start(Login::Own, "", "").await,
+            Acting::As(user) => {
+                // Who logged in is trusted, so it must be known first.
+                let login = Box::pin(self.ready(&Acting::Login)).await?;
+                self.start(Login::Sudo(user), login.facts.get("uid"), login.facts.get("private"))
+                    .await
+                    .map_err(|failure| self.without_shell(user.as_str(), login.facts.get("user"), failure))
+            }
+        };
+        let ready = match started {
+            Ok(ready) => ready,
+            Err(failure) => {
+                if failure.kind == FailureKind::Denied {
+                    slot.refused = Some(failure.clone());
+                }
+                return Err(failure);
+            }
+        };
+        slot.seat = Some(Seat { shell: Arc::clone(&ready.shell), facts: Arc::clone(&ready.facts) });
+        Ok(ready)
+    }
+
+    async fn start(&self, login: Login<'_>, uid: &str, group: &str) -> Result<Ready, Failure> {
+        let limit = self.limits().verb;
+        let what = format!("start a shell on {}", self.name);
+        let shell = Shell::open(&*self.host, login, limit).await?;
+        let place = match login {
+            Login::Own => self.place.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Login::Sudo(_) => None,
+        };
+        // The first answer takes what a banner printed with it.
+        let first = shell.ask("", Line::new("true"), limit);
+        let hello = shell.ask("", Line::new("hello").arg(uid).arg(group), limit);
+        let begin = async {
+            match &place {
+                Some((folder, run)) => {
+                    Some(shell.ask("", Line::new("v_begin").arg(folder.as_str()).arg(run), limit).await)
+                }
+                None => None,
+            }
+        };
+        let (first, hello, begin) = tokio::join!(first, hello, begin);
+        for answer in [first].into_iter().chain(begin) {
+            self.expect(&what, answer).await?;
+        }
+        let facts = Arc::new(Facts::parse(&self.expect(&what, hello).await?.out));
+        Ok(Ready { shell: Arc::new(shell), facts })
+    }
+
+    fn without_shell(&self, user: &str, login: &str, failure: Failure) -> Failure {
+        if failure.kind != FailureKind::Denied {
+            return failure;
+        }
+        Failure::new(
+            FailureKind::Denied,
+            format!("act as `{user}` on {}: `sudo -n -u {user} -- sh` was refused", self.name),
+        )
+        .with_detail(format!(
+            "{}\nonly commands and services work without a shell; to allow it, add on the target with `visudo`:\n\
+             {login} ALL=({user}) NOPASSWD: /bin/sh, /usr/bin/sh",
+            failure.detail
+        ))
+    }
+
+    /// An answer with status 0.
+    async fn expect(&self, what: &str, answer: Result<Answer, Lost>) -> Result<Answer, Failure> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(lost) => return Err(self.lost(what, lost, self.limits().verb).await),
+        };
+        if answer.status == 0 { Ok(answer) } else { Err(refusal(what, &answer)) }
+    }
+
+    /// Why there was no answer.
+    pub(crate) async fn lost(&self, what: &str, lost: Lost, limit: Duration) -> Failure {
+        match lost {
+            Lost::Timeout => Failure::new(
+                FailureKind::Timeout,
+                format!("{what}: no answer within {} s; the shell there was given up", limit.as_secs_f32()),
+            ),
+            Lost::Flooded => {
+                Failure::new(FailureKind::Invalid, format!("{what}: the answer is larger than any should be"))
+            }
+            Lost::Ended => {
+                let why = self.host.why_lost().await;
+                Failure::new(why.kind, format!("{what}: {}", why.message)).with_detail(why.detail)
+            }
+        }
+    }
+}
+
+/// What a verb's status and words mean.
+pub(crate) fn refusal(what: &str, answer: &Answer) -> Failure {
+    let said = String::from_utf8_lossy(&answer.out);
+    let errors = String::from_utf8_lossy(&answer.err);
+    let (said, errors) = (said.trim(), errors.trim());
+    let no_space = errors.contains("No space left") || errors.contains("quota exceeded");
+    let (kind, reason) = match answer.status {
+        40 => (FailureKind::Denied, said),
+        41 => (FailureKind::NotFound, if said.is_empty() { "nothing is there" } else { said }),
+        _ if no_space => (FailureKind::Conflict, "no space is left on the target's disk"),
+        42 => (FailureKind::Conflict, if said.is_empty() { "something else is there" } else { said }),
+        43 => (FailureKind::Invalid, said),
+        45 | 48 => (FailureKind::Conflict, said),
+        47 => (FailureKind::Conflict, if said.is_empty() { "the target's system refused it" } else { said }),
+        49 => (FailureKind::Other, said),
+        51 => (FailureKind::NotFound, said),
+        _ => (FailureKind::Other, if said.is_empty() { "it failed on the target" } else { said }),
+    };
+    let mend = match answer.status {
+        40 => {
+            "a path is only safe when no other user can change the way to it: tighten the owner or mode of that \
+             folder, or let the step act as its owner with `become`"
+        }
+        47 => "let the step act as a user who may, with `become`",
+        _ => "",
+    };
+    let detail = [errors, mend].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+    Failure::new(kind, format!("{what}: {reason}")).with_detail(detail)
+}
+
+/// A machine behind the trait.
+pub(crate) struct Connected(pub(crate) Arc<Machine>);
+
+#[async_trait]
+impl Connection for Connected {
+    fn name(&self) -> &TargetName {
+        self.0.name()
+    }
+
+    async fn begin(&self, place: &RunPlace) -> Result<(), Failure> {
+        let machine = &self.0;
+        let ready = machine.ready(&Acting::Login).await?;
+        let what = format!("make the folder of the run on {}", machine.name);
+        machine.root.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&place.root);
+        let mut tried = Vec::new();
+        let home = ready.facts.get("home").parse::<RemotePath>().ok();
+        let in_home = home.and_then(|home| home.join(&format!(".runner/{}/runs", place.plan)).ok());
+        let in_root = place.root.as_ref().and_then(|root| root.join(".runner/runs").ok());
+        // Where the login user may not write to the root, as when another user owns it, the home serves.
+        for folder in [in_root, in_home].into_iter().flatten() {
+            let line = Line::new("v_begin").arg(folder.as_str()).arg(place.run.as_str());
+            let setup = prefixes(std::slice::from_ref(&folder));
+            let answer = ready.shell.ask(&setup, line, machine.limits().verb).await;
+            match machine.expect(&what, answer).await {
+                Ok(_) => {
+                    let place = (folder, place.run.as_str().to_owned());
+                    *machine.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+                    return Ok(());
+                }
+                Err(failure) if failure.kind == FailureKind::Conflict => tried.push(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(tried.pop().unwrap_or_else(|| {
+            Failure::new(
+                FailureKind::Conflict,
+                format!("{what}: the login user has no home, and the plan no root"),
+            )
+        }))
+    }
+
+    fn acting(&self, user: &Acting) -> Arc<dyn Target> {
+        Arc::new(User { machine: Arc::clone(&self.0), acting: user.clone() })
+    }
+
+    fn bytes_sent(&self) -> u64 {
+        self.0.sent.load(Ordering::Relaxed)
+    }
+
+    async fn close(&self) {
+        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let limit = Duration::from_secs(5);
+        if tokio::time::timeout(limit, self.0.host.close()).await.is_err() {
+            tracing::debug!(target = %self.0.name, "the connection did not close in time");
+        }
+    }
+}
+
+/// The script text that sets the granted prefixes for one request.
+pub(crate) fn prefixes(within: &[RemotePath]) -> String {
+    let all: Vec<&str> = within.iter().map(RemotePath::as_str).collect();
+    // No path holds a control character.
+    format!("W={}; ", crate::script::quoted(&all.join("\u{1}")))
+}

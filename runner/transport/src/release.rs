@@ -1,0 +1,111 @@
+//! The accounts of releases on a target, in `<root>/.runner/releases`.
+
+use crate::channel::temporary;
+use crate::machine::{Machine, prefixes, refusal};
+use crate::script::Line;
+use crate::user::User;
+use runner_model::{Digest, Failure, FailureKind, Mark, Release, ReleaseId, RemotePath};
+use serde::{Deserialize, Serialize};
+
+/// What is kept of a release on its target, in one line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Account {
+    /// Counted up on the target when the release gets its name.
+    pub(crate) sequence: u64,
+    pub(crate) release: ReleaseId,
+    pub(crate) mark: Mark,
+    /// Of the tree as it was laid out, links included.
+    pub(crate) tree: Digest,
+    /// Of the artifact.
+    pub(crate) artifact: Digest,
+}
+
+impl Account {
+    /// The rest of the object after the sequence, which the target puts in.
+    pub(crate) fn without_sequence(&self) -> String {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        text.split_once(',').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
+    }
+}
+
+/// All accounts of a root.
+pub(crate) struct Accounts {
+    pub(crate) live: Option<String>,
+    pub(crate) all: Vec<Account>,
+}
+
+impl Machine {
+    /// The release whose folder this is, when it is one of the run's root.
+    pub(crate) fn release_at(&self, path: &RemotePath) -> Option<ReleaseId> {
+        let releases = self.root()?.join("releases").ok()?;
+        if path.parent()? != releases {
+            return None;
+        }
+        path.name()?.parse().ok()
+    }
+}
+
+impl User {
+    pub(crate) async fn accounts(&self, root: &RemotePath) -> Result<Accounts, Failure> {
+        let what = self.what("list the releases below", root);
+        let ready = self.ready(&what).await?;
+        let limit = self.machine.limits().verb;
+        let setup = prefixes(std::slice::from_ref(root));
+        let answer = match ready.shell.ask(&setup, Line::new("v_releases").arg(root.as_str()), limit).await {
+            Ok(answer) => answer,
+            Err(lost) => return Err(self.machine.lost(&what, lost, limit).await),
+        };
+        match answer.status {
+            0 => {}
+            41 => return Ok(Accounts { live: None, all: vec![] }),
+            _ => return Err(refusal(&what, &answer)),
+        }
+        let text = String::from_utf8_lossy(&answer.out);
+        let mut lines = text.lines();
+        let live = lines.next().filter(|live| !live.is_empty()).map(str::to_owned);
+        // A line that cannot be read is of a release that was not finished.
+        let mut all: Vec<Account> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
+        all.sort_by(|a, b| b.sequence.cmp(&a.sequence));
+        Ok(Accounts { live, all })
+    }
+
+    pub(crate) async fn do_releases(&self, root: &RemotePath) -> Result<Vec<Release>, Failure> {
+        let accounts = self.accounts(root).await?;
+        let live = accounts.live;
+        let release = |account: Account| Release {
+            live: live.as_deref() == Some(account.release.as_str()),
+            id: account.release,
+            sequence: account.sequence,
+            mark: account.mark,
+        };
+        Ok(accounts.all.into_iter().map(release).collect())
+    }
+
+    pub(crate) async fn do_mark(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        mark: Mark,
+    ) -> Result<(), Failure> {
+        let what = format!("mark the release {release} on {}", self.machine.name());
+        let found = self.accounts(root).await?.all.into_iter().find(|account| account.release == *release);
+        let Some(mut account) = found else {
+            return Err(Failure::new(FailureKind::NotFound, format!("{what}: it is not there")));
+        };
+        if account.mark == mark {
+            return Ok(());
+        }
+        account.mark = mark;
+        let text = serde_json::to_string(&account)
+            .map_err(|error| Failure::new(FailureKind::Other, format!("{what}: {error}")))?;
+        let ready = self.ready(&what).await?;
+        let limit = self.machine.limits().verb;
+        let line = Line::new("v_account").arg(root.as_str()).arg(release.as_str()).arg(temporary()).arg(text);
+        match ready.shell.ask(&prefixes(std::slice::from_ref(root)), line, limit).await {
+            Ok(answer) if answer.status == 0 => Ok(()),
+            Ok(answer) => Err(refusal(&what, &answer)),
+            Err(lost) => Err(self.machine.lost(&what, lost, limit).await),
+        }
+    }
+}

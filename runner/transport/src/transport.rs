@@ -1,0 +1,77 @@
+//! Where connections come from.
+
+use crate::Connection;
+use crate::local::Local;
+use crate::machine::{Connected, Limits, Machine, Shared};
+use crate::payload::Payloads;
+use runner_artifact::Store;
+use runner_model::{Acting, Failure, TargetName};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How a target is reached over SSH. What is `None` is left to the user's own ssh configuration.
+#[derive(Debug, Clone)]
+pub struct SshTarget {
+    /// The target's name in the inventory.
+    pub name: TargetName,
+    /// A host name, an address, or an alias of the ssh configuration.
+    pub address: String,
+    /// Who logs in.
+    pub user: Option<String>,
+    /// The port of the server.
+    pub port: Option<u16>,
+    /// Jump hosts, as `ssh -J` takes them.
+    pub jump: Option<String>,
+    /// A file of ssh configuration that is read before the user's own.
+    pub config: Option<PathBuf>,
+    /// A file of known hosts that takes the place of the user's own.
+    pub known_hosts: Option<PathBuf>,
+    /// A private key that is tried instead of the agent's and the usual ones.
+    pub identity: Option<PathBuf>,
+    /// Which key exchange is used.
+    pub kex: Kex,
+    /// The service command, with `${action}` and `${unit}`; `None`: systemctl.
+    pub service_command: Option<Vec<String>>,
+}
+
+/// The key exchange of a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kex {
+    /// What ssh and its configuration choose; for a new OpenSSH one that withstands quantum computers.
+    #[default]
+    Default,
+    /// `curve25519-sha256`: a seventh of the processor time, and not safe against a recording that is broken later.
+    Fast,
+}
+
+/// Makes connections that share an artifact store and what was packed for one target already.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    shared: Arc<Shared>,
+}
+
+impl Transport {
+    /// Connections that read and fill this store.
+    pub fn new(store: Arc<Store>, limits: Limits) -> Self {
+        Self { shared: Arc::new(Shared { store, payloads: Payloads::default(), limits }) }
+    }
+
+    /// This machine, under a name of the inventory or as `localhost`. Checks that its shell answers.
+    ///
+    /// # Errors
+    /// The shell cannot be started or lacks a tool.
+    pub async fn local(
+        &self,
+        name: TargetName,
+        service_command: Option<Vec<String>>,
+    ) -> Result<Arc<dyn Connection>, Failure> {
+        let machine = Machine::new(name, Arc::new(Local::new()), Arc::clone(&self.shared), service_command);
+        connected(machine).await
+    }
+}
+
+/// Connects, with the first request.
+async fn connected(machine: Machine) -> Result<Arc<dyn Connection>, Failure> {
+    machine.ready(&Acting::Login).await?;
+    Ok(Arc::new(Connected(Arc::new(machine))))
+}
