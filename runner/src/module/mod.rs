@@ -4,6 +4,7 @@
 //! any capability.
 
 pub mod compile;
+pub mod describe;
 pub mod imports;
 pub mod shape;
 mod signature;

@@ -1,6 +1,7 @@
 //! What the handles of the contract stand for in the host. A builder keeps what was put into it and judges nothing:
 //! nothing can fail before `run` or `send`, which turn it into the value that is checked, journaled and sent.
 
+use runner_model::grant::parse_url;
 use runner_model::{
     BadPath, Command as FinalCommand, Content, Digest, EffectClass, Failure, FailureKind, RemotePath,
     Request as FinalRequest, TargetName,
@@ -50,6 +51,8 @@ pub struct Command {
     pub(crate) skip_if: Option<Box<Command>>,
     pub(crate) undo: Option<Box<Command>>,
     pub(crate) repeatable: bool,
+    /// The bytes that it keeps in the host, parts that were replaced included.
+    pub(crate) held: usize,
 }
 
 /// A request in the making.
@@ -65,6 +68,8 @@ pub struct Request {
     pub(crate) timeout: u32,
     pub(crate) undo: Option<Box<Request>>,
     pub(crate) repeatable: bool,
+    /// The bytes that it keeps in the host, parts that were replaced included.
+    pub(crate) held: usize,
 }
 
 fn invalid(message: impl std::fmt::Display) -> Failure {
@@ -90,19 +95,8 @@ impl Command {
             skip_if: None,
             undo: None,
             repeatable: false,
+            held: 0,
         }
-    }
-
-    /// The bytes that it keeps in the host.
-    pub(crate) fn size(&self) -> usize {
-        let text = self.argv.iter().map(String::len).sum::<usize>()
-            + self.env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
-            + self.accept.len() * 4
-            + content_size(self.stdin.as_ref())
-            + self.stdout_to.as_ref().map_or(0, String::len)
-            + self.directory.as_ref().map_or(0, String::len);
-        text + self.skip_if.as_ref().map_or(0, |check| check.size())
-            + self.undo.as_ref().map_or(0, |undo| undo.size())
     }
 
     /// The program as people know it, for messages.
@@ -198,32 +192,17 @@ pub(crate) fn word(effect: EffectClass) -> &'static str {
     }
 }
 
-/// Variables that change which program runs or what is loaded into it: an argv grant says nothing about them, so they
-/// would be a way around it.
-const FORBIDDEN_VARIABLES: &[&str] =
-    &["PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "GCONV_PATH"];
-
-/// Whether a variable may be set.
+/// Whether a variable can be one. Which may be set is the grant's to say: it spells them out.
 fn variable(name: &str, value: &str) -> Result<(), String> {
     let well_formed = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !well_formed {
         return Err(format!("`{}` cannot be the name of a variable", name.escape_debug()));
     }
-    if FORBIDDEN_VARIABLES.contains(&name) || name.starts_with("LD_") || name.starts_with("BASH_FUNC") {
-        return Err(format!("the variable `{name}` decides what runs, and no grant covers it"));
-    }
     if value.contains('\0') {
         return Err(format!("the variable `{name}` holds a NUL character"));
     }
     Ok(())
-}
-
-fn content_size(content: Option<&Content>) -> usize {
-    match content {
-        Some(Content::Text(text)) => text.len(),
-        _ => 0,
-    }
 }
 
 impl Request {
@@ -239,17 +218,8 @@ impl Request {
             timeout: REQUEST_TIMEOUT,
             undo: None,
             repeatable: false,
+            held: 0,
         }
-    }
-
-    /// The bytes that it keeps in the host.
-    pub(crate) fn size(&self) -> usize {
-        self.method.len()
-            + self.url.len()
-            + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
-            + content_size(self.body.as_ref())
-            + self.connect_to.as_ref().map_or(0, String::len)
-            + self.undo.as_ref().map_or(0, |undo| undo.size())
     }
 
     /// The method and the URL as people know them, for messages.
@@ -277,20 +247,7 @@ impl Request {
         {
             return refuse(&"the method must be upper-case letters");
         }
-        let url = match self.url.parse::<url::Url>() {
-            Ok(url) => url,
-            Err(error) => return refuse(&format_args!("the URL does not parse: {error}")),
-        };
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-            return refuse(&"the URL must be absolute, and http or https");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refuse(&"the URL must not hold a user or a password");
-        }
-        // The parser drops tabs and newlines and mends backslashes; a URL that needs it is a trick or a mistake.
-        if self.url.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
-            return refuse(&"the URL holds white space, a control character or a backslash");
-        }
+        let url = parse_url(&self.url)?;
         if self.headers.len() > 256 {
             return refuse(&"it has too many headers");
         }

@@ -31,8 +31,10 @@ pub struct Limits {
     pub handles: usize,
     /// Calls that are recorded: each is a line of the journal.
     pub calls: u32,
-    /// Bytes of one text argument or one builder (an argv, an environment, the headers of a request).
+    /// Bytes of the arguments of one call.
     pub argument: usize,
+    /// Bytes that commands and requests in the making keep in the host, together.
+    pub held: usize,
     /// Bytes of the outputs.
     pub output: usize,
 }
@@ -55,7 +57,9 @@ impl Default for Limits {
             stderr: 16 * 1024,
             handles: 1024,
             calls: 100_000,
-            argument: 16 * MIB,
+            // Room for the 16 MiB that `artifacts.from-bytes` takes.
+            argument: 17 * MIB,
+            held: 64 * MIB,
             output: MIB,
         }
     }
@@ -87,6 +91,8 @@ pub enum Reached {
     Handles,
     /// Its recorded calls.
     Calls,
+    /// What its commands and requests in the making keep in the host.
+    Held,
     /// Its wall time.
     Time,
     /// Its instructions.
@@ -101,7 +107,7 @@ impl Reached {
             Self::Log => Some("log"),
             Self::Time => Some("time"),
             Self::Fuel => Some("fuel"),
-            Self::TableElements(_) | Self::Handles | Self::Calls => None,
+            Self::TableElements(_) | Self::Handles | Self::Calls | Self::Held => None,
         }
     }
 
@@ -117,6 +123,9 @@ impl Reached {
             Self::Log => format!("wrote more than {} of log, its limit", Bytes(limits.log)),
             Self::Handles => format!("held more than {} handles, its limit", limits.handles),
             Self::Calls => format!("made more than {} calls, its limit", limits.calls),
+            Self::Held => {
+                format!("put more than {} into commands and requests, its limit", Bytes(limits.held))
+            }
             Self::Time => format!("took longer than {}, its limit", Seconds(limits.time)),
             Self::Fuel => {
                 format!("ran more than {} instructions, its limit: an endless loop?", limits.fuel)

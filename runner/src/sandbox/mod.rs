@@ -3,7 +3,26 @@
 //! Every host function does the same four things in the same order: check the grant, record, act, record the answer.
 //! A denial is an answer, never a trap; a limit ends the invocation alone.
 
+mod artifacts;
 pub mod bindings;
+mod commands;
+pub mod context;
+mod convert;
 pub mod engine;
 pub mod handles;
+mod http;
 pub mod limits;
+mod log;
+mod releases;
+mod run;
+mod run_info;
+mod secrets;
+pub mod state;
+mod targets;
+pub(crate) mod text;
+mod threads;
+mod timer;
+pub(crate) mod wasi;
+mod workspace;
+
+pub use run::{Ended, Prepared, Sandbox};

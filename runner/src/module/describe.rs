@@ -1,0 +1,196 @@
+//! What a module says of itself: `describe`, called with every import refused and little fuel.
+//!
+//! It is pure, so the answer is kept by the digest of the module and asked for once.
+
+use super::compile::{Refused, private_folder};
+use super::imports::Imports;
+use crate::sandbox::limits::{Limits, Meter};
+use crate::sandbox::wasi::{Origin, Tail, nothing};
+use runner_model::Digest;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// Why a module does not describe itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DescribeError {
+    /// It did not return.
+    #[error("its `describe` {why}{}", Stderr(stderr))]
+    Failed {
+        /// In words.
+        why: String,
+        /// What it wrote to stderr.
+        stderr: String,
+    },
+    /// What it returned is not JSON.
+    #[error("its `describe` returns what is not JSON: {why}")]
+    NotJson {
+        /// Where and why.
+        why: String,
+    },
+}
+
+struct Stderr<'a>(&'a str);
+
+impl std::fmt::Display for Stderr<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "; it said: {}", self.0) }
+    }
+}
+
+/// What `describe` runs with.
+struct Bare {
+    table: ResourceTable,
+    meter: Meter,
+    wasi: WasiCtx,
+}
+
+impl WasiView for Bare {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Calls `describe` in a fresh store.
+///
+/// # Errors
+/// It traps, does not end, calls the host, or returns what is not JSON.
+pub fn describe(
+    engine: &Engine,
+    component: &Component,
+    imports: &Imports,
+) -> Result<serde_json::Value, DescribeError> {
+    let limits = Limits::for_describe();
+    let stderr = Tail::new(limits.stderr);
+    let answer = call(engine, component, imports, &limits, stderr.clone()).map_err(|error| {
+        let why = match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => "runs on and on".to_owned(),
+            Some(Trap::UnreachableCodeReached) => "aborts".to_owned(),
+            Some(trap) => format!("traps: {trap}"),
+            None => format!("fails: {}", crate::sandbox::text::line(&error.root_cause().to_string(), 512)),
+        };
+        DescribeError::Failed { why, stderr: stderr.text() }
+    })?;
+    parse(&answer, limits.output)
+}
+
+fn parse(answer: &str, limit: usize) -> Result<serde_json::Value, DescribeError> {
+    if answer.len() > limit {
+        return Err(DescribeError::NotJson {
+            why: format!("{} bytes, and at most {limit} are read", answer.len()),
+        });
+    }
+    serde_json::from_str(answer).map_err(|error| {
+        let begins: String = answer.chars().take(40).collect();
+        DescribeError::NotJson { why: format!("{error}; it begins with `{}`", begins.escape_debug()) }
+    })
+}
+
+fn call(
+    engine: &Engine,
+    component: &Component,
+    imports: &Imports,
+    limits: &Limits,
+    stderr: Tail,
+) -> wasmtime::Result<String> {
+    let mut linker = Linker::new(engine);
+    if imports.wasi {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    }
+    linker.define_unknown_imports_as_traps(component)?;
+    let mut store = Store::new(
+        engine,
+        Bare {
+            table: ResourceTable::new(),
+            meter: Meter::new(limits.clone()),
+            wasi: nothing(Origin::fixed(), stderr),
+        },
+    );
+    store.limiter(|bare| &mut bare.meter);
+    store.set_fuel(limits.fuel)?;
+    store.set_hostcall_fuel(limits.argument);
+    let deadline = Instant::now() + limits.time;
+    store.epoch_deadline_callback(move |_| {
+        if Instant::now() > deadline {
+            return Err(wasmtime::Error::msg("it took too long"));
+        }
+        Ok(UpdateDeadline::Continue(1))
+    });
+    store.set_epoch_deadline(1);
+    at_once(async {
+        let instance = linker.instantiate_async(&mut store, component).await?;
+        let describe = instance.get_typed_func::<(), (String,)>(&mut store, "describe")?;
+        let (answer,) = describe.call_async(&mut store, ()).await?;
+        Ok(answer)
+    })
+}
+
+/// Runs a future that has nothing to wait for: `describe` can reach no host function that waits, except those of WASI
+/// that wait for time or input, which it has no business with.
+fn at_once<T>(future: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(wasmtime::Error::msg("it waits for something")),
+    }
+}
+
+/// Keeps what modules say of themselves, by digest.
+#[derive(Debug)]
+pub struct Descriptions {
+    folder: Option<PathBuf>,
+}
+
+impl Descriptions {
+    /// Keeps nothing.
+    pub fn without_cache() -> Self {
+        Self { folder: None }
+    }
+
+    /// Keeps them in this folder, which is made when it is not there.
+    ///
+    /// # Errors
+    /// Somebody else could write there.
+    pub fn with_cache(folder: &Path) -> Result<Self, Refused> {
+        private_folder(folder)?;
+        Ok(Self { folder: Some(folder.to_owned()) })
+    }
+
+    /// What the module says: from the folder, else asked.
+    ///
+    /// # Errors
+    /// See [`describe`].
+    pub fn of(
+        &self,
+        digest: &Digest,
+        engine: &Engine,
+        component: &Component,
+        imports: &Imports,
+    ) -> Result<serde_json::Value, DescribeError> {
+        let file = self.folder.as_ref().map(|folder| folder.join(format!("{}.json", digest.hex())));
+        let kept = file.as_ref().and_then(|file| std::fs::read(file).ok());
+        // What is damaged is asked for again.
+        if let Some(value) = kept.and_then(|text| serde_json::from_slice(&text).ok()) {
+            return Ok(value);
+        }
+        let value = describe(engine, component, imports)?;
+        if let Some(file) = file
+            && let Err(error) = keep(&value, &file)
+        {
+            tracing::warn!("`{}` cannot be written: {error}", file.display());
+        }
+        Ok(value)
+    }
+}
+
+fn keep(value: &serde_json::Value, file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().ok_or(std::io::ErrorKind::NotFound)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(value.to_string().as_bytes())?;
+    temporary.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}

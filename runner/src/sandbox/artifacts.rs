@@ -1,0 +1,124 @@
+//! `artifacts`: data in the store, by handle. The store is shared by all runs of a user, so a digest opens only what
+//! this run made: by this step in this invocation, or given out by an earlier step.
+
+use super::bindings::wit::artifacts::{Host, HostArtifact};
+use super::handles::Artifact;
+use super::state::{Answer, State};
+use super::text;
+use super::workspace::granted;
+use runner_model::{Digest, EffectClass, Failure, FailureKind};
+use serde_json::json;
+use std::sync::Arc;
+use wasmtime::component::Resource;
+
+/// The largest content that crosses into or out of a guest's memory.
+const BYTES: u64 = 16 * 1024 * 1024;
+
+impl State {
+    /// Records where an artifact came from, and gives the guest its handle.
+    pub(crate) fn hand_out(
+        &mut self,
+        call: &super::context::Call,
+        artifact: Result<Artifact, Failure>,
+    ) -> Answer<Resource<Artifact>> {
+        match self.looked_as(call, artifact, |artifact| json!(artifact.digest)) {
+            Ok(artifact) => {
+                self.opened.insert(artifact.digest);
+                Ok(Ok(self.push(artifact)?))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Whether a digest may be opened. One that may not and one that is not there look the same.
+    fn may_open(&self, digest: &str) -> Result<Digest, Failure> {
+        self.context.not_cancelled()?;
+        let digest: Digest = digest
+            .parse()
+            .map_err(|error| Failure::new(FailureKind::Invalid, format_args!("open: {error}")))?;
+        if self.opened.contains(&digest) || self.context.given.is_given(&digest) {
+            return Ok(digest);
+        }
+        Err(Failure::new(
+            FailureKind::NotFound,
+            format_args!("open `{digest}`: no step of this run has given out an artifact of this digest"),
+        ))
+    }
+}
+
+impl Host for State {
+    async fn pack(&mut self, path: String, exclude: Vec<String>) -> Answer<Resource<Artifact>> {
+        let arguments = json!({ "path": text::line(&path, 4096), "exclude": exclude });
+        let call = self.call("artifacts.pack", EffectClass::Read, None, arguments)?;
+        let context = self.context.clone();
+        let packed = async {
+            let path = granted(&context, &path, false)?;
+            let workspace = Arc::clone(&context.workspace);
+            let digest = context.blocking(move || workspace.pack(&path, &exclude)).await?;
+            context.artifact(digest).await
+        };
+        let artifact = packed.await;
+        self.hand_out(&call, artifact)
+    }
+
+    async fn open(&mut self, digest: String) -> Answer<Resource<Artifact>> {
+        let arguments = json!({ "digest": text::line(&digest, 128) });
+        let call = self.call("artifacts.open", EffectClass::Read, None, arguments)?;
+        let artifact = match self.may_open(&digest) {
+            Ok(digest) => self.context.clone().artifact(digest).await,
+            Err(failure) => Err(failure),
+        };
+        self.hand_out(&call, artifact)
+    }
+
+    async fn from_bytes(&mut self, content: Vec<u8>) -> Answer<Resource<Artifact>> {
+        let call =
+            self.call("artifacts.from-bytes", EffectClass::Read, None, json!({ "size": content.len() }))?;
+        let artifact = if content.len() as u64 > BYTES {
+            let message = format!("from-bytes: {} bytes, and at most 16 MiB are taken", content.len());
+            Err(Failure::new(FailureKind::Invalid, message))
+        } else {
+            match self.context.clone().store_bytes(content).await {
+                Ok((digest, _)) => self.context.clone().artifact(digest).await,
+                Err(failure) => Err(failure),
+            }
+        };
+        self.hand_out(&call, artifact)
+    }
+}
+
+impl HostArtifact for State {
+    async fn digest(&mut self, this: Resource<Artifact>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.digest.to_string())
+    }
+
+    async fn size(&mut self, this: Resource<Artifact>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&this)?.size)
+    }
+
+    async fn bytes(&mut self, this: Resource<Artifact>) -> Answer<Vec<u8>> {
+        let artifact = *self.table.get(&this)?;
+        let call =
+            self.call("artifacts.bytes", EffectClass::Read, None, json!({ "artifact": artifact.digest }))?;
+        let context = self.context.clone();
+        let answer = if artifact.tree {
+            let message = format!("bytes of `{}`: it is a tree", artifact.digest);
+            Err(Failure::new(FailureKind::Conflict, message))
+        } else {
+            let store = Arc::clone(&context.store);
+            context.blocking(move || Ok(store.read_bytes(&artifact.digest, BYTES)?)).await
+        };
+        // The digest says which bytes the guest was given.
+        Ok(self.looked_as(&call, answer, |bytes| json!({ "size": bytes.len() })))
+    }
+
+    async fn save(&mut self, this: Resource<Artifact>, path: String) -> Answer<bool> {
+        let digest = self.table.get(&this)?.digest;
+        self.save_to_workspace("artifacts.save", path, Ok(digest)).await
+    }
+
+    async fn drop(&mut self, this: Resource<Artifact>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,407 @@
+//! What one invocation is part of, and what it may reach: everything that the host functions act through.
+//!
+//! The sandbox names the things it needs as traits; the executor of this process gives it connections, a journal and
+//! a workspace, and a test gives it what it likes.
+
+use async_trait::async_trait;
+use runner_engine::EventSender;
+use runner_model::grant::{Ask, Granted, Layers};
+use runner_model::{
+    Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, ReleaseId, RemotePath,
+    Request, RunId, State as Found, StepId, TargetName,
+};
+use runner_transport::Within;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long an effect whose intent is written may still take to end by itself after a cancel. A verb that is cut off
+/// leaves its target in doubt; most end sooner than anyone can press a key again.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+/// What `run-info` answers; fixed while the invocation lives.
+#[derive(Debug, Clone)]
+pub struct RunInfo {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub step: StepId,
+    /// The target that the step runs for; `localhost` for a step that runs once.
+    pub target: TargetName,
+    /// The target that it acts on: the same, except where the plan says `on`.
+    pub current: TargetName,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// The environment's name.
+    pub environment: String,
+    /// The release of this run, when it is known.
+    pub release: Option<ReleaseId>,
+    /// What was live on the subject when the run began.
+    pub previous: Option<ReleaseId>,
+    /// The target on whose behalf the step runs; `None` for a step that runs once.
+    pub subject: Option<TargetName>,
+    /// The subject's variables.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl RunInfo {
+    /// The same for every attempt at this step, on this target, in this run.
+    pub fn operation_key(&self) -> String {
+        format!("{}/{}/{}", self.run, self.step, self.target)
+    }
+}
+
+/// The machines of the inventory.
+#[async_trait]
+pub trait Machines: Send + Sync {
+    /// Whether the inventory has it.
+    fn has(&self, name: &TargetName) -> bool;
+    /// The verbs of the machine, acting as this user; connects when that has not happened.
+    async fn acting(
+        &self,
+        name: &TargetName,
+        user: &Acting,
+    ) -> Result<Arc<dyn runner_transport::Target>, Failure>;
+}
+
+/// An answer to a request, of whatever status.
+#[derive(Debug, Clone)]
+pub struct HttpAnswer {
+    /// As in RFC 9110.
+    pub status: u16,
+    /// In the order of the answer, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The first 1 MiB; what is not UTF-8 is replaced.
+    pub body: String,
+    /// There was more.
+    pub truncated: bool,
+}
+
+/// A request that is granted.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// All that was put into it.
+    pub request: Request,
+    /// Its URL, parsed.
+    pub url: url::Url,
+    /// Whether the grant spells out the address, which then need not be one that names may lead to.
+    pub named_literally: bool,
+}
+
+/// Where the paths of a call may physically be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reach(Vec<RemotePath>);
+
+impl Reach {
+    pub(crate) fn add(&mut self, granted: Granted) {
+        self.0.extend(granted.prefixes);
+    }
+
+    pub(crate) fn as_within(&self) -> Within<'_> {
+        Within(&self.0)
+    }
+}
+
+impl From<Granted> for Reach {
+    fn from(granted: Granted) -> Self {
+        Self(granted.prefixes)
+    }
+}
+
+/// What became of a download.
+#[derive(Debug, Clone)]
+pub enum Download {
+    /// The body of a 2xx answer, in the store.
+    Stored(Digest),
+    /// Any other status.
+    Status(u16),
+}
+
+/// Whoever sends requests. The grant was checked; the addresses that a name leads to are checked here.
+#[async_trait]
+pub trait Http: Send + Sync {
+    /// Sends the request and reads the answer. Redirects are answers.
+    async fn send(&self, context: &Context, sending: &Sending) -> Result<HttpAnswer, Failure>;
+    /// The same, with the body into the store.
+    async fn download(&self, context: &Context, sending: &Sending) -> Result<Download, Failure>;
+}
+
+/// One call of a guest, as it is recorded.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Call {
+    /// Names it in the journal.
+    pub key: EffectKey,
+    /// The function, as `targets.write`.
+    pub call: &'static str,
+    /// What it does to the world.
+    pub class: EffectClass,
+    /// The machine that it acts on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on: Option<TargetName>,
+    /// What it was called with; handles as what they stand for.
+    pub arguments: Value,
+}
+
+/// A mutating effect before it happens.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// A typed verb, with what is there and what will be.
+    Change {
+        /// The verb.
+        change: Change,
+        /// What is there.
+        before: Found,
+        /// What will be there.
+        after: Found,
+    },
+    /// The init system.
+    Service {
+        /// Which unit.
+        unit: String,
+        /// What is asked.
+        action: runner_model::ServiceAction,
+    },
+    /// A command.
+    Command(Box<Command>),
+    /// A request.
+    Request(Box<Request>),
+    /// A file of the workspace.
+    Workspace {
+        /// Where.
+        path: String,
+        /// What was there.
+        before: Option<Digest>,
+        /// What will be there.
+        after: Digest,
+    },
+}
+
+/// How an effect ended, as the journal needs to know it.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It was done; the answer that the guest got.
+    Done(Value),
+    /// It failed.
+    Failed(Failure),
+    /// Nobody waited for its end: the invocation was given up while it went on.
+    Abandoned,
+}
+
+/// An intent that is on disk. Whoever holds it tells the end.
+pub trait Pending: Send {
+    /// The line that goes to the target with the request that acts.
+    fn line(&self) -> &str;
+    /// Records the end.
+    fn end(self: Box<Self>, outcome: Outcome);
+}
+
+/// The account of what an invocation asked and was answered.
+#[async_trait]
+pub trait Record: Send + Sync {
+    /// A call that changed nothing, or was refused, with its answer.
+    fn looked(&self, call: &Call, answer: &Result<Value, Failure>);
+    /// An effect that is about to happen. Returns when that is on disk; no effect without it.
+    async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure>;
+}
+
+/// What a step changed, kept until an invocation of it ends well, so that a retry still answers `true` for what an
+/// earlier, failed attempt did: a restart behind `if changed` is then never lost.
+#[derive(Debug, Default)]
+pub struct Marks(Mutex<BTreeMap<(StepId, TargetName), BTreeSet<(TargetName, String)>>>);
+
+impl Marks {
+    /// Whether an earlier, failed invocation of this step changed this path of this machine.
+    pub(crate) fn has(&self, info: &RunInfo, on: &TargetName, path: &str) -> bool {
+        let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        marks
+            .get(&(info.step.clone(), info.target.clone()))
+            .is_some_and(|changed| changed.contains(&(on.clone(), path.to_owned())))
+    }
+
+    /// Takes over what an invocation changed: kept when it failed, forgotten when it ended well.
+    pub(crate) fn settle(&self, info: &RunInfo, changed: BTreeSet<(TargetName, String)>, ended_well: bool) {
+        let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (info.step.clone(), info.target.clone());
+        if ended_well {
+            marks.remove(&key);
+        } else if !changed.is_empty() {
+            marks.entry(key).or_default().extend(changed);
+        }
+    }
+}
+
+/// The artifacts of a run, and which of them steps gave out. A digest alone opens nothing: the user's store holds
+/// what other runs and other plans made.
+#[derive(Debug, Default)]
+pub struct Given {
+    sets: Mutex<(BTreeSet<Digest>, BTreeSet<Digest>)>,
+}
+
+impl Given {
+    /// Remembers what a step of this run made.
+    pub(crate) fn made(&self, digest: Digest) {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner).0.insert(digest);
+    }
+
+    /// Whether a step of this run gave it out.
+    pub(crate) fn is_given(&self, digest: &Digest) -> bool {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner).1.contains(digest)
+    }
+
+    /// Gives out every artifact of this run whose digest stands in the outputs of a step that ended well.
+    pub fn give_out(&self, outputs: &Value) {
+        match outputs {
+            Value::String(text) => {
+                if let Ok(digest) = text.parse::<Digest>() {
+                    let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+                    if sets.0.contains(&digest) {
+                        sets.1.insert(digest);
+                    }
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| self.give_out(value)),
+            Value::Object(values) => values.values().for_each(|value| self.give_out(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+/// Everything that the host functions of one invocation act through.
+pub struct Context {
+    /// What it is part of.
+    pub info: RunInfo,
+    /// The module, as messages name it.
+    pub module: String,
+    /// Where its lines and its progress go.
+    pub events: EventSender,
+    /// When this is cancelled, every call that can fail fails with `cancelled`.
+    pub cancel: CancellationToken,
+    /// The user that it acts as on its target.
+    pub acting: Acting,
+    /// The machines.
+    pub machines: Arc<dyn Machines>,
+    /// The journal.
+    pub record: Arc<dyn Record>,
+    /// What earlier attempts changed.
+    pub marks: Arc<Marks>,
+    /// The artifacts of this run.
+    pub given: Arc<Given>,
+    /// The store.
+    pub store: Arc<runner_artifact::Store>,
+    /// The plan's folder, as this invocation sees it.
+    pub workspace: Arc<runner_artifact::Snapshot>,
+    /// Whoever sends requests.
+    pub http: Arc<dyn Http>,
+    /// What the step may do.
+    pub layers: Arc<Layers>,
+}
+
+impl Context {
+    /// Whether the step may do this; a denial names the layer that refuses and the line that mends it.
+    pub(crate) fn allow(&self, ask: &Ask<'_>) -> Result<Granted, Failure> {
+        Ok(self.layers.check(ask)?)
+    }
+
+    /// The verbs of a machine, as the user that the step acts as.
+    pub(crate) async fn verbs(&self, on: &TargetName) -> Result<Arc<dyn runner_transport::Target>, Failure> {
+        if let Acting::As(user) = &self.acting {
+            self.allow(&Ask::As(user))?;
+        }
+        self.or_cancelled(self.machines.acting(on, &self.acting)).await
+    }
+
+    /// Waits for something that changes nothing, or for the cancel.
+    pub(crate) async fn or_cancelled<T>(
+        &self,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(cancelled()),
+            result = future => result,
+        }
+    }
+
+    /// Waits for an effect whose intent is written. After a cancel it may still end by itself for a while; `None`:
+    /// it did not.
+    pub(crate) async fn to_the_end<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(future);
+        tokio::select! {
+            result = &mut future => return Some(result),
+            () = self.cancel.cancelled() => {}
+        }
+        tokio::time::timeout(CANCEL_GRACE, future).await.ok()
+    }
+
+    /// Runs what blocks (files, digests) on a thread for that.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let work = tokio::task::spawn_blocking(work);
+        self.or_cancelled(async {
+            work.await
+                .unwrap_or_else(|error| Err(Failure::new(FailureKind::Other, format_args!("a bug: {error}"))))
+        })
+        .await
+    }
+
+    /// A cancelled run begins nothing.
+    pub(crate) fn not_cancelled(&self) -> Result<(), Failure> {
+        if self.cancel.is_cancelled() { Err(cancelled()) } else { Ok(()) }
+    }
+}
+
+/// What every call that can fail answers after a cancel.
+pub(crate) fn cancelled() -> Failure {
+    Failure::new(FailureKind::Cancelled, "the run was cancelled")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info() -> RunInfo {
+        RunInfo {
+            run: "r-7".parse().expect("a run"),
+            step: "config".parse().expect("a step"),
+            target: "web-1".parse().expect("a target"),
+            current: "web-1".parse().expect("a target"),
+            attempt: 1,
+            environment: "staging".to_owned(),
+            release: None,
+            previous: None,
+            subject: None,
+            variables: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_failed_attempt_changed_is_remembered_until_one_ends_well() {
+        let (marks, info) = (Marks::default(), info());
+        let on: TargetName = "web-1".parse().expect("a target");
+        let changed = || BTreeSet::from([(on.clone(), "/etc/shop.conf".to_owned())]);
+        assert!(!marks.has(&info, &on, "/etc/shop.conf"));
+        marks.settle(&info, changed(), false);
+        marks.settle(&info, BTreeSet::new(), false);
+        assert!(marks.has(&info, &on, "/etc/shop.conf"));
+        assert!(!marks.has(&info, &on, "/etc/other.conf"));
+        marks.settle(&info, BTreeSet::new(), true);
+        assert!(!marks.has(&info, &on, "/etc/shop.conf"));
+    }
+
+    #[test]
+    fn only_artifacts_of_this_run_are_given_out() {
+        let given = Given::default();
+        let (ours, foreign) = (Digest::of("ours"), Digest::of("foreign"));
+        given.made(ours);
+        assert!(!given.is_given(&ours), "made is not given out");
+        given.give_out(&serde_json::json!({ "a": [ours, foreign], "b": "text" }));
+        assert!(given.is_given(&ours));
+        assert!(!given.is_given(&foreign), "naming a digest does not make it one of this run");
+    }
+}

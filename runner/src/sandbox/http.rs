@@ -1,0 +1,238 @@
+//! `http`: requests to granted origins. The grant is for the URL; where the connection goes is checked apart, before
+//! and after the name is looked up.
+
+use super::bindings::wit::http::{Header, Host, HostRequest, Response};
+use super::bindings::wit::types::Effect as Class;
+use super::context::{Context, Download, Effect, HttpAnswer, Sending};
+use super::handles::{Artifact, Request, Secret, Target};
+use super::state::{Answer, State};
+use runner_model::grant::{Ask, Granted};
+use runner_model::{Content, Digest, Failure, FailureKind, Request as FinalRequest, TargetName};
+use serde_json::{Value, json};
+use wasmtime::component::Resource;
+
+/// What a part of a builder costs beside its text.
+const PART: usize = 64;
+
+impl State {
+    /// Adds something to a request in the making, and accounts for it.
+    fn build_request(
+        &mut self,
+        this: &Resource<Request>,
+        bytes: usize,
+        add: impl FnOnce(&mut Request),
+    ) -> wasmtime::Result<()> {
+        self.hold(bytes + PART)?;
+        let request = self.table.get_mut(this)?;
+        request.held += bytes + PART;
+        add(request);
+        Ok(())
+    }
+
+    /// Checks, records, sends, records. `act` says what becomes of the answer.
+    async fn send_request<T, F>(
+        &mut self,
+        name: &'static str,
+        request: &Request,
+        act: impl FnOnce(Sending) -> F,
+        as_json: impl FnOnce(&T) -> Value,
+    ) -> wasmtime::Result<(super::context::Call, Result<T, Failure>)>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let finished = request.finish();
+        let arguments = match &finished {
+            Ok((finished, _)) => serde_json::to_value(finished).unwrap_or(Value::Null),
+            Err(_) => json!({ "request": request.title() }),
+        };
+        let call = self.call(name, request.effect, request.via.as_ref(), arguments)?;
+        let context = self.context.clone();
+        let ready = finished.and_then(|(finished, url)| {
+            context.not_cancelled()?;
+            let granted = allowed(&context, &finished, &url)?;
+            let sending = Sending { request: finished, url, named_literally: granted.named_literally };
+            Ok(sending)
+        });
+        let sending = match ready {
+            Ok(sending) => sending,
+            Err(failure) => {
+                self.context.record.looked(&call, &Err(failure.clone()));
+                self.tally.reads += 1;
+                return Ok((call, Err(failure)));
+            }
+        };
+        if !sending.request.effect.mutates() {
+            let answer = context.or_cancelled(act(sending)).await;
+            let recorded = answer.as_ref().map(as_json).map_err(Clone::clone);
+            self.context.record.looked(&call, &recorded);
+            self.tally.reads += 1;
+            return Ok((call, answer));
+        }
+        let effect = Effect::Request(Box::new(sending.request.clone()));
+        let result = match context.record.intend(&call, &effect).await {
+            Err(failure) => Err(failure),
+            Ok(pending) => {
+                let sent = context.to_the_end(act(sending)).await;
+                self.ended(pending, sent, as_json)
+            }
+        };
+        Ok((call, result))
+    }
+}
+
+/// Whether a request, its undo, and where they connect to are granted.
+fn allowed(context: &Context, request: &FinalRequest, url: &url::Url) -> Result<Granted, Failure> {
+    let granted = context.allow(&Ask::of_request(request, url))?;
+    if let Some(via) = &request.via {
+        may_go_via(context, via)?;
+    }
+    match &request.undo {
+        Some(undo) => {
+            let url = runner_model::grant::parse_url(&undo.url)?;
+            allowed(context, undo, &url)?;
+        }
+        None => {}
+    }
+    Ok(granted)
+}
+
+/// A request goes through the connection of the step's own target, or of one that is granted by name.
+fn may_go_via(context: &Context, via: &TargetName) -> Result<(), Failure> {
+    if *via != context.info.current {
+        context.allow(&Ask::Target(via))?;
+    }
+    Ok(())
+}
+
+impl From<HttpAnswer> for Response {
+    fn from(answer: HttpAnswer) -> Self {
+        let HttpAnswer { status, headers, body, truncated } = answer;
+        let headers = headers.into_iter().map(|(name, value)| Header { name, value }).collect();
+        Self { status, headers, body, truncated, skipped: false }
+    }
+}
+
+fn answer_as_json(answer: &HttpAnswer) -> Value {
+    json!({
+        "status": answer.status,
+        "headers": answer.headers,
+        "body": answer.body,
+        "truncated": answer.truncated,
+    })
+}
+
+impl Host for State {}
+
+impl HostRequest for State {
+    async fn new(
+        &mut self,
+        method: String,
+        url: String,
+        effect: Class,
+    ) -> wasmtime::Result<Resource<Request>> {
+        let mut request = Request::new(method, url, effect.into());
+        request.held = request.method.len() + request.url.len() + PART;
+        self.hold(request.held)?;
+        self.push(request)
+    }
+
+    async fn header(&mut self, this: Resource<Request>, name: String, value: String) -> wasmtime::Result<()> {
+        self.build_request(&this, name.len() + value.len(), |request| request.headers.push((name, value)))
+    }
+
+    async fn header_secret(
+        &mut self,
+        _: Resource<Request>,
+        _: String,
+        value: Resource<Secret>,
+    ) -> wasmtime::Result<()> {
+        match *self.table.get(&value)? {}
+    }
+
+    async fn body(&mut self, this: Resource<Request>, text: String) -> wasmtime::Result<()> {
+        self.build_request(&this, text.len(), |request| request.body = Some(Content::Text(text)))
+    }
+
+    async fn body_secret(&mut self, _: Resource<Request>, content: Resource<Secret>) -> wasmtime::Result<()> {
+        match *self.table.get(&content)? {}
+    }
+
+    async fn body_artifact(
+        &mut self,
+        this: Resource<Request>,
+        content: Resource<Artifact>,
+    ) -> wasmtime::Result<()> {
+        let digest = self.table.get(&content)?.digest;
+        self.build_request(&this, 0, |request| request.body = Some(Content::Artifact(digest)))
+    }
+
+    async fn via(&mut self, this: Resource<Request>, target: Resource<Target>) -> wasmtime::Result<()> {
+        let name = self.machine(&target)?;
+        self.table.get_mut(&this)?.via = Some(name);
+        Ok(())
+    }
+
+    async fn connect_to(&mut self, this: Resource<Request>, address: String) -> wasmtime::Result<()> {
+        self.build_request(&this, address.len(), |request| request.connect_to = Some(address))
+    }
+
+    async fn timeout(&mut self, this: Resource<Request>, milliseconds: u32) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.timeout = milliseconds;
+        Ok(())
+    }
+
+    async fn undo_with(&mut self, this: Resource<Request>, undo: Resource<Request>) -> wasmtime::Result<()> {
+        let undo = self.table.delete(undo)?;
+        let request = self.table.get_mut(&this)?;
+        request.held += undo.held;
+        request.undo = Some(Box::new(undo));
+        Ok(())
+    }
+
+    async fn repeatable(&mut self, this: Resource<Request>) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.repeatable = true;
+        Ok(())
+    }
+
+    async fn send(&mut self, this: Resource<Request>) -> Answer<Response> {
+        let request = self.table.get(&this)?.clone();
+        let context = self.context.clone();
+        let send = |sending: Sending| async move { context.http.send(&context, &sending).await };
+        let (_, answer) = self.send_request("http.send", &request, send, answer_as_json).await?;
+        Ok(self.answer(answer).map(Into::into))
+    }
+
+    async fn download(&mut self, this: Resource<Request>) -> Answer<Resource<Artifact>> {
+        let request = self.table.get(&this)?.clone();
+        let context = self.context.clone();
+        let title = request.title();
+        let download = |sending: Sending| async move {
+            match context.http.download(&context, &sending).await? {
+                Download::Stored(digest) => Ok(digest),
+                Download::Status(status) => Err(Failure::new(
+                    FailureKind::Other,
+                    format_args!("download `{title}`: the answer has status {status}"),
+                )),
+            }
+        };
+        let (_, answer) =
+            self.send_request("http.download", &request, download, |digest: &Digest| json!(digest)).await?;
+        let artifact = match answer {
+            Ok(digest) => self.context.clone().artifact(digest).await,
+            Err(failure) => Err(failure),
+        };
+        match self.answer(artifact) {
+            Ok(artifact) => {
+                self.opened.insert(artifact.digest);
+                Ok(Ok(self.push(artifact)?))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn drop(&mut self, this: Resource<Request>) -> wasmtime::Result<()> {
+        let held = self.table.delete(this)?.held;
+        self.release(held);
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! One invocation: a fresh store and instance, one call, and an end that names what went wrong.
+//!
+//! Whatever a guest does (traps, loops, recurses, grows, floods, answers garbage), it fails alone: its store is thrown
+//! away, and nothing else shares it.
+
+use super::bindings::StepPre;
+use super::context::{Context, cancelled};
+use super::limits::{Limits, Reached};
+use super::state::{LimitReached, State};
+use super::threads::GuestThreads;
+use super::wasi::Tail;
+use crate::module::imports::Imports;
+use runner_model::{Failure, FailureKind, Tally};
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+
+/// How long a guest may go on after a cancel, to hand the error on; what its effects may still take is on top.
+const CANCEL_GRACE: Duration = Duration::from_secs(7);
+
+/// Whatever is needed to run modules: the engine, what is linked to them, and their threads.
+pub struct Sandbox {
+    engine: Engine,
+    plain: Linker<State>,
+    with_wasi: Linker<State>,
+    threads: GuestThreads,
+}
+
+/// A module that is compiled, checked and linked; cheap to clone.
+#[derive(Clone)]
+pub struct Prepared {
+    pre: Arc<StepPre<State>>,
+    imports: Arc<Imports>,
+}
+
+impl Prepared {
+    /// What it imports.
+    pub fn imports(&self) -> &Imports {
+        &self.imports
+    }
+}
+
+/// How an invocation ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What `run` returned, not yet parsed; or why it failed.
+    pub result: Result<String, Failure>,
+    /// The tail of stderr, safe to show.
+    pub stderr: String,
+    /// What it did.
+    pub tally: Tally,
+}
+
+impl Sandbox {
+    /// Links the host functions once; every module uses the same ones.
+    ///
+    /// # Errors
+    /// No threads can be started. That the host functions fit together is what tests see.
+    pub fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        let linker = |wasi: bool| -> wasmtime::Result<Linker<State>> {
+            let mut linker = Linker::new(engine);
+            if wasi {
+                wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+            }
+            super::bindings::Step::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+            Ok(linker)
+        };
+        Ok(Self {
+            engine: engine.clone(),
+            plain: linker(false)?,
+            with_wasi: linker(true)?,
+            threads: GuestThreads::new()?,
+        })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Links a component whose imports were checked.
+    ///
+    /// # Errors
+    /// The component is not what its check said: a bug of the check.
+    pub fn prepare(&self, component: &Component, imports: Imports) -> wasmtime::Result<Prepared> {
+        let linker = if imports.wasi { &self.with_wasi } else { &self.plain };
+        let pre = StepPre::new(linker.instantiate_pre(component)?)?;
+        Ok(Prepared { pre: Arc::new(pre), imports: Arc::new(imports) })
+    }
+
+    /// Runs the step once, in a store of its own, on the threads of guests. Dropping the future gives it up.
+    pub async fn invoke(
+        &self,
+        prepared: &Prepared,
+        params: String,
+        context: Context,
+        limits: Limits,
+    ) -> Ended {
+        let names = Names::of(&context);
+        let engine = self.engine.clone();
+        let pre = prepared.pre.clone();
+        let stderr_limit = limits.stderr;
+        let task = self.threads.spawn(async move { invoke(&engine, &pre, &params, context, limits).await });
+        match task.await {
+            Ok(ended) => ended,
+            // A panic of a host function: a bug, which must not take the other invocations with it.
+            Err(error) => Ended {
+                result: Err(Failure::new(
+                    FailureKind::Other,
+                    format_args!("{names}: a host function failed unexpectedly: {error}"),
+                )),
+                stderr: Tail::new(stderr_limit).text(),
+                tally: Tally::default(),
+            },
+        }
+    }
+}
+
+/// What a message about an invocation begins with.
+struct Names {
+    step: String,
+    module: String,
+}
+
+impl Names {
+    fn of(context: &Context) -> Self {
+        Self { step: context.info.step.to_string(), module: context.module.clone() }
+    }
+}
+
+impl std::fmt::Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step `{}` (module `{}`)", self.step, self.module)
+    }
+}
+
+async fn invoke(
+    engine: &Engine,
+    pre: &StepPre<State>,
+    params: &String,
+    context: Context,
+    limits: Limits,
+) -> Ended {
+    let names = Names::of(&context);
+    let cancel = context.cancel.clone();
+    let mut store = Store::new(engine, State::new(context, limits.clone()));
+    let end = match prepare_store(&mut store, &limits) {
+        Err(error) => End::Trapped(error),
+        Ok(()) => {
+            let gone_on_for_too_long = async {
+                cancel.cancelled().await;
+                tokio::time::sleep(CANCEL_GRACE).await;
+            };
+            tokio::select! {
+                biased;
+                end = call(&mut store, pre, params) => end,
+                () = tokio::time::sleep(limits.time) => End::OutOfTime,
+                () = gone_on_for_too_long => End::IgnoredCancel,
+            }
+        }
+    };
+    finish(&names, store, &limits, end)
+}
+
+/// Gives the store its limits.
+fn prepare_store(store: &mut Store<State>, limits: &Limits) -> wasmtime::Result<()> {
+    store.limiter(|state| &mut state.meter);
+    store.set_fuel(limits.fuel)?;
+    store.set_hostcall_fuel(limits.argument);
+    store.set_max_component_handles(limits.handles.saturating_mul(4));
+    // At every tick the guest's thread goes to whoever waits for one; the wall clock and the cancel are then seen by
+    // the `select!` around the call, which drops the guest.
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+    store.set_epoch_deadline(1);
+    Ok(())
+}
+
+/// How the call into the guest ended.
+enum End {
+    Answered(Result<String, super::bindings::wit::types::Error>),
+    Trapped(wasmtime::Error),
+    OutOfTime,
+    IgnoredCancel,
+}
+
+async fn call(store: &mut Store<State>, pre: &StepPre<State>, params: &String) -> End {
+    let called = async {
+        let step = pre.instantiate_async(&mut *store).await?;
+        step.call_run(&mut *store, params).await
+    };
+    match called.await {
+        Ok(answer) => End::Answered(answer),
+        Err(error) => End::Trapped(error),
+    }
+}
+
+/// Says how it ended, and settles what the step changed.
+fn finish(names: &Names, mut store: Store<State>, limits: &Limits, end: End) -> Ended {
+    let fuel = limits.fuel - store.get_fuel().unwrap_or_default();
+    let state = store.data_mut();
+    let result = match end {
+        End::Answered(Ok(outputs)) if outputs.len() > limits.output => Err(Failure::new(
+            FailureKind::Other,
+            format_args!(
+                "{names} returned {} bytes of outputs, and at most {} are allowed; large data belong into an artifact",
+                outputs.len(),
+                limits.output
+            ),
+        )),
+        End::Answered(Ok(outputs)) => Ok(outputs),
+        // Whatever a step makes of the error, the run was cancelled.
+        End::Answered(Err(_)) if state.told_cancelled => Err(cancelled()),
+        End::Answered(Err(error)) => Err(error.into()),
+        End::OutOfTime => Err(reached(names, Reached::Time, limits)),
+        End::IgnoredCancel => Err(cancelled()),
+        End::Trapped(error) => Err(trapped(names, &error, state, limits)),
+    };
+    let changed = std::mem::take(&mut state.changed);
+    state.context.marks.settle(&state.context.info, changed, result.is_ok());
+    let mut tally = state.tally;
+    tally.fuel = fuel;
+    Ended { result, stderr: state.stderr.text(), tally }
+}
+
+/// A limit that ended the invocation, and how it is raised.
+fn reached(names: &Names, reached: Reached, limits: &Limits) -> Failure {
+    let kind = if reached == Reached::Time { FailureKind::Timeout } else { FailureKind::Other };
+    let failure = Failure::new(kind, format_args!("{names} {}", reached.describe(limits)));
+    match reached.key() {
+        Some(key) => failure.with_detail(format_args!(
+            "if the step really needs more, raise `{key}` in its `limits` or in `[limits]` of the plan"
+        )),
+        None => failure,
+    }
+}
+
+/// What a trap means, in words.
+fn trapped(names: &Names, error: &wasmtime::Error, state: &State, limits: &Limits) -> Failure {
+    if let Some(LimitReached(limit)) = error.downcast_ref::<LimitReached>() {
+        return reached(names, *limit, limits);
+    }
+    if state.told_cancelled {
+        return cancelled();
+    }
+    let trap = error.downcast_ref::<Trap>().copied();
+    if trap == Some(Trap::OutOfFuel) {
+        return reached(names, Reached::Fuel, limits);
+    }
+    // A refused `memory.grow` is an answer; most languages then abort, and this is why.
+    if let Some(limit) = state.meter.reached() {
+        return reached(names, limit, limits);
+    }
+    let what = match trap {
+        Some(Trap::StackOverflow) => "nested its calls too deeply: an endless recursion?".to_owned(),
+        Some(Trap::MemoryOutOfBounds) => {
+            "touched memory that it does not have: an endless recursion, or a bug".to_owned()
+        }
+        Some(Trap::UnreachableCodeReached) => "aborted: it panicked, or an error was not caught".to_owned(),
+        Some(trap) => format!("trapped: {trap}"),
+        None if error.downcast_ref::<wasmtime_wasi::I32Exit>().is_some() => {
+            "ended its process instead of returning from `run`".to_owned()
+        }
+        None => format!("was ended: {}", super::text::line(&error.root_cause().to_string(), 512)),
+    };
+    Failure::new(FailureKind::Other, format_args!("{names} {what}")).with_detail(state.stderr.text())
+}

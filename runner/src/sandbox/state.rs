@@ -1,0 +1,173 @@
+//! What a store holds for one invocation, and the order that every host function keeps: check, record, act, record.
+
+use super::bindings::wit::types;
+use super::context::{Call, Context};
+use super::limits::{Limits, Meter, Reached};
+use super::log::{Log, Throttle};
+use super::wasi::{Origin, Tail, nothing};
+use runner_model::{Digest, EffectClass, EffectKey, Failure, FailureKind, Tally, TargetName};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// What a host function gives back: the inner result is the guest's, the outer one ends the invocation.
+pub(crate) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+
+/// The state of one invocation.
+pub struct State {
+    pub(crate) table: ResourceTable,
+    pub(crate) meter: Meter,
+    pub(crate) context: Arc<Context>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) throttle: Throttle,
+    pub(crate) stderr: Tail,
+    pub(crate) tally: Tally,
+    /// What this invocation changed, for the marks of its step.
+    pub(crate) changed: BTreeSet<(TargetName, String)>,
+    /// The artifacts that this invocation has had a handle of.
+    pub(crate) opened: BTreeSet<Digest>,
+    /// Whether a call was answered `cancelled`.
+    pub(crate) told_cancelled: bool,
+    number: u32,
+    held: usize,
+    wasi: WasiCtx,
+}
+
+/// The end of an invocation by a limit of the sandbox: the one error that a host function traps with, beside bugs.
+#[derive(Debug, thiserror::Error)]
+#[error("a limit of the sandbox was reached")]
+pub(crate) struct LimitReached(pub(crate) Reached);
+
+impl State {
+    pub(crate) fn new(context: Context, limits: Limits) -> Self {
+        let info = &context.info;
+        let log = Log::new(
+            context.events.clone(),
+            info.step.clone(),
+            info.target.clone(),
+            limits.log,
+            limits.log_line,
+        );
+        let stderr = Tail::new(limits.stderr);
+        let now = now();
+        let origin = Origin::derived(&format!("{}/{}", info.operation_key(), info.attempt), now);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        Self {
+            table,
+            wasi: nothing(origin, stderr.clone()),
+            meter: Meter::new(limits),
+            log: Arc::new(log),
+            throttle: Throttle::default(),
+            stderr,
+            tally: Tally::default(),
+            changed: BTreeSet::new(),
+            opened: BTreeSet::new(),
+            told_cancelled: false,
+            number: 0,
+            held: 0,
+            context: Arc::new(context),
+        }
+    }
+
+    /// Ends the invocation: this limit was reached.
+    pub(crate) fn limit(&mut self, reached: Reached) -> wasmtime::Error {
+        self.meter.reach(reached);
+        wasmtime::Error::new(LimitReached(reached))
+    }
+
+    /// Puts something into the table of handles.
+    pub(crate) fn push<T: Send + 'static>(&mut self, entry: T) -> wasmtime::Result<Resource<T>> {
+        self.table.push(entry).map_err(|error| match error {
+            ResourceTableError::Full => self.limit(Reached::Handles),
+            other => other.into(),
+        })
+    }
+
+    /// Accounts for bytes that a builder keeps in the host.
+    pub(crate) fn hold(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.held = self.held.saturating_add(bytes);
+        if self.held > self.meter.limits().held {
+            return Err(self.limit(Reached::Held));
+        }
+        Ok(())
+    }
+
+    /// Accounts for a builder that is gone.
+    pub(crate) fn release(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
+    }
+
+    /// Numbers a call, which the journal will have a line of.
+    pub(crate) fn call(
+        &mut self,
+        call: &'static str,
+        class: EffectClass,
+        on: Option<&TargetName>,
+        arguments: Value,
+    ) -> wasmtime::Result<Call> {
+        if self.number >= self.meter.limits().calls {
+            return Err(self.limit(Reached::Calls));
+        }
+        self.number += 1;
+        let info = &self.context.info;
+        let key = EffectKey {
+            step: info.step.clone(),
+            target: info.target.clone(),
+            attempt: info.attempt,
+            number: self.number,
+        };
+        Ok(Call { key, call, class, on: on.cloned(), arguments })
+    }
+
+    /// Records the answer to a call that changed nothing, and hands it on.
+    pub(crate) fn looked<T: Serialize>(
+        &mut self,
+        call: &Call,
+        answer: Result<T, Failure>,
+    ) -> Result<T, types::Error> {
+        self.looked_as(call, answer, |value| serde_json::to_value(value).unwrap_or(Value::Null))
+    }
+
+    /// The same where the journal gets something else than the guest.
+    pub(crate) fn looked_as<T>(
+        &mut self,
+        call: &Call,
+        answer: Result<T, Failure>,
+        as_json: impl FnOnce(&T) -> Value,
+    ) -> Result<T, types::Error> {
+        self.tally.reads += 1;
+        let recorded = match &answer {
+            Ok(value) => Ok(as_json(value)),
+            Err(failure) => Err(failure.clone()),
+        };
+        self.context.record.looked(call, &recorded);
+        self.answer(answer)
+    }
+
+    /// Turns a failure into the guest's error.
+    pub(crate) fn answer<T>(&mut self, answer: Result<T, Failure>) -> Result<T, types::Error> {
+        answer.map_err(|failure| {
+            self.told_cancelled |= failure.kind == FailureKind::Cancelled;
+            failure.into()
+        })
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl types::Host for State {}
+
+/// The time since 1970.
+pub(crate) fn now() -> Duration {
+    // A clock before 1970 is a broken clock; zero is as good as any other answer then.
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
