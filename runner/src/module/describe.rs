@@ -6,7 +6,7 @@ use super::compile::{Refused, private_folder};
 use super::imports::Imports;
 use crate::sandbox::limits::{Limits, Meter};
 use crate::sandbox::wasi::{Origin, Tail, nothing};
-use runner_model::Digest;
+use runner_model::{Digest, Manifest};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -26,12 +26,6 @@ pub enum DescribeError {
         why: String,
         /// What it wrote to stderr.
         stderr: String,
-    },
-    /// What it returned is not JSON.
-    #[error("its `describe` returns what is not JSON: {why}")]
-    NotJson {
-        /// Where and why.
-        why: String,
     },
 }
 
@@ -59,15 +53,11 @@ impl WasiView for Bare {
 /// Calls `describe` in a fresh store.
 ///
 /// # Errors
-/// It traps, does not end, calls the host, or returns what is not JSON.
-pub fn describe(
-    engine: &Engine,
-    component: &Component,
-    imports: &Imports,
-) -> Result<serde_json::Value, DescribeError> {
+/// It traps, does not end, or calls the host.
+pub fn describe(engine: &Engine, component: &Component, imports: &Imports) -> Result<String, DescribeError> {
     let limits = Limits::for_describe();
     let stderr = Tail::new(limits.stderr);
-    let answer = call(engine, component, imports, &limits, stderr.clone()).map_err(|error| {
+    call(engine, component, imports, &limits, stderr.clone()).map_err(|error| {
         let why = match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => "runs on and on".to_owned(),
             Some(Trap::UnreachableCodeReached) => "aborts".to_owned(),
@@ -75,19 +65,6 @@ pub fn describe(
             None => format!("fails: {}", crate::sandbox::text::line(&error.root_cause().to_string(), 512)),
         };
         DescribeError::Failed { why, stderr: stderr.text() }
-    })?;
-    parse(&answer, limits.output)
-}
-
-fn parse(answer: &str, limit: usize) -> Result<serde_json::Value, DescribeError> {
-    if answer.len() > limit {
-        return Err(DescribeError::NotJson {
-            why: format!("{} bytes, and at most {limit} are read", answer.len()),
-        });
-    }
-    serde_json::from_str(answer).map_err(|error| {
-        let begins: String = answer.chars().take(40).collect();
-        DescribeError::NotJson { why: format!("{error}; it begins with `{}`", begins.escape_debug()) }
     })
 }
 
@@ -163,34 +140,35 @@ impl Descriptions {
     /// What the module says: from the folder, else asked.
     ///
     /// # Errors
-    /// See [`describe`].
-    pub fn of(
+    /// It says nothing, or nothing that makes sense.
+    pub(crate) fn of(
         &self,
         digest: &Digest,
         engine: &Engine,
         component: &Component,
         imports: &Imports,
-    ) -> Result<serde_json::Value, DescribeError> {
+    ) -> Result<Manifest, super::load::LoadError> {
         let file = self.folder.as_ref().map(|folder| folder.join(format!("{}.json", digest.hex())));
-        let kept = file.as_ref().and_then(|file| std::fs::read(file).ok());
+        let kept = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
         // What is damaged is asked for again.
-        if let Some(value) = kept.and_then(|text| serde_json::from_slice(&text).ok()) {
-            return Ok(value);
+        if let Some(manifest) = kept.and_then(|text| Manifest::parse(&text).ok()) {
+            return Ok(manifest);
         }
-        let value = describe(engine, component, imports)?;
+        let text = describe(engine, component, imports)?;
+        let manifest = Manifest::parse(&text)?;
         if let Some(file) = file
-            && let Err(error) = keep(&value, &file)
+            && let Err(error) = keep(&text, &file)
         {
             tracing::warn!("`{}` cannot be written: {error}", file.display());
         }
-        Ok(value)
+        Ok(manifest)
     }
 }
 
-fn keep(value: &serde_json::Value, file: &Path) -> std::io::Result<()> {
+fn keep(text: &str, file: &Path) -> std::io::Result<()> {
     let folder = file.parent().ok_or(std::io::ErrorKind::NotFound)?;
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    temporary.write_all(value.to_string().as_bytes())?;
+    temporary.write_all(text.as_bytes())?;
     temporary.persist(file).map_err(|error| error.error)?;
     Ok(())
 }

@@ -276,7 +276,7 @@ fn difference(
 }
 
 /// `[method]target.read` of `targets` as people write it: `targets.target.read`.
-fn readable(interface: &str, item: &str) -> String {
+pub(crate) fn readable(interface: &str, item: &str) -> String {
     let item = match item.split_once(']') {
         Some(("[constructor", resource)) => return format!("{interface}.{resource}.new"),
         Some((_, rest)) => rest,

@@ -6,5 +6,7 @@
 pub mod compile;
 pub mod describe;
 pub mod imports;
+pub mod load;
+pub mod reach;
 pub mod shape;
 mod signature;

@@ -1,0 +1,191 @@
+//! From references to modules that can be run: bytes, digest, compiled code, imports, manifest. Only modules that a
+//! plan uses are loaded, all at the same time.
+
+use super::compile::{Compiler, Invalid};
+use super::describe::{DescribeError, Descriptions};
+use super::imports::{Imports, NotAStep};
+use super::shape::NotAComponent;
+use runner_model::{Digest, Manifest, ManifestError, ModuleRef};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use wasmtime::component::Component;
+
+/// The largest component that is read. A Python interpreter has 19 MB.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
+/// A module that is whole, fits this runner and says what it is. Not linked yet: that takes a sandbox.
+#[derive(Clone)]
+pub struct Module {
+    /// Names its bytes.
+    pub digest: Digest,
+    /// Its size.
+    pub size: usize,
+    /// Its code.
+    pub component: Component,
+    /// What it imports.
+    pub imports: Imports,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+/// Why a module cannot be used: a fragment that fits after its name.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// No standard module has this name.
+    #[error("there is no standard module `{name}`; there are {}", Names(known))]
+    Unknown {
+        /// As the plan has it.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
+    /// The file is not there, or cannot be read.
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nobody's component is that large.
+    #[error("`{}` has more than {} MiB", path.display(), LARGEST >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is something else, or only a part of it.
+    #[error(transparent)]
+    NotAComponent(#[from] NotAComponent),
+    /// The engine refuses it.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// It is no step, or none for this runner.
+    #[error(transparent)]
+    NotAStep(#[from] NotAStep),
+    /// It does not say what it is.
+    #[error(transparent)]
+    Describe(#[from] DescribeError),
+    /// What it says makes no sense.
+    #[error("its manifest is not usable: {0}")]
+    Manifest(#[from] ManifestError),
+}
+
+struct Names<'a>(&'a [&'static str]);
+
+impl std::fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(index, name)| {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}`{name}`")
+        })
+    }
+}
+
+/// Loads modules.
+#[derive(Debug)]
+pub struct Loader {
+    compiler: Compiler,
+    descriptions: Descriptions,
+}
+
+impl Loader {
+    /// A loader that keeps what it finds out as these two do.
+    pub fn new(compiler: Compiler, descriptions: Descriptions) -> Self {
+        Self { compiler, descriptions }
+    }
+
+    /// A loader that keeps everything below the user's cache folder; where that is not safe, it says so to the log and
+    /// keeps nothing.
+    pub fn in_cache(engine: &wasmtime::Engine, cache: Option<&Path>) -> Self {
+        let refused =
+            |error: super::compile::Refused| tracing::warn!("the cache of modules is not used: {error}");
+        let compiler = cache
+            .and_then(|cache| Compiler::with_cache(engine, &cache.join("compiled")).map_err(refused).ok())
+            .unwrap_or_else(|| Compiler::without_cache(engine));
+        let descriptions = cache
+            .and_then(|cache| Descriptions::with_cache(&cache.join("described")).map_err(refused).ok())
+            .unwrap_or_else(Descriptions::without_cache);
+        Self::new(compiler, descriptions)
+    }
+
+    /// Loads these modules, each on a thread of its own. `plan`: the folder that paths are relative to.
+    pub fn load_all(
+        &self,
+        references: &BTreeSet<ModuleRef>,
+        plan: &Path,
+    ) -> BTreeMap<ModuleRef, Result<Module, LoadError>> {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = references
+                .iter()
+                .map(|reference| (reference, scope.spawn(|| self.load(reference, plan))))
+                .collect();
+            running
+                .into_iter()
+                .map(|(reference, thread)| {
+                    let loaded = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                    (reference.clone(), loaded)
+                })
+                .collect()
+        })
+    }
+
+    /// Loads one module.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn load(&self, reference: &ModuleRef, plan: &Path) -> Result<Module, LoadError> {
+        let (bytes, digest) = match reference {
+            ModuleRef::Builtin(name) => builtin(name)?,
+            ModuleRef::Path(path) => {
+                let bytes = read(&plan.join(path))?;
+                let digest = Digest::of(&bytes);
+                (Cow::Owned(bytes), digest)
+            }
+        };
+        self.load_bytes(&bytes, digest)
+    }
+
+    /// Loads a module from its bytes, whose digest the caller knows.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn load_bytes(&self, bytes: &[u8], digest: Digest) -> Result<Module, LoadError> {
+        super::shape::check(bytes)?;
+        let component = self.compiler.component(&digest, bytes)?;
+        let engine = self.compiler.engine();
+        let imports = super::imports::check(engine, &component)?;
+        let manifest = self.descriptions.of(&digest, engine, &component, &imports)?;
+        Ok(Module { digest, size: bytes.len(), component, imports, manifest })
+    }
+}
+
+/// The names of the standard modules.
+pub fn standard() -> impl Iterator<Item = &'static str> {
+    runner_steps::MODULES.iter().map(|module| module.name)
+}
+
+/// A standard module; its digest was computed when this binary was built.
+fn builtin(name: &str) -> Result<(Cow<'static, [u8]>, Digest), LoadError> {
+    let module = runner_steps::find(name)
+        .ok_or_else(|| LoadError::Unknown { name: name.to_owned(), known: standard().collect() })?;
+    // A digest that does not read would be a bug of the build; computing it is always right.
+    let digest = module.digest.parse().unwrap_or_else(|_| Digest::of(module.bytes));
+    Ok((Cow::Borrowed(module.bytes), digest))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let failed = |source| LoadError::Read { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        // A pipe would be waited for.
+        return Err(failed(std::io::Error::other("it is not a file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(LoadError::TooLarge { path: path.to_owned() });
+    }
+    Ok(bytes)
+}
