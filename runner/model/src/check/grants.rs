@@ -19,12 +19,16 @@ impl Check<'_> {
         manifest: &Manifest,
     ) -> Option<Vec<RootGrants>> {
         let mut all = Vec::new();
+        let mut good = true;
         for root in self.roots(placed) {
             let scope =
                 StepScope { resolved: &self.resolved, root: root.as_ref(), target: None, facts: None };
             let with = step.with.value.resolve_partly(&scope).ok()?;
             match manifest.capabilities.bind(&with) {
-                Ok(grants) => all.push(RootGrants { root, grants }),
+                Ok(grants) => {
+                    good &= self.fit_targets(step, placed, root.as_ref(), &grants);
+                    all.push(RootGrants { root, grants });
+                }
                 Err(error) => {
                     let parameter =
                         error.parameters.iter().find_map(|name| step.with.places.get(&format!("/{name}")));
@@ -34,7 +38,34 @@ impl Check<'_> {
                 }
             }
         }
-        Some(all)
+        good.then_some(all)
+    }
+
+    /// Whether what the inventory says of each target fits into the grants: that is known now, so it is refused now.
+    fn fit_targets(
+        &self,
+        step: &Step,
+        placed: &Placed,
+        root: Option<&RemotePath>,
+        grants: &GrantSet,
+    ) -> bool {
+        let mut good = true;
+        for name in placed.runs.targets() {
+            if self.resolved.root(placed.on.as_ref().unwrap_or(name)) != root {
+                continue;
+            }
+            let target = self.resolved.targets.get(name);
+            let scope = StepScope { resolved: &self.resolved, root, target, facts: None };
+            if let Err(error) = grants.resolve(&scope) {
+                good = false;
+                let span = step.with.place("").unwrap_or(step.uses.span);
+                self.push(
+                    self.problem(Code::BadValue, span, format!("on `{name}`, {error}"))
+                        .maybe_hint(error.hint),
+                );
+            }
+        }
+        good
     }
 
     /// The distinct release roots of the targets that a step acts on; one `None` where the plan has no release.
