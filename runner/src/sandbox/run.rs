@@ -12,12 +12,19 @@ use super::wasi::Tail;
 use crate::module::imports::Imports;
 use runner_model::{Failure, FailureKind, Tally};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
-/// How long a guest may go on after a cancel, to hand the error on; what its effects may still take is on top.
-const CANCEL_GRACE: Duration = Duration::from_secs(7);
+/// How long a guest's own code may go on after a cancel, to hand the error on.
+const GUEST_GRACE: Duration = Duration::from_secs(2);
+/// How long an invocation may go on after a cancel: the effect that it is in the middle of, and then its own code.
+const CANCEL_GRACE: Duration = Duration::from_secs(8);
+
+/// A guest that went on after a cancel.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest ignores that the run was cancelled")]
+struct IgnoredCancel;
 
 /// Whatever is needed to run modules: the engine, what is linked to them, and their threads.
 pub struct Sandbox {
@@ -169,9 +176,16 @@ fn prepare_store(store: &mut Store<State>, limits: &Limits) -> wasmtime::Result<
     store.set_fuel(limits.fuel)?;
     store.set_hostcall_fuel(limits.argument);
     store.set_max_component_handles(limits.handles.saturating_mul(4));
-    // At every tick the guest's thread goes to whoever waits for one; the wall clock and the cancel are then seen by
-    // the `select!` around the call, which drops the guest.
-    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+    // At every tick the guest's thread goes to whoever waits for one; the wall clock is then seen by the `select!`
+    // around the call, which drops the guest. This is only called in the guest's own code, never in a host call.
+    let cancel = store.data().context.cancel.clone();
+    let mut cancelled_at = None;
+    store.epoch_deadline_callback(move |_| {
+        if cancel.is_cancelled() && cancelled_at.get_or_insert_with(Instant::now).elapsed() > GUEST_GRACE {
+            return Err(wasmtime::Error::new(IgnoredCancel));
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
     store.set_epoch_deadline(1);
     Ok(())
 }
@@ -240,7 +254,7 @@ fn trapped(names: &Names, error: &wasmtime::Error, state: &State, limits: &Limit
     if let Some(LimitReached(limit)) = error.downcast_ref::<LimitReached>() {
         return reached(names, *limit, limits);
     }
-    if state.told_cancelled {
+    if state.told_cancelled || error.downcast_ref::<IgnoredCancel>().is_some() {
         return cancelled();
     }
     let trap = error.downcast_ref::<Trap>().copied();

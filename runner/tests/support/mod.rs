@@ -1,0 +1,270 @@
+//! A step that does what it is told, in a real sandbox, with grants and limits of the test's choice.
+
+#![expect(missing_docs, unreachable_pub, reason = "shared by test binaries, read by nobody else")]
+
+use async_trait::async_trait;
+use runner::module::compile::Compiler;
+use runner::module::describe::Descriptions;
+use runner::module::load::Loader;
+use runner::sandbox::context::{
+    Call, Context, Download, Effect, Given, Http, HttpAnswer, Machines, Marks, Outcome, Pending, Record,
+    RunInfo, Sending,
+};
+use runner::sandbox::limits::Limits;
+use runner::sandbox::{Ended, Prepared, Sandbox};
+use runner_artifact::{Store, Workspace};
+use runner_engine::EventReceiver;
+use runner_model::grant::{GrantSet, Layers};
+use runner_model::{Acting, Digest, Event, Failure, FailureKind, Level, TargetName};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex};
+use tokio_util::sync::CancellationToken;
+
+/// The component of the puppet; built once for all tests.
+pub static PUPPET: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let executable = std::env::current_exe().expect("a test is a file");
+    let target =
+        runner_guests::outer_target_dir(&executable).expect("it is in cargo's folder").join("guests");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let mut guests = runner_guests::Build::new(manifest, target)
+        .package("runner-test-puppet")
+        .run()
+        .unwrap_or_else(|error| panic!("{error}"));
+    guests.remove(0).component
+});
+
+/// The sandbox and the puppet in it.
+pub static SANDBOX: LazyLock<(Sandbox, Prepared)> = LazyLock::new(|| {
+    let engine = runner::sandbox::engine::engine().expect("an engine");
+    let prepared = prepare(&engine, &PUPPET);
+    let sandbox = Sandbox::new(&engine).expect("a sandbox");
+    let prepared = sandbox.prepare(&prepared.0, prepared.1).expect("it links");
+    (sandbox, prepared)
+});
+
+fn prepare(
+    engine: &wasmtime::Engine,
+    bytes: &[u8],
+) -> (wasmtime::component::Component, runner::module::imports::Imports) {
+    let loader = Loader::new(Compiler::without_cache(engine), Descriptions::without_cache());
+    let module = loader.load_bytes(bytes, Digest::of(bytes)).unwrap_or_else(|error| panic!("{error}"));
+    (module.component, module.imports)
+}
+
+/// Links a component of the test's own.
+pub fn link(bytes: &[u8]) -> Prepared {
+    let (component, imports) = prepare(SANDBOX.0.engine(), bytes);
+    SANDBOX.0.prepare(&component, imports).expect("it links")
+}
+
+/// What was recorded: one line a call, as `call kind-or-ok`.
+#[derive(Default)]
+pub struct Journal(pub Arc<Mutex<Vec<String>>>);
+
+struct Intended(Arc<Mutex<Vec<String>>>, String);
+
+impl Pending for Intended {
+    fn line(&self) -> &str {
+        "{\"intent\":\"of a test\"}"
+    }
+
+    fn end(self: Box<Self>, outcome: Outcome) {
+        let how = match outcome {
+            Outcome::Done(answer) => format!("done {answer}"),
+            Outcome::Failed(failure) => format!("failed {:?}", failure.kind),
+            Outcome::Abandoned => "abandoned".to_owned(),
+        };
+        self.0.lock().expect("no panic").push(format!("outcome {} {how}", self.1));
+    }
+}
+
+#[async_trait]
+impl Record for Journal {
+    fn looked(&self, call: &Call, answer: &Result<Value, Failure>) {
+        let how = match answer {
+            Ok(_) => "ok".to_owned(),
+            Err(failure) => format!("{:?}", failure.kind),
+        };
+        self.0.lock().expect("no panic").push(format!("{} {how}", call.call));
+    }
+
+    async fn intend(&self, call: &Call, _: &Effect) -> Result<Box<dyn Pending>, Failure> {
+        self.0.lock().expect("no panic").push(format!("intent {}", call.call));
+        Ok(Box::new(Intended(Arc::clone(&self.0), call.call.to_owned())))
+    }
+}
+
+/// No machine and no network: for what must be refused before either is asked.
+struct Nowhere;
+
+#[async_trait]
+impl Machines for Nowhere {
+    fn has(&self, name: &TargetName) -> bool {
+        name.as_str() == "web-1" || name.as_str() == "db-1"
+    }
+
+    async fn acting(
+        &self,
+        name: &TargetName,
+        _: &Acting,
+    ) -> Result<Arc<dyn runner_transport::Target>, Failure> {
+        Err(Failure::new(FailureKind::Unreachable, format_args!("the test let a call through to `{name}`")))
+    }
+}
+
+#[async_trait]
+impl Http for Nowhere {
+    async fn send(&self, _: &Context, sending: &Sending) -> Result<HttpAnswer, Failure> {
+        Err(Failure::new(FailureKind::Unreachable, format_args!("the test let `{}` through", sending.url)))
+    }
+
+    async fn download(&self, _: &Context, sending: &Sending) -> Result<Download, Failure> {
+        Err(Failure::new(FailureKind::Unreachable, format_args!("the test let `{}` through", sending.url)))
+    }
+}
+
+/// One invocation in the making.
+pub struct Run {
+    pub prepared: Prepared,
+    pub limits: Limits,
+    pub grants: GrantSet,
+    pub cancel: CancellationToken,
+    pub machines: Arc<dyn Machines>,
+    pub http: Arc<dyn Http>,
+    pub marks: Arc<Marks>,
+    pub given: Arc<Given>,
+    pub reserved: Vec<runner_model::RemotePath>,
+    pub attempt: u32,
+    pub place: Arc<tempfile::TempDir>,
+}
+
+/// What came of it.
+pub struct Result_ {
+    pub ended: Ended,
+    pub journal: Vec<String>,
+    pub log: Vec<(Level, String)>,
+}
+
+impl Run {
+    /// The puppet without any grant.
+    pub fn new() -> Self {
+        let place = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(place.path().join("plan")).expect("a folder for the plan");
+        Self {
+            prepared: SANDBOX.1.clone(),
+            limits: Limits::default(),
+            grants: GrantSet::default(),
+            cancel: CancellationToken::new(),
+            machines: Arc::new(Nowhere),
+            http: Arc::new(Nowhere),
+            marks: Arc::default(),
+            given: Arc::default(),
+            reserved: Vec::new(),
+            attempt: 1,
+            place: Arc::new(place),
+        }
+    }
+
+    /// With these grants.
+    pub fn granted<'a>(ssh: &[&'a str], files: &[&'a str], http: &[&'a str]) -> Self {
+        let grants = GrantSet::from_lists(ssh.iter().copied(), files.iter().copied(), http.iter().copied());
+        Self { grants: grants.expect("grants"), ..Self::new() }
+    }
+
+    /// The folder of the plan.
+    pub fn plan(&self) -> PathBuf {
+        self.place.path().join("plan")
+    }
+
+    /// The store of artifacts.
+    pub fn store(&self) -> Arc<Store> {
+        Arc::new(Store::open(self.place.path().join("store")).expect("a store"))
+    }
+
+    /// Runs these calls.
+    pub async fn calls(&self, calls: Value) -> Result_ {
+        self.with_params(json!({ "do": calls }).to_string()).await
+    }
+
+    /// Runs with these parameters.
+    pub async fn with_params(&self, params: String) -> Result_ {
+        let (events, receiver) = runner_engine::events();
+        let journal = Journal::default();
+        let record = Arc::clone(&journal.0);
+        let store = self.store();
+        let workspace = Workspace::open(&self.plan(), Arc::clone(&store)).expect("the plan's folder");
+        let target: TargetName = "web-1".parse().expect("a name");
+        let context = Context {
+            info: RunInfo {
+                run: "r-7".parse().expect("a run"),
+                step: "puppet".parse().expect("a step"),
+                target: target.clone(),
+                current: target.clone(),
+                attempt: self.attempt,
+                environment: "staging".to_owned(),
+                release: None,
+                previous: None,
+                subject: Some(target),
+                variables: [("port".to_owned(), "8080".to_owned())].into(),
+            },
+            module: "test/puppet".to_owned(),
+            events,
+            cancel: self.cancel.clone(),
+            acting: Acting::Login,
+            machines: Arc::clone(&self.machines),
+            record: Arc::new(journal),
+            marks: Arc::clone(&self.marks),
+            given: Arc::clone(&self.given),
+            store,
+            workspace: Arc::new(workspace.snapshot()),
+            http: Arc::clone(&self.http),
+            layers: Arc::new(Layers {
+                reserved: self.reserved.clone(),
+                ..Layers::new(self.grants.clone(), self.grants.clone())
+            }),
+        };
+        let ended = SANDBOX.0.invoke(&self.prepared, params, context, self.limits.clone()).await;
+        let journal = record.lock().expect("no panic").clone();
+        Result_ { ended, journal, log: log(receiver).await }
+    }
+}
+
+async fn log(mut receiver: EventReceiver) -> Vec<(Level, String)> {
+    let mut lines = Vec::new();
+    while let Some(stamped) = receiver.next().await {
+        match stamped.event {
+            Event::Log { level, message, .. } => lines.push((level, message)),
+            Event::Progress { what, .. } => lines.push((Level::Debug, format!("progress {what}"))),
+            _ => {}
+        }
+    }
+    lines
+}
+
+impl Result_ {
+    /// The answers of the calls.
+    pub fn answers(&self) -> Vec<Value> {
+        let outputs = self.ended.result.as_ref().unwrap_or_else(|failure| panic!("{failure:?}"));
+        let outputs: Value = serde_json::from_str(outputs).expect("JSON");
+        outputs["answers"].as_array().expect("answers").clone()
+    }
+
+    /// The answer of the only call.
+    pub fn answer(&self) -> Value {
+        self.answers().remove(0)
+    }
+
+    /// The kind of the error that each call was answered with; `ok` where there was none.
+    pub fn kinds(&self) -> Vec<String> {
+        self.answers()
+            .iter()
+            .map(|answer| answer["err"]["kind"].as_str().unwrap_or("ok").to_owned())
+            .collect()
+    }
+
+    /// Why the invocation failed.
+    pub fn failure(&self) -> &Failure {
+        self.ended.result.as_ref().expect_err("it must fail")
+    }
+}
