@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
-    /// The file is larger than [`MAX_SOURCE_BYTES`](crate::source::MAX_SOURCE_BYTES).
+    /// The file is larger than [`MAX_SOURCE_BYTES`].
     TooLarge,
     /// The file is not UTF-8.
     NotUtf8,

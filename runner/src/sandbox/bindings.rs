@@ -21,4 +21,4 @@ wasmtime::component::bindgen!({
     require_store_data_send: true,
 });
 
-pub(crate) use runner::step as wit;
+pub(crate) use self::runner::step as wit;

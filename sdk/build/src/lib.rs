@@ -11,7 +11,7 @@
 //! Cargo builds them for `wasm32-unknown-unknown`, so that a component imports no WASI and its import list proves what
 //! it can touch. How it gets there, [`Toolchain::find`] decides. The bytes depend on the sources, `Cargo.lock` and the
 //! compiler, not on the folder, the user or the outer build: paths are remapped, and the environment that an outer
-//! cargo leaves behind is taken away (see [`mod@env`]).
+//! cargo leaves behind is taken away (see `env.rs`).
 
 mod build;
 mod component;
