@@ -1,0 +1,90 @@
+//! What the standard modules say of themselves is what the host reads, and the grants that come of it are the least.
+
+use runner_model::Manifest;
+use runner_model::template::ValueTemplate;
+use runner_sdk::{Step, describe};
+use serde_json::{Value, json};
+
+fn manifest<S: Step>() -> Manifest {
+    let manifest = Manifest::parse(&describe::<S>()).expect(S::NAME);
+    assert_eq!(manifest.name, S::NAME);
+    assert!(runner_steps::find(S::NAME).is_some(), "{} is not embedded", S::NAME);
+    assert!(!manifest.summary.is_empty() && !manifest.documentation.is_empty(), "{}", S::NAME);
+    for schema in [&manifest.parameters, &manifest.outputs] {
+        assert!(!schema.to_string().contains("$ref"), "{}: the schema is in one piece", S::NAME);
+        for (name, property) in schema["properties"].as_object().expect("properties") {
+            assert!(property["description"].is_string(), "{}: `{name}` has no description", S::NAME);
+        }
+    }
+    assert_eq!(manifest.parameters["additionalProperties"], false, "{}: unknown keys are refused", S::NAME);
+    manifest
+}
+
+/// The grants that come of parameters as a plan has them.
+fn grants<S: Step>(with: Value) -> Value {
+    let with = ValueTemplate::parse(&with).expect("well formed");
+    let grants = manifest::<S>().bind(&with).unwrap_or_else(|error| panic!("{}: {error}", S::NAME));
+    serde_json::to_value(grants).expect("lists")
+}
+
+#[test]
+fn package_reads_its_source() {
+    assert_eq!(grants::<runner_step_package::Package>(json!({})), json!({ "files": ["read:."] }));
+    let with = json!({ "source": "app", "exclude": [".git"] });
+    assert_eq!(grants::<runner_step_package::Package>(with), json!({ "files": ["read:app"] }));
+}
+
+#[test]
+fn distribute_writes_below_its_root() {
+    let with = json!({ "artifact": "${release.artifact}", "root": "/srv/shop", "shared": ["config.php", "uploads/"] });
+    let expected = json!({ "ssh": ["read:/srv/shop", "write:/srv/shop"] });
+    assert_eq!(grants::<runner_step_distribute::Distribute>(with), expected);
+}
+
+#[test]
+fn switch_writes_nothing_but_current() {
+    let with = json!({ "root": "/srv/shop", "release": "${release.id}" });
+    let expected = json!({ "ssh": ["read:/srv/shop", "write:/srv/shop/current"] });
+    assert_eq!(grants::<runner_step_switch::Switch>(with), expected);
+}
+
+#[test]
+fn backup_and_prune_write_in_their_folders() {
+    let expected = json!({ "ssh": ["read:/srv/shop", "write:/srv/shop/backups"] });
+    assert_eq!(grants::<runner_step_backup::Backup>(json!({ "root": "/srv/shop", "keep": 3 })), expected);
+    let expected = json!({ "ssh": ["read:/srv/shop", "write:/srv/shop/releases"] });
+    assert_eq!(grants::<runner_step_prune::Prune>(json!({ "root": "/srv/shop" })), expected);
+}
+
+#[test]
+fn restart_asks_for_one_action_of_one_unit() {
+    let expected = json!({ "ssh": ["service:nginx restart"] });
+    assert_eq!(grants::<runner_step_restart::Restart>(json!({ "unit": "nginx" })), expected);
+    let with =
+        json!({ "unit": "nginx", "action": "reload", "root": "/srv/shop", "changed": "${switch.changed}" });
+    let expected = json!({ "ssh": ["service:nginx reload", "read:/srv/shop"] });
+    assert_eq!(grants::<runner_step_restart::Restart>(with), expected);
+}
+
+#[test]
+fn smoke_test_asks_one_url() {
+    let expected = json!({ "http": ["GET http://shop.example.org/"] });
+    assert_eq!(
+        grants::<runner_step_smoke_test::SmokeTest>(json!({ "url": "http://shop.example.org/" })),
+        expected
+    );
+    let with = json!({ "url": "http://127.0.0.1:8080/", "from": "target" });
+    let expected =
+        json!({ "http": ["GET http://127.0.0.1:8080/", "GET http://127.0.0.1:8080/ from target"] });
+    assert_eq!(grants::<runner_step_smoke_test::SmokeTest>(with), expected);
+}
+
+#[test]
+fn command_asks_for_what_the_plan_spells_out() {
+    let with = json!({ "argv": ["nginx", "-s", "reload"], "effect": "signal" });
+    let expected = json!({ "ssh": ["exec-signal:nginx -s reload"] });
+    assert_eq!(grants::<runner_step_command::RunCommand>(with), expected);
+    let with = json!({ "argv": ["migrate"], "env": { "STAGE": "live" }, "directory": "/srv/shop" });
+    let expected = json!({ "ssh": ["exec-opaque:STAGE=live migrate", "read:/srv/shop"] });
+    assert_eq!(grants::<runner_step_command::RunCommand>(with), expected);
+}
