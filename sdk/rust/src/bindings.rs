@@ -1,4 +1,5 @@
 //! What `wit-bindgen` makes of `wit/`. Hidden: the modules of this crate are what a step uses.
+
 wit_bindgen::generate!({
     world: "step",
     path: "../../wit",
