@@ -7,7 +7,7 @@ use super::{
 use crate::diagnostic::{Code, Problems};
 use crate::read::{Item, Reader, Table, choice, text_of};
 use crate::source::Spanned;
-use crate::{GroupName, TargetName, VarName};
+use crate::{GroupName, RemotePath, TargetName, VarName};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -92,7 +92,7 @@ fn settings(reader: &Reader, table: &Table<'_>) -> Settings {
         port: table.take("port").and_then(|item| reader.number(&item, 1, u16::MAX)),
         jump: table.take("jump").and_then(|item| jump(reader, &item)),
         acts_as: table.take("become").and_then(|item| reader.parsed(&item, "the name of a user")),
-        root: table.take("root").and_then(|item| reader.parsed(&item, "a path on the target")),
+        root: table.take("root").and_then(|item| root(reader, &item)),
         vars: table.take("vars").map(|item| vars(reader, &item)).unwrap_or_default(),
         service_command: table.take("service-command").and_then(|item| service_command(reader, &item)),
         connection: table.take("connection").and_then(|item| {
@@ -147,6 +147,21 @@ fn ssh(reader: &Reader, table: &Table<'_>) -> SshSettings {
     };
     table.finish(reader, &[]);
     settings
+}
+
+/// A release root: `releases`, `shared` and `current` are made in it.
+fn root(reader: &Reader, item: &Item<'_>) -> Option<Spanned<RemotePath>> {
+    let path: Spanned<RemotePath> = reader.parsed(item, "a path on the target")?;
+    if path.value == RemotePath::root() {
+        let problem = reader.problem(Code::BadValue, item.span, "`/` cannot be the release root");
+        reader.push(
+            problem
+                .because("`releases`, `shared` and `current` are made in it")
+                .hint("write `root = \"/srv/shop\"`"),
+        );
+        return None;
+    }
+    Some(path)
 }
 
 fn jump(reader: &Reader, item: &Item<'_>) -> Option<Spanned<String>> {
