@@ -114,6 +114,11 @@ fn alternatives(
     symbolic: &Symbolic,
 ) -> Option<Vec<Misfit>> {
     let pointer = error.instance_path().as_str();
+    let constants: Vec<&Value> = context.iter().filter_map(|errors| constant(errors, pointer)).collect();
+    if !constants.is_empty() && constants.len() == context.len() {
+        let why = one_of(&constants, error.instance());
+        return Some(vec![Misfit { pointer: pointer.to_owned(), why }]);
+    }
     let mut near = Vec::new();
     for errors in context {
         let misfits: Vec<_> = errors.iter().filter_map(|error| explain(error, symbolic)).flatten().collect();
@@ -132,8 +137,14 @@ fn alternatives(
     match (near.len(), near.pop()) {
         (1, Some(misfits)) => Some(misfits),
         _ => {
-            let kinds: Vec<String> = context.iter().flatten().filter_map(wanted_type).collect();
-            let says = if kinds.len() == context.len() {
+            let mut kinds: Vec<String> = Vec::new();
+            let mut all = true;
+            for errors in context {
+                let kind = errors.iter().find_map(wanted_type);
+                all &= kind.is_some();
+                kinds.extend(kind.filter(|kind| !kinds.contains(kind)));
+            }
+            let says = if all {
                 format!("must be {}, not {}", or(&kinds), kind(error.instance()))
             } else {
                 "has none of the forms that it can have".to_owned()
@@ -141,6 +152,25 @@ fn alternatives(
             Some(vec![Misfit { pointer: pointer.to_owned(), why: Why::Other { says, meant: None } }])
         }
     }
+}
+
+/// The one value that a form takes.
+fn constant<'e>(errors: &'e [ValidationError<'_>], pointer: &str) -> Option<&'e Value> {
+    errors.iter().find_map(|error| match error.kind() {
+        ValidationErrorKind::Constant { expected_value } if error.instance_path().as_str() == pointer => {
+            Some(&**expected_value)
+        }
+        _ => None,
+    })
+}
+
+/// A value that is none of the few that there are.
+fn one_of(options: &[&Value], value: &Value) -> Why {
+    let texts = options.iter().filter_map(|option| option.as_str());
+    let meant = value.as_str().and_then(|text| closest(text, texts)).map(str::to_owned);
+    let options: Vec<String> =
+        options.iter().filter(|option| !option.is_null()).map(|option| format!("`{option}`")).collect();
+    Why::Other { says: format!("must be {}, not {}", or(&options), short(value)), meant }
 }
 
 fn wanted_type(error: &ValidationError<'_>) -> Option<String> {
@@ -166,14 +196,7 @@ fn misfit(error: &ValidationError<'_>) -> Misfit {
         }
         ValidationErrorKind::Enum { options } => {
             let options: Vec<&Value> = options.as_array().map(|all| all.iter().collect()).unwrap_or_default();
-            let texts = options.iter().filter_map(|option| option.as_str());
-            let meant = value.as_str().and_then(|text| closest(text, texts)).map(str::to_owned);
-            let options: Vec<String> = options
-                .iter()
-                .filter(|option| !option.is_null())
-                .map(|option| format!("`{option}`"))
-                .collect();
-            Why::Other { says: format!("must be {}, not {}", or(&options), short(value)), meant }
+            one_of(&options, value)
         }
         ValidationErrorKind::Constant { expected_value } => {
             other(format!("must be `{expected_value}`, not {}", short(value)))
@@ -288,11 +311,12 @@ mod tests {
                 ] },
                 "either": { "oneOf": [{ "type": "integer" }, { "type": "string" }] },
                 "choice": { "enum": ["gzip", "zstd"] },
+                "word": { "oneOf": [{ "const": "start", "type": "string" }, { "const": "stop", "type": "string" }] },
             },
             "required": ["must"],
             "additionalProperties": false,
         });
-        let value = json!({ "text": 1, "maybe": { "n": "x" }, "either": [], "choice": "gzpi", "more": 1 });
+        let value = json!({ "text": 1, "maybe": { "n": "x" }, "either": [], "choice": "gzpi", "more": 1, "word": "strat" });
         insta::assert_snapshot!(says(schema, value), @r#"
         : Missing("must")
         : Unexpected([("more", None)])
@@ -300,6 +324,7 @@ mod tests {
         /either: Other { says: "must be a whole number or text, not an array", meant: None }
         /maybe/n: Other { says: "must be a whole number, not text", meant: None }
         /text: Other { says: "must be text, not a whole number", meant: None }
+        /word: Other { says: "must be `\"start\"` or `\"stop\"`, not `\"strat\"`", meant: Some("start") }
         "#);
     }
 

@@ -1,5 +1,6 @@
 //! What each step may do: the module's grants, bound to the plan's values, and what `allow` narrows them to.
 
+use super::parameters::with_defaults;
 use super::{Check, Placed};
 use crate::diagnostic::Code;
 use crate::grant::{GrantError, GrantSet};
@@ -23,7 +24,7 @@ impl Check<'_> {
         for root in self.roots(placed) {
             let scope =
                 StepScope { resolved: &self.resolved, root: root.as_ref(), target: None, facts: None };
-            let with = step.with.value.resolve_partly(&scope).ok()?;
+            let with = with_defaults(step, manifest).resolve_partly(&scope).ok()?;
             match manifest.capabilities.bind(&with) {
                 Ok(grants) => {
                     good &= self.fit_targets(step, placed, root.as_ref(), &grants);

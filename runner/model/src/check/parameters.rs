@@ -12,6 +12,22 @@ use jsonschema::JsonType;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// The parameters of a step, with the default of each that the plan leaves out: what is granted, what a review sees and
+/// what the module gets is then the same.
+pub(super) fn with_defaults(step: &Step, manifest: &Manifest) -> ValueTemplate {
+    let mut with = step.with.value.clone();
+    if let (ValueTemplate::Object(values), Some(properties)) =
+        (&mut with, properties(&manifest.parameters, ""))
+    {
+        for (name, schema) in properties {
+            if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
+                values.entry(name.clone()).or_insert_with(|| ValueTemplate::literal(default.clone()));
+            }
+        }
+    }
+    with
+}
+
 impl Check<'_> {
     /// The parameters with what is known now filled in; `None` when something is wrong with them.
     pub(super) fn parameters(
@@ -31,6 +47,7 @@ impl Check<'_> {
                 return None;
             }
         };
+        let with = with_defaults(step, manifest);
         let targets = placed.runs.targets();
         // With the same values on each target, one says it all.
         let differs = step.with.value.references().into_iter().any(depends_on_target);
@@ -44,7 +61,7 @@ impl Check<'_> {
                 target: self.resolved.targets.get(target),
                 facts: None,
             };
-            match step.with.value.resolve_partly(&scope) {
+            match with.resolve_partly(&scope) {
                 Ok(value) => {
                     let mut symbolic = Symbolic::new();
                     let specimen = self.specimen(&value, "", &mut symbolic);
@@ -83,7 +100,7 @@ impl Check<'_> {
             return None;
         }
         let scope = StepScope { resolved: &self.resolved, root: None, target: None, facts: None };
-        step.with.value.resolve_partly(&scope).ok()
+        with.resolve_partly(&scope).ok()
     }
 
     /// JSON with something of the right type in the place of each value that is not known yet.
