@@ -16,6 +16,7 @@ mod payload;
 mod release;
 mod script;
 mod shell;
+mod ssh;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -165,8 +166,8 @@ pub trait Target: Send + Sync {
     async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure>;
 }
 
-/// A socket on this machine whose other end is near a target; closed on drop.
-#[derive(Debug)]
+/// A socket on this machine whose other end is near a target; open as long as the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forward {
     /// Connect as usual: the target is this machine.
     Direct,

@@ -4,6 +4,7 @@ use crate::Connection;
 use crate::local::Local;
 use crate::machine::{Connected, Limits, Machine, Shared};
 use crate::payload::Payloads;
+use crate::ssh::Ssh;
 use runner_artifact::Store;
 use runner_model::{Acting, Failure, TargetName};
 use std::path::PathBuf;
@@ -54,6 +55,17 @@ impl Transport {
     /// Connections that read and fill this store.
     pub fn new(store: Arc<Store>, limits: Limits) -> Self {
         Self { shared: Arc::new(Shared { store, payloads: Payloads::default(), limits }) }
+    }
+
+    /// A machine over SSH. Returns when it has answered its first request.
+    ///
+    /// # Errors
+    /// `unreachable` with what was the matter and what mends it, `invalid` when the inventory is.
+    pub async fn ssh(&self, target: SshTarget) -> Result<Arc<dyn Connection>, Failure> {
+        let (name, service_command) = (target.name.clone(), target.service_command.clone());
+        let host = Arc::new(Ssh::new(target, self.shared.limits.connect)?);
+        let machine = Machine::new(name, host, Arc::clone(&self.shared), service_command);
+        connected(machine).await
     }
 
     /// This machine, under a name of the inventory or as `localhost`. Checks that its shell answers.
