@@ -1,4 +1,5 @@
 //! The host: a library, and the `runner` binary on top of it.
 
 pub mod module;
+pub mod report;
 pub mod sandbox;

@@ -15,6 +15,7 @@ pub mod schema;
 pub mod source;
 pub mod suggest;
 pub mod template;
+pub mod text;
 
 mod digest;
 mod effect;
