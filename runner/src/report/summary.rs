@@ -100,7 +100,7 @@ fn targets(out: &mut String, account: &Account, paint: Paint) {
     for target in &account.targets {
         let (state, colour) = state(target);
         let live = target.live.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        let same = groups.iter_mut().find(|(of, at, ..)| grouped && (&state, &live) == (&*of, &*at));
+        let same = groups.iter_mut().find(|(of, at, ..)| grouped && state == *of && live == *at);
         match same {
             Some((.., members)) => members.push(target),
             None => groups.push((state, live, colour, vec![target])),
