@@ -46,8 +46,8 @@ need_rust() {
   [ -e /usr/include/stdio.h ] || want headers-of-libc libc6-dev "the headers of libc"
   local sysroot
   sysroot=$(rustc --print sysroot) || die "rustc does not answer: is the toolchain of rust-toolchain.toml installed?"
-  if ! [ -e "$sysroot/lib/rustlib/wasm32-unknown-unknown/lib" ] &&
-    ! rustup target add wasm32-unknown-unknown >/dev/null 2>&1; then
+  # rustup has installed the target that rust-toolchain.toml names, unless it may not (RUSTUP_AUTO_INSTALL=0) or cannot.
+  if ! [ -e "$sysroot/lib/rustlib/wasm32-unknown-unknown/lib" ]; then
     [ -d /usr/lib/rustlib/src/rust/library ] || want rust-web-src rust-web-src "for the standard modules"
     has /usr/bin/rustc || want rustc-web rustc-web "for the standard modules"
   fi
