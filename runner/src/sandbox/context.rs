@@ -223,7 +223,7 @@ impl Marks {
     }
 
     /// Takes over what an invocation changed: kept when it failed, forgotten when it ended well.
-    pub(crate) fn settle(&self, info: &RunInfo, changed: BTreeSet<(TargetName, String)>, ended_well: bool) {
+    pub fn settle(&self, info: &RunInfo, changed: BTreeSet<(TargetName, String)>, ended_well: bool) {
         let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (info.step.clone(), info.target.clone());
         if ended_well {

@@ -1,19 +1,27 @@
 //! `releases`: the host's own account of what is laid out below a release root. A step reads it; only the host writes.
 
 use super::bindings::wit::releases::{Host, Release};
-use super::context::Context;
+use super::context::{Context, Reach};
 use super::handles::{Target, remote_path};
 use super::state::{Answer, State};
 use runner_model::grant::Ask;
-use runner_model::{EffectClass, Failure, Mark, Release as Known};
+use runner_model::{EffectClass, Failure, FailureKind, Mark, Release as Known};
 use serde_json::json;
 use wasmtime::component::Resource;
 
 impl Context {
     async fn known_releases(&self, on: &runner_model::TargetName, root: &str) -> Result<Vec<Known>, Failure> {
         let root = remote_path(root)?;
-        self.allow(&Ask::Read(&root))?;
+        let reach = Reach::from(self.allow(&Ask::Read(&root))?);
         let verbs = self.verbs(on).await?;
+        // The host's account is read by a verb of its own, which knows no grants; a look through the root finds out
+        // whether a link in the path leads out of what is granted.
+        let through = root.join("releases").map_err(|error| Failure::new(FailureKind::Invalid, error))?;
+        match self.or_cancelled(verbs.stat(&through, reach.as_within())).await {
+            Ok(_) => {}
+            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(Vec::new()),
+            Err(failure) => return Err(failure),
+        }
         self.or_cancelled(verbs.releases(&root)).await
     }
 }

@@ -10,7 +10,8 @@ use super::state::{LimitReached, State};
 use super::threads::GuestThreads;
 use super::wasi::Tail;
 use crate::module::imports::Imports;
-use runner_model::{Failure, FailureKind, Tally};
+use runner_model::{Failure, FailureKind, Tally, TargetName};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -57,6 +58,9 @@ pub struct Ended {
     pub stderr: String,
     /// What it did.
     pub tally: Tally,
+    /// What it changed, for [`Marks::settle`](super::context::Marks::settle): whether the invocation ended well is
+    /// known only when its outputs are judged.
+    pub changed: BTreeSet<(TargetName, String)>,
 }
 
 impl Sandbox {
@@ -119,6 +123,7 @@ impl Sandbox {
                 )),
                 stderr: Tail::new(stderr_limit).text(),
                 tally: Tally::default(),
+                changed: BTreeSet::new(),
             },
         }
     }
@@ -209,7 +214,7 @@ async fn call(store: &mut Store<State>, pre: &StepPre<State>, params: &String) -
     }
 }
 
-/// Says how it ended, and settles what the step changed.
+/// Says how it ended.
 fn finish(names: &Names, mut store: Store<State>, limits: &Limits, end: End) -> Ended {
     let fuel = limits.fuel - store.get_fuel().unwrap_or_default();
     let state = store.data_mut();
@@ -231,10 +236,9 @@ fn finish(names: &Names, mut store: Store<State>, limits: &Limits, end: End) -> 
         End::Trapped(error) => Err(trapped(names, &error, state, limits)),
     };
     let changed = std::mem::take(&mut state.changed);
-    state.context.marks.settle(&state.context.info, changed, result.is_ok());
     let mut tally = state.tally;
     tally.fuel = fuel;
-    Ended { result, stderr: state.stderr.text(), tally }
+    Ended { result, stderr: state.stderr.text(), tally, changed }
 }
 
 /// A limit that ended the invocation, and how it is raised.

@@ -224,7 +224,9 @@ impl Run {
                 ..Layers::new(self.grants.clone(), self.grants.clone())
             }),
         };
+        let info = context.info.clone();
         let ended = SANDBOX.0.invoke(&self.prepared, params, context, self.limits.clone()).await;
+        self.marks.settle(&info, ended.changed.clone(), ended.result.is_ok());
         let journal = record.lock().expect("no panic").clone();
         Result_ { ended, journal, log: log(receiver).await }
     }

@@ -262,6 +262,16 @@ hold() {
     [ -n "$W" ] || return 46
     V=$PWD
     inside "$1" "$2" || return
+    # A link may not lead into what only the runner may touch; its own paths say `.runner` themselves.
+    case $1/ in
+      */.runner/*) ;;
+      *)
+        case $V/ in
+          */.runner/*)
+            no 40 "it leads to $V, which belongs to the runner"
+            return ;;
+        esac ;;
+    esac
     cd -P -- "$V" || return 44
   fi
   trust "$PWD" || return

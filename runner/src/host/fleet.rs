@@ -1,0 +1,143 @@
+//! The machines of a run and the connections to them: one per target, made when first needed, shared by all steps.
+
+use crate::sandbox::context::Machines;
+use async_trait::async_trait;
+use runner_model::inventory::{ConnectionKind, KeyExchange, SshSettings};
+use runner_model::source::Spanned;
+use runner_model::{Acting, Failure, FailureKind, Resolved, RunId, Target as Entry, TargetName};
+use runner_transport::{Connection, Kex, RunPlace, SshTarget, Target, Transport};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// A connection that is there, or will be.
+type Slot = Arc<OnceCell<Arc<dyn Connection>>>;
+
+/// Whoever makes connections: a test's own, or those of the inventory.
+#[async_trait]
+pub trait Connect: Send + Sync {
+    /// Connects to this target.
+    async fn connect(&self, target: &Entry) -> Result<Arc<dyn Connection>, Failure>;
+}
+
+/// The machines of a run.
+pub(super) struct Fleet {
+    resolved: Arc<Resolved>,
+    run: RunId,
+    connect: Arc<dyn Connect>,
+    connections: Mutex<BTreeMap<TargetName, Slot>>,
+}
+
+impl Fleet {
+    pub(super) fn new(resolved: Arc<Resolved>, run: RunId, connect: Arc<dyn Connect>) -> Self {
+        Self { resolved, run, connect, connections: Mutex::default() }
+    }
+
+    fn slot(&self, name: &TargetName) -> Slot {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(connections.entry(name.clone()).or_default())
+    }
+
+    fn entry(&self, name: &TargetName) -> Result<Entry, Failure> {
+        match self.resolved.target(name) {
+            Some(entry) => Ok(entry.clone()),
+            None if name.is_localhost() => Ok(Entry::localhost()),
+            None => {
+                Err(Failure::new(FailureKind::NotFound, format_args!("no target `{name}` in the inventory")))
+            }
+        }
+    }
+
+    /// The connection to a target. A failure is not kept: whoever comes next tries again.
+    pub(super) async fn connection(&self, name: &TargetName) -> Result<Arc<dyn Connection>, Failure> {
+        let slot = self.slot(name);
+        let connection = slot
+            .get_or_try_init(|| async {
+                let connection = self.connect.connect(&self.entry(name)?).await?;
+                let place = RunPlace {
+                    root: self.resolved.root(name).cloned(),
+                    plan: self.resolved.plan.to_string(),
+                    run: self.run.clone(),
+                };
+                connection.begin(&place).await?;
+                Ok::<_, Failure>(connection)
+            })
+            .await?;
+        Ok(Arc::clone(connection))
+    }
+
+    /// Bytes sent to a target so far.
+    pub(super) fn bytes_sent(&self, name: &TargetName) -> u64 {
+        self.slot(name).get().map_or(0, |connection| connection.bytes_sent())
+    }
+
+    /// Ends all connections.
+    pub(super) async fn close(&self) {
+        let slots: Vec<Slot> = {
+            let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *connections).into_values().collect()
+        };
+        let closing = slots.iter().filter_map(|slot| slot.get()).map(|connection| connection.close());
+        futures_util::future::join_all(closing).await;
+    }
+}
+
+#[async_trait]
+impl Machines for Fleet {
+    fn has(&self, name: &TargetName) -> bool {
+        name.is_localhost() || self.resolved.target(name).is_some()
+    }
+
+    async fn acting(&self, name: &TargetName, user: &Acting) -> Result<Arc<dyn Target>, Failure> {
+        Ok(self.connection(name).await?.acting(user))
+    }
+}
+
+/// Connections as the inventory describes them.
+pub struct Connections {
+    transport: Transport,
+    ssh: SshSettings,
+    folder: PathBuf,
+}
+
+impl Connections {
+    /// Connections of this transport, with the `[ssh]` of an inventory in this folder.
+    pub fn new(transport: Transport, ssh: SshSettings, inventory_folder: PathBuf) -> Self {
+        Self { transport, ssh, folder: inventory_folder }
+    }
+
+    /// A file that the inventory names.
+    fn file(&self, path: Option<&Spanned<PathBuf>>) -> Option<PathBuf> {
+        path.map(|path| self.folder.join(&path.value))
+    }
+
+    fn ssh_target(&self, target: &Entry, service_command: Option<Vec<String>>) -> SshTarget {
+        SshTarget {
+            name: target.name.clone(),
+            address: target.address.as_str().to_owned(),
+            user: target.user.as_ref().map(ToString::to_string),
+            port: target.port,
+            jump: target.jump.clone(),
+            config: self.file(self.ssh.config.as_ref()),
+            known_hosts: self.file(self.ssh.known_hosts.as_ref()),
+            identity: self.file(self.ssh.identity.as_ref()),
+            kex: match self.ssh.kex.as_ref().map(|kex| kex.value) {
+                Some(KeyExchange::Fast) => Kex::Fast,
+                Some(KeyExchange::Default) | None => Kex::Default,
+            },
+            service_command,
+        }
+    }
+}
+
+#[async_trait]
+impl Connect for Connections {
+    async fn connect(&self, target: &Entry) -> Result<Arc<dyn Connection>, Failure> {
+        let service_command = target.service_command.as_ref().map(|command| command.written().to_vec());
+        match target.connection {
+            ConnectionKind::Local => self.transport.local(target.name.clone(), service_command).await,
+            ConnectionKind::Ssh => self.transport.ssh(self.ssh_target(target, service_command)).await,
+        }
+    }
+}

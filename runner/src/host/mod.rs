@@ -1,0 +1,315 @@
+//! Carries out invocations in this process: the one place where the plan, the sandbox, the connections, the store and
+//! the journal meet. The engine sees only its trait.
+
+mod fleet;
+mod http;
+mod record;
+mod schema;
+
+pub use fleet::{Connect, Connections};
+
+use crate::module::load::Module;
+use crate::sandbox::context::{Context, Given, Marks, RunInfo};
+use crate::sandbox::limits::Limits;
+use crate::sandbox::{Ended, Prepared, Sandbox};
+use async_trait::async_trait;
+use fleet::Fleet;
+use http::Requests;
+use record::JournalRecord;
+use runner_artifact::{Store, Workspace};
+use runner_engine::{EventSender, Executor, Invocation, Invoked};
+use runner_journal::Journal;
+use runner_model::grant::WorkspacePath;
+use runner_model::policy::EnvironmentPolicy;
+use runner_model::{
+    Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, Mark, ModuleRef, ReleaseId, Resolved,
+    ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
+};
+use schema::Schemas;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// What a run is made of.
+pub struct Parts {
+    /// The run.
+    pub run: RunId,
+    /// The plan, checked and bound.
+    pub resolved: Arc<Resolved>,
+    /// What was accepted for its environment.
+    pub locked: LockedEnvironment,
+    /// What the operator allows; `None`: there is no policy.
+    pub policy: Option<EnvironmentPolicy>,
+    /// The modules that the plan uses.
+    pub modules: BTreeMap<ModuleRef, Module>,
+    /// Where they run.
+    pub sandbox: Sandbox,
+    /// Where connections come from.
+    pub connect: Arc<dyn Connect>,
+    /// Artifacts.
+    pub store: Arc<Store>,
+    /// The plan's folder.
+    pub workspace: Workspace,
+    /// Files of it that no step may write: the plan, the lock, the inventory.
+    pub reserved_files: Vec<WorkspacePath>,
+    /// The record of the run.
+    pub journal: Arc<Journal>,
+    /// The events of the run.
+    pub events: EventSender,
+}
+
+/// A module that is ready to run.
+struct Ready {
+    prepared: Prepared,
+    schemas: Schemas,
+}
+
+/// Carries out the invocations of one run.
+pub struct Host {
+    run: RunId,
+    resolved: Arc<Resolved>,
+    locked: LockedEnvironment,
+    policy: Option<EnvironmentPolicy>,
+    modules: BTreeMap<ModuleRef, Ready>,
+    sandbox: Sandbox,
+    fleet: Arc<Fleet>,
+    http: Arc<Requests>,
+    store: Arc<Store>,
+    workspace: Workspace,
+    reserved_files: Vec<WorkspacePath>,
+    journal: Arc<Journal>,
+    record: Arc<JournalRecord>,
+    events: EventSender,
+    marks: Arc<Marks>,
+    given: Arc<Given>,
+    /// The release of this run and its artifact, once it exists.
+    release: Mutex<Option<(ReleaseId, Digest)>>,
+    /// What was live on each target when it was connected.
+    previous: Mutex<BTreeMap<TargetName, ReleaseId>>,
+}
+
+impl Host {
+    /// Links the modules.
+    ///
+    /// # Errors
+    /// A module does not link although it was checked, or has schemas that are none.
+    pub fn new(parts: Parts) -> Result<Self, Failure> {
+        let Parts { run, resolved, locked, policy, modules, sandbox, connect, store, .. } = parts;
+        let mut ready = BTreeMap::new();
+        for (reference, module) in modules {
+            let schemas = Schemas::of(&module.manifest)?;
+            let prepared = sandbox.prepare(&module.component, module.imports).map_err(|error| {
+                Failure::new(FailureKind::Other, format_args!("link the module `{reference}`: {error:#}"))
+            })?;
+            ready.insert(reference, Ready { prepared, schemas });
+        }
+        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), connect));
+        Ok(Self {
+            http: Arc::new(Requests::new(Arc::clone(&fleet), Arc::clone(&store))?),
+            record: Arc::new(JournalRecord(Arc::clone(&parts.journal))),
+            journal: parts.journal,
+            workspace: parts.workspace,
+            reserved_files: parts.reserved_files,
+            events: parts.events,
+            modules: ready,
+            marks: Arc::default(),
+            given: Arc::default(),
+            release: Mutex::default(),
+            previous: Mutex::default(),
+            run,
+            resolved,
+            locked,
+            policy,
+            sandbox,
+            fleet,
+            store,
+        })
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        self.fleet.close().await;
+    }
+
+    fn known_release(&self) -> Option<(ReleaseId, Digest)> {
+        self.release.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Names the release, when the outputs have its artifact.
+    fn learn_release(&self, outputs: &BTreeMap<StepId, Value>) -> Result<(), Failure> {
+        let Some(artifact) = self.resolved.artifact(outputs)? else { return Ok(()) };
+        let Some(release) = &self.resolved.release else { return Ok(()) };
+        let id = release.id(&artifact).map_err(|error| Failure::new(FailureKind::Invalid, error))?;
+        *self.release.lock().unwrap_or_else(PoisonError::into_inner) = Some((id, artifact));
+        Ok(())
+    }
+
+    /// What is live on a target, by the host's own account there.
+    async fn live_on(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
+        let connection = self.fleet.connection(target).await?;
+        let Some(root) = self.resolved.root(target) else { return Ok(None) };
+        let releases = connection.acting(&Acting::Login).releases(root).await?;
+        Ok(releases.into_iter().find(|release| release.live).map(|release| release.id))
+    }
+
+    /// Everything about an invocation that can go wrong before it begins.
+    fn prepare<'a>(&'a self, invocation: &'a Invocation) -> Result<Begun<'a>, Failure> {
+        if let Some(error) = self.journal.failure() {
+            return Err(error.into());
+        }
+        let refuse = |what: String| Failure::new(FailureKind::Other, what);
+        let Invocation { step: id, target, outputs, .. } = invocation;
+        let step = self.resolved.step(id).ok_or_else(|| refuse(format!("the plan has no step `{id}`")))?;
+        let module = self
+            .modules
+            .get(&step.module)
+            .ok_or_else(|| refuse(format!("the module `{}` was not loaded", step.module)))?;
+        let locked = self
+            .locked
+            .step(id)
+            .ok_or_else(|| refuse(format!("the lock has no grants for the step `{id}`")))?;
+        self.learn_release(outputs)?;
+        let release = self.known_release();
+        let facts = Facts {
+            run: &self.run,
+            release: release.as_ref().map(|(id, _)| id),
+            artifact: release.as_ref().map(|(_, artifact)| artifact),
+            outputs,
+        };
+        let params = self.resolved.parameters(step, target, facts)?;
+        module.schemas.check_parameters(&format!("step `{id}`"), &params)?;
+        let mut layers = self.resolved.layers(step, target, facts, locked, self.policy.clone())?;
+        layers.reserved_files.extend(self.reserved_files.iter().cloned());
+        Ok(Begun { step, module, params, layers, release })
+    }
+
+    fn context(&self, invocation: &Invocation, begun: &Begun<'_>, cancel: CancellationToken) -> Context {
+        let target = &invocation.target;
+        let step = begun.step;
+        let subject = matches!(step.runs, Runs::EachTarget(_)).then(|| target.clone());
+        let current = step.acts_on(target).clone();
+        let previous = self.previous.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned();
+        let variables = self.resolved.target(target).map(|target| &target.vars).into_iter().flatten();
+        Context {
+            info: RunInfo {
+                run: self.run.clone(),
+                step: step.id.clone(),
+                target: target.clone(),
+                attempt: invocation.attempt,
+                environment: self.resolved.environment.to_string(),
+                release: begun.release.as_ref().map(|(id, _)| id.clone()),
+                previous,
+                subject,
+                variables: variables
+                    .map(|(name, value)| (name.as_str().to_owned(), as_text(value)))
+                    .collect(),
+                current: current.clone(),
+            },
+            module: step.uses.clone(),
+            events: self.events.clone(),
+            cancel,
+            acting: self.resolved.acting(step, &current),
+            machines: self.fleet.clone(),
+            record: self.record.clone(),
+            marks: Arc::clone(&self.marks),
+            given: Arc::clone(&self.given),
+            store: Arc::clone(&self.store),
+            workspace: Arc::new(self.workspace.snapshot()),
+            http: self.http.clone(),
+            layers: Arc::new(begun.layers.clone()),
+        }
+    }
+
+    /// Runs the step and judges what it returned.
+    async fn run(&self, invocation: &Invocation, cancel: CancellationToken) -> Invoked {
+        let begun = match self.prepare(invocation) {
+            Ok(begun) => begun,
+            Err(failure) => return failed(failure),
+        };
+        let Invocation { step, target, attempt, .. } = invocation;
+        let context = self.context(invocation, &begun, cancel);
+        let (info, current) = (context.info.clone(), context.info.current.clone());
+        self.record.started(step, target, *attempt, begun.step.digest, begun.params.clone());
+        let sent_before = self.fleet.bytes_sent(&current);
+        let limits = limits(begun.step);
+        let Ended { result, stderr, mut tally, changed } =
+            self.sandbox.invoke(&begun.module.prepared, begun.params.to_string(), context, limits).await;
+        let who = format!("step `{step}` (module `{}`)", begun.step.uses);
+        let result = result.and_then(|text| begun.module.schemas.outputs(&who, &text));
+        let result = result.and_then(|outputs| {
+            self.given.give_out(&outputs);
+            self.learn_release(&BTreeMap::from([(step.clone(), outputs.clone())]))?;
+            Ok(outputs)
+        });
+        self.marks.settle(&info, changed, result.is_ok());
+        tally.bytes_sent = self.fleet.bytes_sent(&current).saturating_sub(sent_before);
+        self.record.ended(step, target, *attempt, &result, tally.fuel);
+        Invoked { result, stderr, tally }
+    }
+}
+
+/// An invocation that may begin.
+struct Begun<'a> {
+    step: &'a ResolvedStep,
+    module: &'a Ready,
+    params: Value,
+    layers: runner_model::grant::Layers,
+    release: Option<(ReleaseId, Digest)>,
+}
+
+/// An invocation that did not begin.
+fn failed(failure: Failure) -> Invoked {
+    Invoked { result: Err(failure), stderr: String::new(), tally: Tally::default() }
+}
+
+/// A variable as text: text as it is, all else as JSON.
+fn as_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The limits of a step, in the sandbox's own words.
+fn limits(step: &ResolvedStep) -> Limits {
+    let bytes =
+        |size: runner_model::quantity::ByteSize| usize::try_from(size.as_bytes()).unwrap_or(usize::MAX);
+    Limits {
+        memory: bytes(step.limits.memory),
+        fuel: step.limits.fuel,
+        time: step.limits.time.as_duration(),
+        log: bytes(step.limits.log),
+        table_elements: usize::try_from(step.limits.table_elements).unwrap_or(usize::MAX),
+        instances: usize::try_from(step.limits.instances).unwrap_or(usize::MAX),
+        ..Limits::default()
+    }
+}
+
+#[async_trait]
+impl Executor for Host {
+    async fn connect(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
+        let live = self.live_on(target).await?;
+        if let Some(release) = &live {
+            let mut previous = self.previous.lock().unwrap_or_else(PoisonError::into_inner);
+            previous.insert(target.clone(), release.clone());
+        }
+        Ok(live)
+    }
+
+    async fn invoke(&self, invocation: Invocation, cancel: CancellationToken) -> Invoked {
+        self.run(&invocation, cancel).await
+    }
+
+    async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {
+        let (Some((release, _)), Some(root)) = (self.known_release(), self.resolved.root(target)) else {
+            return Ok(());
+        };
+        self.fleet.connection(target).await?.acting(&Acting::Login).mark(root, &release, mark).await
+    }
+
+    async fn live(&self, target: &TargetName) -> Option<ReleaseId> {
+        self.live_on(target).await.ok().flatten()
+    }
+
+    fn release(&self) -> Option<ReleaseId> {
+        self.known_release().map(|(release, _)| release)
+    }
+}

@@ -1,0 +1,184 @@
+//! The journal as the sandbox sees it: calls with their answers, intents before they happen, outcomes after.
+
+use crate::sandbox::context::{Call, Effect, Outcome, Pending, Record};
+use async_trait::async_trait;
+use runner_journal::{Answer, Entry, Journal, Payload};
+use runner_model::{Digest, EffectKey, Failure, State, StepId, TargetName};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Keeps the account of a run.
+pub(super) struct JournalRecord(pub(super) Arc<Journal>);
+
+impl JournalRecord {
+    /// A line that nobody waits for. A journal that cannot be written fails the next effect, and with it the run.
+    fn append(&self, entry: impl FnOnce(&Journal) -> Result<Entry, runner_journal::Error>) {
+        if let Err(error) = entry(&self.0).and_then(|entry| self.0.append(&entry).map(|_| ())) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// An invocation begins.
+    pub(super) fn started(
+        &self,
+        step: &StepId,
+        target: &TargetName,
+        attempt: u32,
+        module: Digest,
+        params: Value,
+    ) {
+        self.append(|journal| {
+            Ok(Entry::InvocationStarted {
+                step: step.clone(),
+                target: target.clone(),
+                attempt,
+                module,
+                params: journal.payload(params)?,
+            })
+        });
+    }
+
+    /// An invocation ended.
+    pub(super) fn ended(
+        &self,
+        step: &StepId,
+        target: &TargetName,
+        attempt: u32,
+        result: &Result<Value, Failure>,
+        fuel: u64,
+    ) {
+        self.append(|journal| {
+            Ok(Entry::InvocationEnded {
+                step: step.clone(),
+                target: target.clone(),
+                attempt,
+                answer: answer(journal, result.clone())?,
+                fuel,
+            })
+        });
+    }
+}
+
+fn answer(journal: &Journal, answer: Result<Value, Failure>) -> Result<Answer, runner_journal::Error> {
+    Ok(match answer {
+        Ok(value) => Answer::Ok(journal.payload(value)?),
+        Err(failure) => Answer::Failed(failure),
+    })
+}
+
+/// What the journal keeps of an effect beside its call.
+struct Kept {
+    before: Option<State>,
+    after: Option<State>,
+    undo: Option<Value>,
+}
+
+impl Kept {
+    fn of(effect: &Effect) -> Self {
+        let nothing = Self { before: None, after: None, undo: None };
+        match effect {
+            Effect::Change { before, after, .. } => {
+                Self { before: Some(before.clone()), after: Some(after.clone()), ..nothing }
+            }
+            Effect::Command(command) => Self { undo: to_json(command.undo.as_ref()), ..nothing },
+            Effect::Request(request) => Self { undo: to_json(request.undo.as_ref()), ..nothing },
+            // What was in the workspace before is in the arguments of no call: it is kept as what the undo would
+            // put back.
+            Effect::Workspace { before, .. } => Self { undo: to_json(before.as_ref()), ..nothing },
+            Effect::Service { .. } => nothing,
+        }
+    }
+}
+
+fn to_json(value: Option<impl serde::Serialize>) -> Option<Value> {
+    value.and_then(|value| serde_json::to_value(value).ok())
+}
+
+#[async_trait]
+impl Record for JournalRecord {
+    fn looked(&self, call: &Call, answered: &Result<Value, Failure>) {
+        self.append(|journal| {
+            Ok(Entry::Call {
+                key: call.key.clone(),
+                class: call.class,
+                call: call.call.to_owned(),
+                args: arguments(journal, call)?,
+                answer: answer(journal, answered.clone())?,
+            })
+        });
+    }
+
+    async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure> {
+        let journal = &self.0;
+        let kept = Kept::of(effect);
+        let entry = Entry::Intent {
+            key: call.key.clone(),
+            class: call.class,
+            call: call.call.to_owned(),
+            args: arguments(journal, call)?,
+            before: kept.before,
+            after: kept.after,
+            undo: kept.undo.map(|undo| journal.payload(undo)).transpose()?,
+        };
+        let line = journal.append_durable(&entry).await?;
+        Ok(Box::new(Intended {
+            journal: Arc::clone(journal),
+            key: call.key.clone(),
+            line: line.text,
+            ended: false,
+        }))
+    }
+}
+
+/// The arguments with the machine that they are about.
+fn arguments(journal: &Journal, call: &Call) -> Result<Payload, runner_journal::Error> {
+    let mut arguments = call.arguments.clone();
+    if let (Value::Object(arguments), Some(on)) = (&mut arguments, &call.on) {
+        arguments.insert("on".to_owned(), on.as_str().into());
+    }
+    journal.payload(arguments)
+}
+
+/// An effect whose intent is on disk.
+struct Intended {
+    journal: Arc<Journal>,
+    key: EffectKey,
+    line: String,
+    ended: bool,
+}
+
+impl Intended {
+    fn outcome(&self, answered: Result<Value, Failure>) {
+        let entry = answer(&self.journal, answered)
+            .map(|answer| Entry::Outcome { key: self.key.clone(), answer })
+            .and_then(|entry| self.journal.append(&entry).map(|_| ()));
+        if let Err(error) = entry {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+impl Pending for Intended {
+    fn line(&self) -> &str {
+        &self.line
+    }
+
+    fn end(mut self: Box<Self>, outcome: Outcome) {
+        self.ended = true;
+        match outcome {
+            Outcome::Done(value) => self.outcome(Ok(value)),
+            Outcome::Failed(failure) => self.outcome(Err(failure)),
+            // An intent without an outcome is in doubt, and that is what it is.
+            Outcome::Abandoned => {}
+        }
+    }
+}
+
+impl Drop for Intended {
+    fn drop(&mut self) {
+        if !self.ended {
+            // The invocation was given up in the middle of the effect: the journal rightly has no outcome.
+            tracing::warn!("{}/{}: an effect was given up while it went on", self.key.step, self.key.target);
+        }
+    }
+}
