@@ -1,5 +1,6 @@
 //! The host: a library, and the `runner` binary on top of it.
 
+pub mod cli;
 pub mod host;
 pub mod module;
 pub mod report;

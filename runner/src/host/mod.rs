@@ -1,11 +1,13 @@
 //! Carries out invocations in this process: the one place where the plan, the sandbox, the connections, the store and
 //! the journal meet. The engine sees only its trait.
 
+mod events;
 mod fleet;
 mod http;
 mod record;
 mod schema;
 
+pub use events::EventJournal;
 pub use fleet::{Connect, Connections};
 
 use crate::module::load::Module;

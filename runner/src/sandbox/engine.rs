@@ -9,6 +9,9 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 use wasmtime::{Config, Engine, OptLevel, Strategy, WasmBacktraceDetails, WasmFeatures};
 
+/// The version of wasmtime, as journals name it. A test holds it against the lock file.
+pub const WASMTIME: &str = "48.0.8";
+
 /// How often the epoch advances: the longest that a spinning guest holds its thread before others have their turn,
 /// and the precision of wall time and cancellation.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -93,6 +96,14 @@ impl Hasher for StableHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_that_journals_name_is_the_one_that_is_built() {
+        let lock = include_str!("../../../Cargo.lock");
+        let entry = format!("name = \"wasmtime\"\nversion = \"{WASMTIME}\"\n");
+        assert!(lock.contains(&entry), "Cargo.lock has another wasmtime than {WASMTIME}");
+    }
+
     use wasmtime::component::Component;
 
     #[test]

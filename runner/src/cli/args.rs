@@ -1,0 +1,151 @@
+//! The command line, in one definition: `--help`, completions and man pages come from it.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use runner_model::EnvironmentName;
+use std::path::PathBuf;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Takes releases live: every step is a WebAssembly component that can do what its grant names, and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "runner", version, styles = STYLES, max_term_width = 100, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+A first release:
+  runner check plan.toml      what is wrong with the plan, all of it, before anything is touched
+  runner lock plan.toml       what the steps may do goes into plan.lock: review it, commit it
+  runner exec plan.toml       take it live
+
+Exit codes: 0 done · 1 internal error · 2 usage, or the plan is invalid · 3 refused before start
+4 a step failed · 5 targets unreachable · 130 interrupted · 143 terminated";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take a release live.
+    ///
+    /// Runs the phases `prepare`, `stage`, `rollout`, `finish` and `always` of the plan. Refuses to start without a
+    /// `plan.lock` that fits the plan. Ctrl-C lets each target finish the step it is in and starts nothing new;
+    /// twice stops at once. Either way the closing summary says in what state each target is.
+    Exec(Exec),
+    /// Say everything that is wrong with a plan, before anything is touched.
+    ///
+    /// Reads the plan, its inventory, the lock and the operator's policy, and connects to nothing. Prints what the
+    /// run may touch.
+    Check(Check),
+    /// Write what the steps may do into `plan.lock`, for review.
+    ///
+    /// Holds, per environment, the digest and the manifest of each module and the grants of each step. `exec` refuses
+    /// to run with anything else.
+    Lock(Lock),
+    /// Print the JSON Schema of a file, for editors and for checks of your own.
+    Schema(Schema),
+}
+
+/// Which release, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// The plan.
+    #[arg(value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// The environment to release to; may be left out when the plan has only one.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) environment: Option<EnvironmentName>,
+    /// Set a variable of the plan's `[vars]`; may be given several times.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) vars: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Print a summary for programs on stdout, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write every event to a file while it happens, a line of JSON each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+    /// Show what steps log for their authors, and the runner's own doings (-vv: more).
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Print what the run may touch as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    /// The plan.
+    #[arg(value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// Lock this environment only; without, all of the plan.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) environment: Option<EnvironmentName>,
+    /// Set a variable of the plan's `[vars]`; may be given several times.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) vars: Vec<(String, String)>,
+    /// Write nothing; exit with 3 when the lock is missing or stale.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Of what.
+    #[arg(value_enum, default_value_t)]
+    pub(crate) of: SchemaOf,
+    /// Print the reference for people instead, as Markdown.
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// plan.toml
+    #[default]
+    Plan,
+    /// An inventory.
+    Inventory,
+    /// The operator's policy.
+    Policy,
+    /// What a module's `describe` returns.
+    Manifest,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_variable_needs_a_name() {
+        assert_eq!(variable("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(variable("=b").is_err() && variable("a").is_err());
+    }
+}

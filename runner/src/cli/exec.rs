@@ -1,0 +1,171 @@
+//! `runner exec`.
+
+use super::args::Exec;
+use super::fail::{Fail, look};
+use super::load::{self, Checked, Loaded, shown};
+use super::{stale, talk};
+use crate::host::{Connections, EventJournal, Host, Parts};
+use crate::report::{Reporting, Settings};
+use crate::sandbox::Sandbox;
+use runner_artifact::{Store, Workspace};
+use runner_engine::{About, Signals};
+use runner_journal::{Engine, FORMAT, Header, Journal, new_run_id, run_folder};
+use runner_model::grant::WorkspacePath;
+use runner_model::lock::{Lock, LockedEnvironment};
+use runner_model::policy::EnvironmentPolicy;
+use runner_model::{Digest, Resolved, RunId};
+use runner_transport::{Limits, Transport};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
+    if args.verbose > 1 {
+        trace();
+    }
+    let loaded = Loaded::read(&args.which.plan)?;
+    let environment = loaded.environment(args.which.environment.as_ref())?;
+    let checked = loaded.check(&environment, &args.which.vars)?;
+    talk(&checked.resolved.warnings.render(look()));
+    let policy = load::policy(&environment)?;
+    let lock = loaded.lock()?;
+    let locked = Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file())).map_err(stale)?;
+    let locked = locked.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fail::internal(format_args!("cannot start: {error}")))?;
+    runtime.block_on(go(args, loaded, checked, locked, policy))
+}
+
+async fn go(
+    args: &Exec,
+    loaded: Loaded,
+    checked: Checked,
+    locked: LockedEnvironment,
+    policy: Option<EnvironmentPolicy>,
+) -> Result<u8, Fail> {
+    let resolved = Arc::new(checked.resolved);
+    let settings = Settings {
+        debug: args.verbose > 0,
+        json: args.json,
+        events: args.events.clone(),
+        ..Settings::of_process()
+    };
+    let mut reporters = settings.reporters().map_err(Fail::usage)?;
+    let signals = Signals::of_process()
+        .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
+
+    let run = new_run_id();
+    let store = open_store()?;
+    let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
+    let header = header(&loaded, &resolved, &run, checked.inventory, &locked);
+    let journal = Arc::new(Journal::create(&folder, Arc::clone(&store), header).map_err(cannot_keep)?);
+    reporters.push(Box::new(EventJournal::new(Arc::clone(&journal))));
+
+    let (events, receiver) = runner_engine::events();
+    let about = About {
+        run: run.clone(),
+        plan: resolved.plan.clone(),
+        summary: resolved.summary.clone(),
+        environment: resolved.environment.clone(),
+    };
+    let connections = Connections::new(
+        Transport::new(Arc::clone(&store), Limits::default()),
+        resolved.ssh.clone(),
+        inventory_folder(&loaded, &resolved),
+    );
+    let parts = Parts {
+        run,
+        resolved: Arc::clone(&resolved),
+        locked,
+        policy,
+        reserved_files: reserved(&loaded),
+        sandbox: Sandbox::new(&loaded.engine)
+            .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error:#}")))?,
+        modules: loaded.modules,
+        connect: Arc::new(connections),
+        workspace: Workspace::open(&loaded.folder, Arc::clone(&store))
+            .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
+        store,
+        journal: Arc::clone(&journal),
+        events: events.clone(),
+    };
+    let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
+    let host = Arc::new(host);
+    let reporting = Reporting::start(receiver, reporters);
+    let report = runner_engine::run(about, resolved.schedule(), host.clone(), events, signals).await;
+    let shown_well = reporting.end().await;
+    host.close().await;
+    let hash = journal.close(report.verdict).await.map_err(cannot_keep)?;
+    // The hash makes it visible when lines at the journal's end are missing later.
+    talk(&format!("journal: {} ({hash})\n", shown(journal.path())));
+    shown_well
+        .map_err(|error| Fail::internal(format_args!("the run went on, and its account was lost: {error}")))?;
+    Ok(report.verdict.exit_code())
+}
+
+fn open_store() -> Result<Arc<Store>, Fail> {
+    let folder = load::cache_folder().ok_or_else(|| {
+        Fail::internal("there is no place for artifacts: neither `XDG_CACHE_HOME` nor `HOME` is set")
+            .hint("set one of them to an absolute path")
+    })?;
+    let store = Store::open(&folder.join("artifacts"))
+        .map_err(|error| Fail::internal(format_args!("cannot use the artifact store: {error}")))?;
+    Ok(Arc::new(store))
+}
+
+fn cannot_keep(error: runner_journal::Error) -> Fail {
+    Fail::internal(format_args!("cannot keep the run's journal, and without it nothing is changed: {error}"))
+        .hint("the journal is kept in `.runner` beside the plan: is that folder writable?")
+}
+
+fn header(
+    loaded: &Loaded,
+    resolved: &Resolved,
+    run: &RunId,
+    inventory_digest: Digest,
+    locked: &LockedEnvironment,
+) -> Header {
+    Header {
+        format: FORMAT,
+        run: run.clone(),
+        started: jiff::Timestamp::now(),
+        plan: resolved.plan.clone(),
+        environment: resolved.environment.clone(),
+        plan_digest: loaded.digest,
+        lock_digest: std::fs::read(loaded.lock_file()).map(Digest::of).unwrap_or_else(|_| Digest::of("")),
+        grants_digest: locked.digest(),
+        inventory_digest,
+        engine: Engine {
+            wasmtime: crate::sandbox::engine::WASMTIME.to_owned(),
+            configuration: Digest::of(crate::sandbox::engine::compatibility_key(&loaded.engine)),
+        },
+        tools: BTreeMap::from([("runner".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        seed: format!("{:032x}", rand::random::<u128>()),
+    }
+}
+
+/// Files beside the plan that no step may write: what the plan is made of.
+fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
+    let inventories = loaded.plan.environment.values().map(|environment| environment.inventory.value.clone());
+    let beside = [loaded.file.clone(), loaded.lock_file()];
+    let names = beside.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()));
+    // An inventory outside the plan's folder is out of every step's reach.
+    names.chain(inventories).filter_map(|name| name.parse().ok()).collect()
+}
+
+/// The folder that paths in the inventory are relative to. Absolute: ssh resolves relative ones against other folders.
+fn inventory_folder(loaded: &Loaded, resolved: &Resolved) -> PathBuf {
+    let entry = loaded.plan.environment.get(&resolved.environment);
+    let file = loaded.folder.join(entry.map_or("", |entry| entry.inventory.value.as_str()));
+    let folder = file.parent().unwrap_or(&loaded.folder);
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+}
+
+/// The runner's own doings, on stderr; `RUST_LOG` chooses which.
+fn trace() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("runner=debug,runner_transport=debug"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

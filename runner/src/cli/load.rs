@@ -1,0 +1,180 @@
+//! From a path on the command line to a plan that is checked for one environment. Everything that is wrong with the
+//! plan, its inventory, its modules and the policy is found here, before anything is touched.
+
+use super::fail::Fail;
+use crate::module::load::{Loader, Module, standard};
+use crate::sandbox::engine;
+use runner_model::check::{LoadedModule, Modules, check};
+use runner_model::diagnostic::{Code, Problem};
+use runner_model::lock::Lock;
+use runner_model::policy::{EnvironmentPolicy, Policy};
+use runner_model::source::MAX_SOURCE_BYTES;
+use runner_model::{Digest, EnvironmentName, Inventory, ModuleRef, Plan, Problems, Resolved};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// A plan and its modules, before an environment is chosen.
+pub(crate) struct Loaded {
+    /// The plan.
+    pub(crate) plan: Plan,
+    /// The plan's file, as the user named it.
+    pub(crate) file: PathBuf,
+    /// The folder that the plan is in.
+    pub(crate) folder: PathBuf,
+    /// Of the plan's file.
+    pub(crate) digest: Digest,
+    /// The engine that the modules are compiled for.
+    pub(crate) engine: wasmtime::Engine,
+    /// The modules that can be used.
+    pub(crate) modules: BTreeMap<ModuleRef, Module>,
+    described: BTreeMap<ModuleRef, LoadedModule>,
+    failed: BTreeMap<ModuleRef, String>,
+}
+
+/// A plan that is checked for one environment.
+pub(crate) struct Checked {
+    /// What it means.
+    pub(crate) resolved: Resolved,
+    /// Of the inventory's file.
+    pub(crate) inventory: Digest,
+}
+
+impl Loaded {
+    /// Reads the plan and loads the modules that it uses.
+    pub(crate) fn read(file: &Path) -> Result<Self, Fail> {
+        let bytes = read(file)?;
+        let plan = Plan::parse(&shown(file), &bytes)?;
+        let folder = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let engine = engine::engine().map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
+        let references: BTreeSet<ModuleRef> = plan.module_refs().into_keys().collect();
+        let loader = Loader::in_cache(&engine, cache_folder().as_deref());
+        let (mut modules, mut described, mut failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (reference, loaded) in loader.load_all(&references, &folder) {
+            match loaded {
+                Ok(module) => {
+                    let known = LoadedModule { digest: module.digest, manifest: module.manifest.clone() };
+                    described.insert(reference.clone(), known);
+                    modules.insert(reference, module);
+                }
+                Err(error) => {
+                    failed.insert(reference, error.to_string());
+                }
+            }
+        }
+        let digest = Digest::of(&bytes);
+        Ok(Self { plan, file: file.to_owned(), folder, digest, engine, modules, described, failed })
+    }
+
+    /// The environment that is meant: the one that was named, or the only one.
+    pub(crate) fn environment(&self, named: Option<&EnvironmentName>) -> Result<EnvironmentName, Fail> {
+        if let Some(name) = named {
+            return Ok(self.plan.environment(name.as_str())?.0.clone());
+        }
+        let mut names = self.plan.environment.keys();
+        match (names.next(), names.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            _ => {
+                let names: Vec<String> = self.plan.environment.keys().map(|name| format!("`{name}`")).collect();
+                Err(Fail::usage(format_args!(
+                    "which environment? `{}` has {}",
+                    self.file.display(),
+                    names.join(", ")
+                ))
+                .hint("name one with `--environment`"))
+            }
+        }
+    }
+
+    /// Checks the plan for an environment.
+    pub(crate) fn check(&self, environment: &EnvironmentName, vars: &[(String, String)]) -> Result<Checked, Fail> {
+        let (_, entry) = self.plan.environment(environment.as_str())?;
+        let path = self.folder.join(&entry.inventory.value);
+        let bytes = read(&path).map_err(|problems| {
+            // The place is where the plan names the file.
+            let why = problems.iter().next().map(|problem| problem.message().to_owned()).unwrap_or_default();
+            Problem::at(Code::BadValue, &self.plan.source, entry.inventory.span, why)
+                .hint("the path is relative to the plan")
+        })?;
+        let inventory = Inventory::parse(&shown(&path), &bytes)?;
+        let builtin: Vec<&str> = standard().collect();
+        let modules = Modules { loaded: &self.described, failed: &self.failed, builtin: &builtin };
+        let given: BTreeMap<String, String> = vars.iter().cloned().collect();
+        let resolved = check(&self.plan, environment, &inventory, modules, &given)?;
+        Ok(Checked { resolved, inventory: Digest::of(&bytes) })
+    }
+
+    /// The lock's file: `plan.lock` for `plan.toml`.
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.file.with_extension("lock")
+    }
+
+    /// The lock; `None`: there is none.
+    pub(crate) fn lock(&self) -> Result<Option<Lock>, Fail> {
+        let file = self.lock_file();
+        match std::fs::symlink_metadata(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            _ => Ok(Some(Lock::parse(&shown(&file), &read(&file)?)?)),
+        }
+    }
+}
+
+/// What the operator's policy says of the environment; `None`: there is no policy.
+pub(crate) fn policy(environment: &EnvironmentName) -> Result<Option<EnvironmentPolicy>, Fail> {
+    let Some(file) = policy_file() else { return Ok(None) };
+    let policy = Policy::parse(&shown(&file), &read(&file)?)?;
+    let policy = policy.environment(environment).map_err(|none| Fail::refused(&none).hint(none.hint()))?;
+    Ok(Some(policy))
+}
+
+/// Where the policy is, when there is one. One that is named and is not there is an error of whoever reads it.
+fn policy_file() -> Option<PathBuf> {
+    if let Some(named) = set("RUNNER_POLICY") {
+        return Some(named);
+    }
+    let own = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
+    let candidates = own.map(|folder| folder.join("runner/policy.toml")).into_iter();
+    // A policy that cannot be looked at counts as there: it is read next, and that fails.
+    candidates
+        .chain([PathBuf::from("/etc/runner/policy.toml")])
+        .find(|file| !matches!(file.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound))
+}
+
+/// Where artifacts and compiled modules are kept; `None`: the user has no home.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    cache.map(|folder| folder.join("runner"))
+}
+
+/// A path from the environment; relative ones are ignored, as the XDG specification says.
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// A file that a person wrote, with a limit on its size.
+fn read(path: &Path) -> Result<Vec<u8>, Problems> {
+    let name = shown(path);
+    let failed = |error: std::io::Error| {
+        Problems::from(Problem::with_file(Code::Missing, name.clone(), format!("cannot read `{name}`: {error}")))
+    };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(std::io::Error::other("it is not a file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_SOURCE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_SOURCE_BYTES {
+        let size = std::fs::metadata(path).map_or(bytes.len() as u64, |metadata| metadata.len());
+        return Err(Problem::too_large(name, size).into());
+    }
+    Ok(bytes)
+}
+
+/// A path as messages name it.
+pub(crate) fn shown(path: &Path) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    path.display().to_string().escape_debug().to_string()
+}

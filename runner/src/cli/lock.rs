@@ -1,0 +1,77 @@
+//! `runner lock`.
+
+use super::args::Lock as Args;
+use super::fail::Fail;
+use super::load::{Loaded, shown};
+use super::talk;
+use runner_model::lock::{Lock, LockedEnvironment};
+use runner_model::{EnvironmentName, Problems};
+use std::io::Write as _;
+use std::path::Path;
+
+pub(crate) fn run(args: &Args) -> Result<(), Fail> {
+    let loaded = Loaded::read(&args.plan)?;
+    let environments: Vec<EnvironmentName> = match &args.environment {
+        Some(name) => vec![loaded.environment(Some(name))?],
+        None => loaded.plan.environment.keys().cloned().collect(),
+    };
+    let mut problems = Problems::new();
+    let mut checked = Vec::new();
+    for environment in &environments {
+        match loaded.check(environment, &args.vars) {
+            Ok(plan) => checked.push(plan.resolved),
+            Err(Fail::Invalid(more)) => problems.extend(more),
+            Err(other) => return Err(other),
+        }
+    }
+    if problems.has_errors() {
+        return Err(problems.into());
+    }
+    let file = loaded.lock_file();
+    let before = loaded.lock();
+    if args.check {
+        let lock = before?;
+        for resolved in &checked {
+            Lock::verify(lock.as_ref(), resolved, &shown(&file)).map_err(super::stale)?;
+        }
+        talk(&format!("`{}` is what the plan asks for\n", shown(&file)));
+        return Ok(());
+    }
+    // A lock that does not read is mended by writing it anew; what it said of other environments is gone with it.
+    let mut lock = match before {
+        Ok(lock) => lock.unwrap_or_default(),
+        Err(_) if args.environment.is_none() => Lock::default(),
+        Err(broken) => return Err(broken),
+    };
+    lock.retain(|name| loaded.plan.environment.contains_key(name));
+    for resolved in checked {
+        lock.set(resolved.environment.clone(), LockedEnvironment::build(&resolved));
+    }
+    let text = lock.to_toml();
+    if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
+        talk(&format!("`{}` is as it was\n", shown(&file)));
+        return Ok(());
+    }
+    replace(&file, &text)
+        .map_err(|error| Fail::internal(format_args!("cannot write `{}`: {error}", shown(&file))))?;
+    let names: Vec<String> = environments.iter().map(|name| format!("`{name}`")).collect();
+    talk(&format!(
+        "wrote `{}` for {}: review it, and commit it with the plan\n",
+        shown(&file),
+        names.join(", ")
+    ));
+    Ok(())
+}
+
+/// Writes the file so that whoever reads it sees the old text or the new one.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut new = tempfile::Builder::new()
+        .prefix(".plan.lock.")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)?;
+    new.write_all(text.as_bytes())?;
+    new.as_file().sync_all()?;
+    new.persist(file)?;
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The command line: parses arguments, calls the library, renders. No logic of its own.
+
+mod args;
+mod check;
+mod exec;
+mod fail;
+mod load;
+mod lock;
+mod schema;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use fail::Fail;
+use runner_model::lock::Stale;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Runs the command that this process was started with.
+pub fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Exec(args) => exec::run(&args),
+        Command::Check(args) => check::run(&args).map(|()| 0),
+        Command::Lock(args) => lock::run(&args).map(|()| 0),
+        Command::Schema(args) => schema::run(&args).map(|()| 0),
+    };
+    ExitCode::from(ended.unwrap_or_else(|fail| {
+        fail.report();
+        fail.exit_code()
+    }))
+}
+
+/// Data for whoever asked, on stdout.
+fn out(text: &str) -> Result<(), Fail> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // `runner check | head` is no failure.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Fail::internal(format_args!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Talk, on stderr; nobody relies on it.
+fn talk(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// A lock that is missing or does not fit.
+fn stale(stale: Stale) -> Fail {
+    Fail::refused(&stale).detail(stale.details()).hint(stale.hint())
+}
