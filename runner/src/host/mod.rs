@@ -9,6 +9,7 @@ mod schema;
 
 pub use events::EventJournal;
 pub use fleet::{Connect, Connections};
+pub use http::Requests;
 
 use crate::module::load::Module;
 use crate::sandbox::context::{Context, Given, Marks, RunInfo};
@@ -16,7 +17,6 @@ use crate::sandbox::limits::Limits;
 use crate::sandbox::{Ended, Prepared, Sandbox};
 use async_trait::async_trait;
 use fleet::Fleet;
-use http::Requests;
 use record::JournalRecord;
 use runner_artifact::{Store, Workspace};
 use runner_engine::{EventSender, Executor, Invocation, Invoked};
@@ -108,7 +108,7 @@ impl Host {
         }
         let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), connect));
         Ok(Self {
-            http: Arc::new(Requests::new(Arc::clone(&fleet), Arc::clone(&store))?),
+            http: Arc::new(Requests::new(fleet.clone(), Arc::clone(&store))),
             record: Arc::new(JournalRecord(Arc::clone(&parts.journal))),
             journal: parts.journal,
             workspace: parts.workspace,

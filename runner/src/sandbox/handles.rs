@@ -351,9 +351,7 @@ mod tests {
         assert!(command(&[""], EffectClass::Read).finish().is_err());
         assert!(command(&["--help"], EffectClass::Read).finish().is_err());
         assert!(command(&["a", "b\0c"], EffectClass::Read).finish().is_err());
-        for name in
-            ["PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "BASH_ENV", "BASH_FUNC_ls%%", "a=b", "a b", "", "1a"]
-        {
+        for name in ["BASH_FUNC_ls%%", "a=b", "a b", "", "1a"] {
             let mut command = command(&["a"], EffectClass::Read);
             command.env.insert(name.to_owned(), "x".to_owned());
             assert!(command.finish().is_err(), "{name}");

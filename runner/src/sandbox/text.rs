@@ -36,10 +36,11 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Several lines, each made safe, at most `limit` bytes in all; the end is kept, since that is where the cause is.
+/// Several lines, each made safe, of at most `limit` bytes before that; the end is kept, since that is where the cause
+/// is.
 pub(crate) fn lines(text: &str, limit: usize) -> String {
     let tail = tail(text, limit);
-    tail.lines().map(|text| line(text, limit)).collect::<Vec<_>>().join("\n")
+    tail.lines().map(|text| line(text, usize::MAX)).collect::<Vec<_>>().join("\n")
 }
 
 /// The last `limit` bytes, from a character on.

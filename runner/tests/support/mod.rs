@@ -96,7 +96,7 @@ impl Record for Journal {
 }
 
 /// No machine and no network: for what must be refused before either is asked.
-struct Nowhere;
+pub struct Nowhere;
 
 #[async_trait]
 impl Machines for Nowhere {
