@@ -401,4 +401,6 @@ pub struct Release {
     pub mark: Mark,
     /// Whether `current` points to it.
     pub live: bool,
+    /// In bytes, of all its files.
+    pub size: u64,
 }

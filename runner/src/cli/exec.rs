@@ -29,7 +29,8 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
     talk(&checked.resolved.warnings.render(look()));
     let policy = load::policy(&environment)?;
     let lock = loaded.lock()?;
-    let locked = Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file())).map_err(stale)?;
+    let locked =
+        Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file())).map_err(stale)?;
     let locked = locked.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -100,8 +101,9 @@ async fn go(
     let hash = journal.close(report.verdict).await.map_err(cannot_keep)?;
     // The hash makes it visible when lines at the journal's end are missing later.
     talk(&format!("journal: {} ({hash})\n", shown(journal.path())));
-    shown_well
-        .map_err(|error| Fail::internal(format_args!("the run went on, and its account was lost: {error}")))?;
+    shown_well.map_err(|error| {
+        Fail::internal(format_args!("the run went on, and its account was lost: {error}"))
+    })?;
     Ok(report.verdict.exit_code())
 }
 

@@ -49,7 +49,8 @@ impl Loaded {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let engine = engine::engine().map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
+        let engine = engine::engine()
+            .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
         let references: BTreeSet<ModuleRef> = plan.module_refs().into_keys().collect();
         let loader = Loader::in_cache(&engine, cache_folder().as_deref());
         let (mut modules, mut described, mut failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -78,7 +79,8 @@ impl Loaded {
         match (names.next(), names.next()) {
             (Some(only), None) => Ok(only.clone()),
             _ => {
-                let names: Vec<String> = self.plan.environment.keys().map(|name| format!("`{name}`")).collect();
+                let names: Vec<String> =
+                    self.plan.environment.keys().map(|name| format!("`{name}`")).collect();
                 Err(Fail::usage(format_args!(
                     "which environment? `{}` has {}",
                     self.file.display(),
@@ -90,7 +92,11 @@ impl Loaded {
     }
 
     /// Checks the plan for an environment.
-    pub(crate) fn check(&self, environment: &EnvironmentName, vars: &[(String, String)]) -> Result<Checked, Fail> {
+    pub(crate) fn check(
+        &self,
+        environment: &EnvironmentName,
+        vars: &[(String, String)],
+    ) -> Result<Checked, Fail> {
         let (_, entry) = self.plan.environment(environment.as_str())?;
         let path = self.folder.join(&entry.inventory.value);
         let bytes = read(&path).map_err(|problems| {
@@ -138,9 +144,9 @@ fn policy_file() -> Option<PathBuf> {
     let own = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
     let candidates = own.map(|folder| folder.join("runner/policy.toml")).into_iter();
     // A policy that cannot be looked at counts as there: it is read next, and that fails.
-    candidates
-        .chain([PathBuf::from("/etc/runner/policy.toml")])
-        .find(|file| !matches!(file.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound))
+    candidates.chain([PathBuf::from("/etc/runner/policy.toml")]).find(
+        |file| !matches!(file.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound),
+    )
 }
 
 /// Where artifacts and compiled modules are kept; `None`: the user has no home.
@@ -158,7 +164,11 @@ fn set(name: &str) -> Option<PathBuf> {
 fn read(path: &Path) -> Result<Vec<u8>, Problems> {
     let name = shown(path);
     let failed = |error: std::io::Error| {
-        Problems::from(Problem::with_file(Code::Missing, name.clone(), format!("cannot read `{name}`: {error}")))
+        Problems::from(Problem::with_file(
+            Code::Missing,
+            name.clone(),
+            format!("cannot read `{name}`: {error}"),
+        ))
     };
     let file = std::fs::File::open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {

@@ -76,8 +76,8 @@ impl From<types::Link> for Link {
 
 impl From<Release> for releases::Release {
     fn from(release: Release) -> Self {
-        let Release { id, sequence, mark, live } = release;
-        Self { id: id.into(), sequence, mark: mark.into(), live }
+        let Release { id, sequence, mark, live, size } = release;
+        Self { id: id.into(), sequence, mark: mark.into(), live, size }
     }
 }
 

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn release(sequence: u64, mark: Mark, live: bool) -> Known {
-        Known { id: format!("r{sequence}").parse().expect("an id"), sequence, mark, live }
+        Known { id: format!("r{sequence}").parse().expect("an id"), sequence, mark, live, size: 1 }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Account {
     pub(crate) tree: Digest,
     /// Of the artifact.
     pub(crate) artifact: Digest,
+    /// In bytes, of all its files.
+    pub(crate) size: u64,
 }
 
 impl Account {
@@ -78,6 +80,7 @@ impl User {
             id: account.release,
             sequence: account.sequence,
             mark: account.mark,
+            size: account.size,
         };
         Ok(accounts.all.into_iter().map(release).collect())
     }

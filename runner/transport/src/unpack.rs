@@ -98,6 +98,7 @@ impl User {
                     mark: Mark::Untried,
                     tree: wanted.digest(),
                     artifact: *how.tree,
+                    size: wanted.size(),
                 };
                 (id.as_str(), account.without_sequence())
             }

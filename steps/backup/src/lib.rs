@@ -5,7 +5,9 @@ mod archives;
 use archives::{Archive, surplus};
 use runner_sdk::layout::{ReleaseId, Root};
 use runner_sdk::params::Size;
-use runner_sdk::{Attributes, Capabilities, Context, Entry, Error, Mark, Result, Step, Target, timer};
+use runner_sdk::{
+    Attributes, Capabilities, Context, Entry, Error, Mark, Release, Result, Step, Target, run_info, timer,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -35,7 +37,7 @@ pub struct Params {
 pub struct Outputs {
     /// The release that was live; null when none was.
     release: Option<String>,
-    /// Its archive; null when no release was live.
+    /// Its archive; null when no release was live, or when the live one is the one that this run makes.
     archive: Option<String>,
     /// Whether the archive was made now: it was not when an earlier run made it.
     created: bool,
@@ -59,10 +61,16 @@ impl Step for Backup {
     fn run(params: Params) -> Result<Outputs> {
         let target = Target::current();
         let root = &params.root;
-        let Some(live) = root.live(&target)? else {
+        let releases = target.releases(root.path())?;
+        let Some(live) = live(&target, root, &releases)? else {
             runner_sdk::info!("no release is live on `{}`: nothing to back up", target.name());
             return Ok(Outputs { release: None, archive: None, created: false, removed: Vec::new() });
         };
+        if run_info::release_id().as_deref() == Some(live.as_str()) {
+            runner_sdk::info!("`{live}` is this run's own release: it stays live, and nothing replaces it");
+            let release = Some(live.to_string());
+            return Ok(Outputs { release, archive: None, created: false, removed: Vec::new() });
+        }
         let folder = params.to.map_or_else(|| format!("{}/backups", root.path()), trimmed);
         let mut archives = Archive::all(&target, &folder)?;
 
@@ -75,14 +83,14 @@ impl Step for Backup {
                 name
             }
             None => {
-                let archive = make(&target, root, &live, &folder, &archives, params.need_free)?;
+                let archive = make(&target, root, &live, &folder, &archives, &releases, params.need_free)?;
                 let name = archive.name.clone();
                 archives.push(archive);
                 name
             }
         };
 
-        let good = last_good(&target, root)?;
+        let good = last_good(&releases)?;
         let keep = params.keep.get() as usize;
         let mut removed = Vec::new();
         for archive in surplus(&archives, keep, &[Some(live.clone()), good]) {
@@ -107,11 +115,13 @@ fn make(
     live: &ReleaseId,
     folder: &str,
     archives: &[Archive],
+    releases: &[Release],
     need_free: Size,
 ) -> Result<Archive> {
     let source = root.release(live);
     let place = if target.stat(folder)?.is_some() { folder } else { root.path() };
-    let need = expected(target, &source, archives)?.max(need_free.get());
+    let known = releases.iter().find(|release| release.id == live.as_str()).map(|release| release.size);
+    let need = expected(target, &source, archives, known)?.max(need_free.get());
     let free = target.disk_free(place)?;
     if free < need {
         let (need, free) = (Size::from_bytes(need), Size::from_bytes(free));
@@ -134,11 +144,22 @@ fn make(
     Ok(archive)
 }
 
+/// The live release, by the account of releases; one that another tool laid out, by where `current` points.
+fn live(target: &Target, root: &Root, releases: &[Release]) -> Result<Option<ReleaseId>> {
+    match releases.iter().find(|release| release.live) {
+        Some(release) => ReleaseId::new(&release.id).map(Some),
+        None => root.live(target),
+    }
+}
+
 /// Bytes that the archive will take: somewhat more than the newest one takes. Where there is none, at most what the
-/// release has in files.
-fn expected(target: &Target, source: &str, archives: &[Archive]) -> Result<u64> {
+/// release has in files, as it is `known`, or counted where another tool laid it out.
+fn expected(target: &Target, source: &str, archives: &[Archive], known: Option<u64>) -> Result<u64> {
     if let Some(newest) = archives.iter().max_by(|a, b| a.stamp.cmp(&b.stamp)) {
         return Ok(newest.size.saturating_add(newest.size / 4));
+    }
+    if let Some(size) = known {
+        return Ok(size);
     }
     let mut total = 0_u64;
     let mut folders = vec![source.to_owned()];
@@ -153,8 +174,7 @@ fn expected(target: &Target, source: &str, archives: &[Archive]) -> Result<u64> 
     Ok(total)
 }
 
-fn last_good(target: &Target, root: &Root) -> Result<Option<ReleaseId>> {
-    let releases = target.releases(root.path())?;
+fn last_good(releases: &[Release]) -> Result<Option<ReleaseId>> {
     let good =
         releases.iter().filter(|release| release.mark == Mark::Good).max_by_key(|release| release.sequence);
     good.map(|release| ReleaseId::new(&release.id)).transpose()

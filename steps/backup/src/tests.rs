@@ -45,6 +45,15 @@ fn a_release_that_has_an_archive_is_left_alone() {
 }
 
 #[test]
+fn a_run_that_changes_nothing_archives_nothing() {
+    let world = world();
+    world.release_id("b");
+    let expected = json!({ "release": "b", "archive": null, "created": false, "removed": [] });
+    assert_eq!(run(&world), expected);
+    assert!(world.effects().is_empty());
+}
+
+#[test]
 fn where_nothing_is_live_there_is_nothing_to_do() {
     let world = World::new();
     assert_eq!(run(&world), json!({ "release": null, "archive": null, "created": false, "removed": [] }));

@@ -113,7 +113,7 @@ impl From<wit::releases::Release> for Release {
             wit::releases::Mark::Bad => Mark::Bad,
             wit::releases::Mark::Untried => Mark::Untried,
         };
-        Self { id: release.id, sequence: release.sequence, mark, live: release.live }
+        Self { id: release.id, sequence: release.sequence, mark, live: release.live, size: release.size }
     }
 }
 

@@ -305,6 +305,11 @@ impl Machine {
         Ok(size)
     }
 
+    fn size_below(&self, prefix: &str) -> u64 {
+        let below = self.nodes.iter().filter(|(path, _)| path.starts_with(prefix));
+        below.map(|(_, node)| if let What::File(bytes) = &node.what { bytes.len() as u64 } else { 0 }).sum()
+    }
+
     /// Newest first.
     pub(crate) fn releases(&self, root: &str) -> Vec<Release> {
         let live = self.nodes.get(&format!("{root}/current")).and_then(|node| match &node.what {
@@ -320,6 +325,7 @@ impl Machine {
                 id: id.clone(),
                 sequence: *sequence,
                 mark: *mark,
+                size: self.size_below(&format!("{root}/releases/{id}/")),
             })
             .collect();
         releases.sort_by_key(|release| std::cmp::Reverse(release.sequence));
