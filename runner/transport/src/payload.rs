@@ -57,11 +57,14 @@ impl Payload {
 
 type Slot = Arc<OnceCell<Result<Arc<Payload>, Failure>>>;
 
+/// Trees with links in them, by the tree and the links.
+type Linked = BTreeMap<(Digest, Vec<Link>), Arc<Tree>>;
+
 /// The trees and streams of a run, by what they lead from and to.
 #[derive(Debug, Default)]
 pub(crate) struct Payloads {
     streams: Mutex<HashMap<Key, Slot>>,
-    trees: Mutex<BTreeMap<(Digest, Vec<Link>), Arc<Tree>>>,
+    trees: Mutex<Linked>,
 }
 
 impl Payloads {

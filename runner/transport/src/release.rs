@@ -68,7 +68,7 @@ impl User {
         let live = lines.next().filter(|live| !live.is_empty()).map(str::to_owned);
         // A line that cannot be read is of a release that was not finished.
         let mut all: Vec<Account> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
-        all.sort_by(|a, b| b.sequence.cmp(&a.sequence));
+        all.sort_by_key(|account| std::cmp::Reverse(account.sequence));
         Ok(Accounts { live, all })
     }
 
