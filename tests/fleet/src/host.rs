@@ -85,8 +85,9 @@ impl Host {
 
     /// The number of its first process on this machine.
     fn init(&self) -> Option<i32> {
-        self.namespaces.as_ref()?;
-        fs::read_to_string(self.folder.join("init")).ok()?.trim().parse().ok()
+        let parent = self.namespaces.as_ref()?.id();
+        let init = fs::read_to_string(self.folder.join("init")).ok()?.trim().parse().ok()?;
+        process::is_child(init, parent).then_some(init)
     }
 
     /// `web-1`, `web-2`, …
@@ -141,11 +142,12 @@ impl Host {
     /// Where a path of the host is for this machine.
     pub fn outside(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
-        match self.init() {
-            Some(init) => {
-                Path::new(&format!("/proc/{init}/root")).join(path.strip_prefix("/").unwrap_or(path))
-            }
-            None => path.to_owned(),
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        match (self.init(), self.namespaces.is_some()) {
+            (Some(init), _) => Path::new(&format!("/proc/{init}/root")).join(inside),
+            // It has ended; the path would be one of this machine's own.
+            (None, true) => self.folder.join("ended").join(inside),
+            (None, false) => path.to_owned(),
         }
     }
 
@@ -155,24 +157,28 @@ impl Host {
     /// When it does not start or does not end with 0.
     pub fn inside(&self, argv: &[&str]) -> Result<Output, Error> {
         let what = format!("run `{}` on `{}`", argv.join(" "), self.name);
-        process::run(&what, &mut self.command(argv))
+        process::run(&what, &mut self.command(argv)?)
     }
 
-    fn command(&self, argv: &[&str]) -> Command {
-        let mut command = match self.init() {
-            Some(init) => {
+    fn command(&self, argv: &[&str]) -> Result<Command, Error> {
+        let mut command = match (self.init(), self.namespaces.is_some()) {
+            (None, true) => {
+                // Never on the machine itself instead.
+                return Err(Error::failed(format!("enter `{}`", self.name), "it has ended"));
+            }
+            (Some(init), _) => {
                 let mut nsenter = Command::new("nsenter");
                 nsenter.args(["-t", &init.to_string(), "--mount", "--pid", "--uts", "--"]).args(argv);
                 nsenter
             }
-            None => {
+            (None, false) => {
                 let mut plain = Command::new(argv.first().copied().unwrap_or_default());
                 plain.args(argv.get(1..).unwrap_or_default());
                 plain
             }
         };
         command.current_dir("/");
-        command
+        Ok(command)
     }
 
     /// A `sh` script as the host's root; `$1` is the release root.
@@ -267,6 +273,10 @@ impl Host {
             None => {
                 let pid = fs::read_to_string(self.folder.join("sshd.pid")).unwrap_or_default();
                 let Ok(pid) = pid.trim().parse() else { return Vec::new() };
+                if self.namespaces.is_some() || !process::serves(pid, &self.folder) {
+                    // The number is of the host's own namespace, or of a stranger.
+                    return Vec::new();
+                }
                 (pid, vec![pid])
             }
         };

@@ -153,7 +153,7 @@ impl Fleet {
         }
         let (claim, network, ports) = claim()?;
         let folder = new_folder(builder.folder.as_deref(), tools.root)?;
-        let keeper = process::keeper(&folder)?;
+        let keeper = process::keeper(&folder, tools.root)?;
         let mut fleet = Self {
             hosts: Vec::new(),
             keeper,

@@ -13,7 +13,10 @@ gone() { # not there, or dead and not reaped yet
   kill -0 "$1" 2>/dev/null || return 0
   grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
 }
-running() { pid=$(cat "$pidfile" 2>/dev/null) && [ -n "$pid" ] && ! gone "$pid"; }
+running() { # and not a stranger who has its number by now
+  pid=$(cat "$pidfile" 2>/dev/null) && [ -n "$pid" ] && ! gone "$pid" &&
+    tr '\0' ' ' 2>/dev/null < "/proc/$pid/cmdline" | grep -qF -- "$here/"
+}
 nginx_() { nginx -e "$here/log/error.log" -c "$here/etc/nginx.conf" "$@"; }
 start() {
   running && return 0
