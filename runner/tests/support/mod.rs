@@ -142,6 +142,8 @@ pub struct Run {
 /// What came of it.
 pub struct Result_ {
     pub ended: Ended,
+    /// The invocation alone, without what the test builds around it.
+    pub took: std::time::Duration,
     pub journal: Vec<String>,
     pub log: Vec<(Level, String)>,
 }
@@ -225,10 +227,12 @@ impl Run {
             }),
         };
         let info = context.info.clone();
+        let started = std::time::Instant::now();
         let ended = SANDBOX.0.invoke(&self.prepared, params, context, self.limits.clone()).await;
+        let took = started.elapsed();
         self.marks.settle(&info, ended.changed.clone(), ended.result.is_ok());
         let journal = record.lock().expect("no panic").clone();
-        Result_ { ended, journal, log: log(receiver).await }
+        Result_ { ended, journal, took, log: log(receiver).await }
     }
 }
 
