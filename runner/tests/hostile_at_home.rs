@@ -1,5 +1,6 @@
 //! Host functions that touch the runner's own machine or the network, attacked: the workspace, the store, requests.
 
+#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
 mod support;
 
 use runner_model::Digest;

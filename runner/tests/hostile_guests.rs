@@ -1,6 +1,7 @@
 //! Modules that do what no module should, and fail alone: with a message that names the step, the module and the
 //! limit. None of this needs a target.
 
+#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
 mod support;
 
 use runner::sandbox::limits::Limits;

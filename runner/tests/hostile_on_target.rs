@@ -1,6 +1,7 @@
 //! Every host function that touches a target, attacked on a real one: this machine, through the transport's own local
 //! connection. What must not happen is looked for on the disk, not only in the answers.
 
+#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
 mod support;
 
 use async_trait::async_trait;

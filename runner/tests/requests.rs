@@ -1,5 +1,6 @@
 //! Requests of a step, to a server of this machine: what goes out, what comes back, and where it may go.
 
+#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
 mod support;
 
 use runner::host::Requests;

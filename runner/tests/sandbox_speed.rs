@@ -1,6 +1,9 @@
 //! What an invocation costs beside what its step does. The budget is for release builds; a debug build of the host
 //! gets ten times of it, so that a slip by a factor is seen in any test run.
 
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+
+#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
 mod support;
 
 use runner::module::load::Loader;

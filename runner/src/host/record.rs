@@ -78,7 +78,7 @@ impl Kept {
         let nothing = Self { before: None, after: None, undo: None };
         match effect {
             Effect::Change { before, after, .. } => {
-                Self { before: Some(before.clone()), after: Some(after.clone()), ..nothing }
+                Self { before: Some((**before).clone()), after: Some((**after).clone()), ..nothing }
             }
             Effect::Command(command) => Self { undo: to_json(command.undo.as_ref()), ..nothing },
             Effect::Request(request) => Self { undo: to_json(request.undo.as_ref()), ..nothing },

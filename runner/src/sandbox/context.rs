@@ -152,11 +152,11 @@ pub enum Effect {
     /// A typed verb, with what is there and what will be.
     Change {
         /// The verb.
-        change: Change,
+        change: Box<Change>,
         /// What is there.
-        before: Found,
+        before: Box<Found>,
         /// What will be there.
-        after: Found,
+        after: Box<Found>,
     },
     /// The init system.
     Service {
@@ -211,7 +211,10 @@ pub trait Record: Send + Sync {
 /// What a step changed, kept until an invocation of it ends well, so that a retry still answers `true` for what an
 /// earlier, failed attempt did: a restart behind `if changed` is then never lost.
 #[derive(Debug, Default)]
-pub struct Marks(Mutex<BTreeMap<(StepId, TargetName), BTreeSet<(TargetName, String)>>>);
+pub struct Marks(Mutex<BTreeMap<(StepId, TargetName), Changed>>);
+
+/// What was changed: paths, on machines.
+pub type Changed = BTreeSet<(TargetName, String)>;
 
 impl Marks {
     /// Whether an earlier, failed invocation of this step changed this path of this machine.

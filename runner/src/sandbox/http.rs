@@ -86,12 +86,9 @@ fn allowed(context: &Context, request: &FinalRequest, url: &url::Url) -> Result<
     if let Some(via) = &request.via {
         may_go_via(context, via)?;
     }
-    match &request.undo {
-        Some(undo) => {
-            let url = runner_model::grant::parse_url(&undo.url)?;
-            allowed(context, undo, &url)?;
-        }
-        None => {}
+    if let Some(undo) = &request.undo {
+        let url = runner_model::grant::parse_url(&undo.url)?;
+        allowed(context, undo, &url)?;
     }
     Ok(granted)
 }

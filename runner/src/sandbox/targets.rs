@@ -149,7 +149,11 @@ impl State {
         let context = self.context.clone();
         context.not_cancelled()?;
         let Observation { verbs, within, before, after } = seen;
-        let effect = Effect::Change { change: change.clone(), before: before.clone(), after };
+        let effect = Effect::Change {
+            change: Box::new(change.clone()),
+            before: Box::new(before.clone()),
+            after: Box::new(after),
+        };
         let pending = context.record.intend(call, &effect).await?;
         // From here on the target may differ, whatever is answered.
         self.changed.insert((on.clone(), change.path().as_str().to_owned()));

@@ -1,7 +1,5 @@
 //! A step that does what it is told, in a real sandbox, with grants and limits of the test's choice.
 
-#![expect(missing_docs, unreachable_pub, reason = "shared by test binaries, read by nobody else")]
-
 use async_trait::async_trait;
 use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
