@@ -137,7 +137,8 @@ fn make(
     };
     let mut copy = String::new();
     let mut copies = 0;
-    let mut entries: Vec<(TreePath, Node)> = Vec::new();
+    // The folder itself, for a tree that has nothing else to send.
+    let mut entries: Vec<(TreePath, Node)> = vec![(below("", "tree", what)?, Node::Directory)];
     for (path, node) in wanted.entries() {
         // A copy comes from the same path with the same mode. What moved is sent: it is rare, and simpler there.
         if matches!(node, Node::File { .. }) && present.and_then(|tree| tree.get(path.as_str())) == Some(node)

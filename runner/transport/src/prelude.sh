@@ -15,6 +15,7 @@ X=$(printf "\001")
 W=
 OK=$n
 SK=$n
+Z=
 U=" 0 "
 G=" "
 export LC_ALL=C
@@ -30,7 +31,7 @@ q() {
   cd /
   W=
   umask 022
-  set -f
+  set -f +C
   printf "%s:%s:%s\n" "$N" "$i" "$s"
   printf "%s:%s:%s\n" "$N" "$i" "$s" >&2
 }
@@ -177,13 +178,18 @@ trust() {
   [ -z "$t" ] || SK=$SK$D$n
 }
 
-# mine PATH: in a folder such as /tmp others may own what is there; then it can change under our hands.
+# mine PATH: in a folder such as /tmp others may own what is there; then it can change under our hands. What is not
+# there now may be there in a moment, made by one of them: Z says that it counts as missing from here on.
 mine() {
+  Z=
   case $SK in
     *"$n$PWD$n"*) ;;
     *) return 0 ;;
   esac
-  [ -e "$1" ] || [ -L "$1" ] || return 0
+  there "$1" || {
+    Z=1
+    return 0
+  }
   x=$(stat -c "%u" -- "$1")
   case $U in
     *" $x "*) return 0 ;;
@@ -309,6 +315,7 @@ lost() {
 near() {
   F=$1
   R=
+  Z=
   until cd -P -- "$F" 2>/dev/null; do
     if [ -e "$F" ] || [ -L "$F" ]; then
       lost "$F"
@@ -331,7 +338,7 @@ near() {
 # into FOLDER BASE: enters the folder FOLDER/BASE itself, which is no link.
 into() {
   at "$1" "$2" || return
-  there "$B" || return 41
+  here || return 41
   [ -d "$B" ] && [ ! -L "$B" ] || {
     no 42 "it is not a folder"
     return
@@ -343,14 +350,19 @@ there() {
   [ -e "$1" ] || [ -L "$1" ]
 }
 
-# look PATH: kind and mode, size, seconds, ids, names. What is open for others to swap was refused before.
+# here: what the request acts on is there, and only trusted users can swap it.
+here() {
+  [ -z "$Z" ] && there "$B"
+}
+
+# look: kind and mode, size, seconds, ids, names. What is open for others to swap was refused before.
 look() {
-  there "$1" || return 41
-  stat -c "%f %s %Y %u %g %U %G" -- "$1" || return 41
+  here || return 41
+  stat -c "%f %s %Y %u %g %U %G" -- "$B" || return 41
 }
 
 v_stat() {
-  at "$1" "$2" && look "$B"
+  at "$1" "$2" && look
 }
 
 # v_dir FOLDER BASE MARK: one record for each entry; no name can hold the mark, which was not known when it was made.
@@ -364,7 +376,7 @@ v_dir() {
 
 v_link() {
   at "$1" "$2" || return
-  there "$B" || return 41
+  here || return 41
   [ -L "$B" ] || {
     no 42 "it is not a symbolic link"
     return
@@ -372,35 +384,35 @@ v_link() {
   readlink -- "$B"
 }
 
-# plain PATH: it is a regular file.
+# plain: it is a regular file.
 plain() {
-  there "$1" || return 41
-  [ ! -L "$1" ] || {
+  here || return 41
+  [ ! -L "$B" ] || {
     no 42 "it is a symbolic link, which is not followed"
     return
   }
-  [ ! -d "$1" ] || {
+  [ ! -d "$B" ] || {
     no 48 "it is a folder"
     return
   }
-  [ -f "$1" ] || {
+  [ -f "$B" ] || {
     no 42 "it is neither a file nor a folder"
     return
   }
-  [ -r "$1" ] || no 47 "no permission to read it"
+  [ -r "$B" ] || no 47 "no permission to read it"
 }
 
 # v_read FOLDER BASE LIMIT
 v_read() {
-  at "$1" "$2" && plain "$B" && head -c "$3" -- "$B"
+  at "$1" "$2" && plain && head -c "$3" -- "$B"
 }
 
 v_cat() {
-  at "$1" "$2" && plain "$B" && cat -- "$B"
+  at "$1" "$2" && plain && cat -- "$B"
 }
 
 v_sum() {
-  at "$1" "$2" && plain "$B" && sum "$B"
+  at "$1" "$2" && plain && sum "$B"
 }
 
 sum() {
@@ -409,7 +421,7 @@ sum() {
 
 v_free() {
   near "$1" "$2" || return
-  [ -d "$B" ] && [ ! -L "$B" ] && [ -z "$R" ] || B=.
+  [ -z "$R" ] && here && [ -d "$B" ] && [ ! -L "$B" ] || B=.
   df -Pk -- "$B"
 }
 
@@ -441,7 +453,9 @@ v_saw() {
 }
 
 saw() {
-  if [ -L "$B" ]; then
+  if ! here; then
+    stat -c "%f %s %Y %u %g %U %G" -- .
+  elif [ -L "$B" ]; then
     stat -c "%f %s %Y %u %g %U %G" -- . "$B" && readlink -- "$B"
   elif [ -f "$B" ]; then
     stat -c "%f %s %Y %u %g %U %G" -- . "$B" && {
@@ -451,10 +465,8 @@ saw() {
       }
       sum "$B"
     }
-  elif [ -e "$B" ]; then
-    stat -c "%f %s %Y %u %g %U %G" -- . "$B"
   else
-    stat -c "%f %s %Y %u %g %U %G" -- .
+    stat -c "%f %s %Y %u %g %U %G" -- . "$B"
   fi
 }
 
@@ -518,17 +530,27 @@ v_put() {
   place "./$3" "$5" "$6"
 }
 
+# down: makes the folders of R and enters them. mkdir alone fails where somebody was faster, so each is ours.
+down() {
+  while [ -n "$R" ]; do
+    b=${R%%/*}
+    case $R in
+      */*) R=${R#*/} ;;
+      *) R= ;;
+    esac
+    mkdir -- "./$b" || return 47
+    cd -P -- "./$b" || return 44
+    Z=
+  done
+}
+
 # v_mkdir FOLDER BASE MODE OWNER
 v_mkdir() {
   near "$1" "$2" || return
-  if [ -n "$R" ]; then
-    mkdir -p -- "./$R" || return 47
-    b=$R/$2
-    B=./$b
-  fi
-  if [ -d "$B" ]; then
-    [ ! -L "$B" ] || {
-      no 42 "it is a symbolic link"
+  [ -z "$R" ] || down || return
+  if here; then
+    [ -d "$B" ] && [ ! -L "$B" ] || {
+      no 42 "it is not a folder"
       return
     }
   else
@@ -540,7 +562,7 @@ v_mkdir() {
 # v_symlink FOLDER BASE TEMPORARY POINTS-TO
 v_symlink() {
   at "$1" "$2" || return
-  [ -L "$B" ] || [ ! -e "$B" ] || {
+  [ -L "$B" ] || ! here || {
     no 42 "something else than a symbolic link is there"
     return
   }
@@ -551,7 +573,7 @@ v_symlink() {
 # v_rename FOLDER BASE NEW-FOLDER NEW-BASE
 v_rename() {
   at "$1" "$2" || return
-  there "$B" || return 41
+  here || return 41
   H=${PWD%/}/$2
   at "$3" "$4" || return
   there "$B" && {
@@ -563,6 +585,7 @@ v_rename() {
 
 v_remove() {
   at "$1" "$2" || return
+  here || return 0
   if [ -L "$B" ] || [ ! -d "$B" ]; then
     rm -f -- "$B" || return 47
   else
@@ -573,6 +596,7 @@ v_remove() {
 # v_rmtree FOLDER BASE: of a release, its account goes too.
 v_rmtree() {
   at "$1" "$2" || return
+  here || return 0
   rm -rf -- "$B" || return 47
   case $PWD in
     */releases)
@@ -585,7 +609,7 @@ v_rmtree() {
 # v_dress FOLDER BASE MODE OWNER
 v_dress() {
   at "$1" "$2" || return
-  there "$B" || return 41
+  here || return 41
   [ ! -L "$B" ] || {
     no 42 "it is a symbolic link, which is not followed"
     return
@@ -596,9 +620,8 @@ v_dress() {
 # v_begin FOLDER RUN: makes the folder of a run and keeps its file of intents open as 9.
 v_begin() {
   near "$1" "$2" || return
-  [ -z "$R" ] || mkdir -p -- "./$R" || return 47
-  cd -P -- "./$R" || return 44
-  there "$B" || mkdir -m 700 -- "$B" || return 47
+  [ -z "$R" ] || down || return
+  here || mkdir -m 700 -- "$B" || return 47
   case $PWD in
     */.runner/runs) there ../releases || mkdir -- ../releases ;;
   esac
@@ -626,7 +649,7 @@ v_unpack() {
   set -f
   T=.runner-unpack-$3.$$
   H=$PWD
-  mkdir -m 700 -- "./$T" && mkdir -- "./$T/tree" || return 47
+  mkdir -m 700 -- "./$T" || return 47
   fill "$4" "$5" "$6" "$7" "$8"
   s=$?
   [ "$s" -eq 0 ] || {
@@ -875,7 +898,10 @@ v_run() {
   exec 3<&0
   if [ -n "$to" ]; then
     set -C
-    exec 4> "$to"
+    command exec 4> "$to" || {
+      no 47 "its output cannot be written to $to"
+      return
+    }
     set +C
   else
     exec 4>&1

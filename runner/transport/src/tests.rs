@@ -39,7 +39,7 @@ fn available(program: &str) -> bool {
 async fn in_every_shell(check: impl AsyncFn(&Bench)) {
     for (name, words) in SHELLS {
         if !available(words[0]) {
-            println!("SKIPPED: {name} is not installed");
+            eprintln!("SKIPPED: {name} is not installed");
             continue;
         }
         let bench = Bench::new(name, words).await;

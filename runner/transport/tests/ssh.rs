@@ -18,7 +18,7 @@ async fn the_verbs_work_over_ssh_and_fast() {
     let begun = Instant::now();
     let root = root(&fleet, 1);
     let connection = bench.connect(target(&fleet, 1), &root).await;
-    println!("connect and begin: {:?}", begun.elapsed());
+    eprintln!("connect and begin: {:?}", begun.elapsed());
     let as_login = connection.acting(&Acting::Login);
     let within = [path(&root)];
     let begun = Instant::now();
@@ -26,7 +26,7 @@ async fn the_verbs_work_over_ssh_and_fast() {
         as_login.fact("has:zstd").await.expect("a fact");
         as_login.stat(&path(&root), Within(&within)).await.expect("stat");
     }
-    println!("a stat: {:?}", begun.elapsed() / 200);
+    eprintln!("a stat: {:?}", begun.elapsed() / 200);
     let mut files: Vec<_> =
         (0..200).map(|n| (format!("d{}/f{n}", n % 10), format!("content {n}\n").repeat(n))).collect();
     let first = bench.tree(&files);
@@ -46,14 +46,14 @@ async fn the_verbs_work_over_ssh_and_fast() {
         let before = connection.bytes_sent();
         let begun = Instant::now();
         change(&*as_login, &unpack(id, tree, reuse), &within).await;
-        println!(
+        eprintln!(
             "unpack 200 files as {id}: {:?}, {} bytes",
             begun.elapsed(),
             connection.bytes_sent() - before
         );
         let begun = Instant::now();
         let seen = as_login.observe(&unpack(id, tree, reuse), Within(&within)).await.expect("observed");
-        println!("verify 200 files: {:?}", begun.elapsed());
+        eprintln!("verify 200 files: {:?}", begun.elapsed());
         assert_eq!(seen.before, seen.after);
     }
     let sent = connection.bytes_sent();
@@ -62,12 +62,12 @@ async fn the_verbs_work_over_ssh_and_fast() {
     let current =
         Change::Symlink { path: path(&format!("{root}/current")), points_to: "releases/two".to_owned() };
     change(&*as_login, &current, &within).await;
-    println!("switch: {:?}", begun.elapsed());
+    eprintln!("switch: {:?}", begun.elapsed());
     let begun = Instant::now();
     let into = path(&format!("{root}/two.tar.zst"));
     let archive = Change::Archive { path: path(&format!("{root}/releases/two")), into: into.clone() };
     change(&*as_login, &archive, &within).await;
-    println!("archive: {:?}", begun.elapsed());
+    eprintln!("archive: {:?}", begun.elapsed());
     let digest =
         as_login.digest(&path(&format!("{root}/releases/two")), Within(&within)).await.expect("digest");
     let fetched =
@@ -79,7 +79,7 @@ async fn the_verbs_work_over_ssh_and_fast() {
     assert_eq!(out.expect("ran").stdout.trim(), fleet.user());
     let begun = Instant::now();
     connection.close().await;
-    println!("close: {:?}", begun.elapsed());
+    eprintln!("close: {:?}", begun.elapsed());
 }
 
 fn root(fleet: &Fleet, number: usize) -> String {
@@ -126,7 +126,7 @@ async fn a_failed_connection_says_which_of_its_many_reasons_it_was() {
         assert_eq!(failure.kind, kind, "{failure}\n{}", failure.detail);
         assert!(failure.message.contains(words), "{words}: {failure}\n{}", failure.detail);
         assert!(!failure.detail.is_empty());
-        println!("{:>8.0?}  {failure}", begun.elapsed());
+        eprintln!("{:>8.0?}  {failure}", begun.elapsed());
         assert!(begun.elapsed() < Duration::from_secs(8), "{words}: {:?}", begun.elapsed());
     }
     fleet.host(4).thaw();
@@ -149,7 +149,7 @@ async fn a_lost_connection_is_said_and_the_next_verb_connects_anew() {
     let failure = as_login.stat(&path(&root), Within(&within)).await.expect_err("lost");
     assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
     assert!(begun.elapsed() < Duration::from_secs(6));
-    println!("{failure}: {}", failure.detail);
+    eprintln!("{failure}: {}", failure.detail);
     fleet.host(1).start_sshd().expect("started");
     as_login.stat(&path(&root), Within(&within)).await.expect("connected again");
     // The intents go on in the same file.
@@ -161,7 +161,7 @@ async fn a_lost_connection_is_said_and_the_next_verb_connects_anew() {
 async fn another_user_acts_through_sudo() {
     let Some(fleet) = fleet(Fleet::builder(1).sudo(Sudo::Everything)) else { return };
     if !fleet.isolated() {
-        println!("SKIPPED: sudo needs a fleet that was started as root");
+        eprintln!("SKIPPED: sudo needs a fleet that was started as root");
         return;
     }
     let bench = Bench::new();
@@ -222,7 +222,7 @@ async fn another_user_acts_through_sudo() {
 async fn without_a_shell_sudo_still_serves_commands_and_services() {
     let Some(fleet) = fleet(Fleet::builder(1)) else { return };
     if !fleet.isolated() {
-        println!("SKIPPED: sudo needs a fleet that was started as root");
+        eprintln!("SKIPPED: sudo needs a fleet that was started as root");
         return;
     }
     let bench = Bench::new();
@@ -270,10 +270,10 @@ async fn without_a_shell_sudo_still_serves_commands_and_services() {
     else {
         panic!("not over ssh")
     };
-    println!("{}", socket.display());
+    eprintln!("{}", socket.display());
     fleet.host(1).break_service().expect("broken");
     let failure = as_root.service("nginx", ServiceAction::Restart, Intent("{}")).await.expect_err("broken");
-    println!("{failure}\n{}", failure.detail);
+    eprintln!("{failure}\n{}", failure.detail);
     assert!(matches!(failure.kind, FailureKind::CommandFailed | FailureKind::Timeout));
     connection.close().await;
 }
@@ -288,14 +288,14 @@ async fn ten_targets_and_thirty_connections_to_one_get_through() {
     for connection in futures_util::future::join_all(all).await {
         connection.unwrap_or_else(|e| panic!("{e}\n{}", e.detail)).close().await;
     }
-    println!("10 targets: {:?}", begun.elapsed());
+    eprintln!("10 targets: {:?}", begun.elapsed());
     // sshd begins to turn connections away at ten that are not logged in.
     let begun = Instant::now();
     let all = (0..30).map(|_| bench.transport.ssh(target(&fleet, 1)));
     for connection in futures_util::future::join_all(all).await {
         connection.unwrap_or_else(|e| panic!("{e}\n{}", e.detail)).close().await;
     }
-    println!("30 connections to one: {:?}", begun.elapsed());
+    eprintln!("30 connections to one: {:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,13 +310,13 @@ async fn forty_commands_at_once_share_the_channels_of_one_connection() {
     for out in futures_util::future::join_all(all).await {
         assert_eq!(out.unwrap_or_else(|e| panic!("{e}\n{}", e.detail)).status, 0);
     }
-    println!("40 commands: {:?}", begun.elapsed());
+    eprintln!("40 commands: {:?}", begun.elapsed());
     let begun = Instant::now();
     let quick = command(&["true"]);
     for _ in 0..20 {
         as_login.run(&quick, Within(&[]), None, &Quiet, &never).await.expect("ran");
     }
-    println!("a command: {:?}", begun.elapsed() / 20);
+    eprintln!("a command: {:?}", begun.elapsed() / 20);
     let cancel = CancellationToken::new();
     let later = cancel.clone();
     tokio::spawn(async move {

@@ -17,7 +17,7 @@ pub(crate) fn fleet(builder: Builder) -> Option<Fleet> {
     match builder.start() {
         Ok(fleet) => Some(fleet),
         Err(Error::Missing(missing)) => {
-            println!("SKIPPED: {missing}");
+            eprintln!("SKIPPED: {missing}");
             None
         }
         Err(failed) => panic!("{failed}"),
