@@ -62,7 +62,8 @@ async fn go(
     let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
     let header = header(&loaded, &resolved, &run, checked.inventory, &locked);
     let journal = Arc::new(Journal::create(&folder, Arc::clone(&store), header).map_err(cannot_keep)?);
-    reporters.push(Box::new(EventJournal::new(Arc::clone(&journal))));
+    let seal = Arc::clone(&settings.seal);
+    reporters.insert(0, Box::new(EventJournal::new(Arc::clone(&journal), shown(journal.path()), seal)));
 
     let (events, receiver) = runner_engine::events();
     let about = About {
@@ -89,7 +90,7 @@ async fn go(
         workspace: Workspace::open(&loaded.folder, Arc::clone(&store))
             .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
         store,
-        journal: Arc::clone(&journal),
+        journal,
         events: events.clone(),
     };
     let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
@@ -98,9 +99,6 @@ async fn go(
     let report = runner_engine::run(about, resolved.schedule(), host.clone(), events, signals).await;
     let shown_well = reporting.end().await;
     host.close().await;
-    let hash = journal.close(report.verdict).await.map_err(cannot_keep)?;
-    // The hash makes it visible when lines at the journal's end are missing later.
-    talk(&format!("journal: {} ({hash})\n", shown(journal.path())));
     shown_well.map_err(|error| {
         Fail::internal(format_args!("the run went on, and its account was lost: {error}"))
     })?;
@@ -112,7 +110,7 @@ fn open_store() -> Result<Arc<Store>, Fail> {
         Fail::internal("there is no place for artifacts: neither `XDG_CACHE_HOME` nor `HOME` is set")
             .hint("set one of them to an absolute path")
     })?;
-    let store = Store::open(&folder.join("artifacts"))
+    let store = Store::open(folder.join("artifacts"))
         .map_err(|error| Fail::internal(format_args!("cannot use the artifact store: {error}")))?;
     Ok(Arc::new(store))
 }

@@ -1,7 +1,7 @@
 //! For programs: the document of `--json`, and the lines of `--events`.
 
-use super::Reporter;
 use super::account::{Account, Failed, StepAccount, TargetAccount};
+use super::{Reporter, Seal, Sealed};
 use runner_model::{Event, Failure, Phase, ReleaseId, Stamped, StepId, TargetEnd, TargetName, Verdict, text};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -46,12 +46,19 @@ impl<W: Write + Send> Reporter for EventLog<W> {
 pub struct Document<W> {
     out: W,
     account: Account,
+    seal: Seal,
 }
 
 impl<W: Write> Document<W> {
     /// Writes there.
     pub fn new(out: W) -> Self {
-        Self { out, account: Account::default() }
+        Self { out, account: Account::default(), seal: Seal::default() }
+    }
+
+    /// The same, naming the closed journal.
+    #[must_use]
+    pub fn sealed_by(self, seal: &Seal) -> Self {
+        Self { seal: Seal::clone(seal), ..self }
     }
 }
 
@@ -59,7 +66,7 @@ impl<W: Write + Send> Reporter for Document<W> {
     fn event(&mut self, stamped: &Stamped) -> io::Result<()> {
         self.account.add(&stamped.event);
         if let Event::RunFinished { verdict, .. } = stamped.event {
-            let json = serde_json::to_string_pretty(&Shape::new(&self.account, verdict))?;
+            let json = serde_json::to_string_pretty(&Shape::new(&self.account, verdict, self.seal.get()))?;
             writeln!(self.out, "{}", text::shown_json(&json))?;
             self.out.flush()?;
         }
@@ -84,6 +91,8 @@ struct Shape<'a> {
     phases: Vec<PhaseShape>,
     steps: Vec<StepShape<'a>>,
     failures: Vec<FailedShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'a Sealed>,
 }
 
 #[derive(Serialize)]
@@ -129,7 +138,7 @@ struct FailedShape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn new(account: &'a Account, verdict: Verdict) -> Self {
+    fn new(account: &'a Account, verdict: Verdict, journal: Option<&'a Sealed>) -> Self {
         Self {
             version: VERSION,
             run: account.run.as_ref().map(|run| run.as_str()),
@@ -149,6 +158,7 @@ impl<'a> Shape<'a> {
                 .collect(),
             steps: account.steps.iter().map(step).collect(),
             failures: account.failures.iter().map(failed).collect(),
+            journal,
         }
     }
 }

@@ -17,10 +17,11 @@ mod words;
 mod fixtures;
 
 use runner_engine::EventReceiver;
-use runner_model::Stamped;
+use runner_model::{Digest, Stamped};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -44,6 +45,20 @@ pub trait Reporter: Send {
     fn tick(&mut self) {}
 }
 
+/// Where the journal of a run is, and the hash of its last line: without it nobody would see that lines at its end
+/// are missing.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Sealed {
+    /// The journal.
+    pub file: String,
+    /// Of its last line.
+    pub last_hash: Digest,
+}
+
+/// Filled in when the journal is closed, by a reporter that comes before those that show it.
+pub type Seal = Arc<OnceLock<Sealed>>;
+
 /// How a run is shown while it goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
@@ -66,6 +81,8 @@ pub struct Settings {
     pub json: bool,
     /// `--events`: where every event is written, one line of JSON each.
     pub events: Option<PathBuf>,
+    /// What the closed journal is known by.
+    pub seal: Seal,
 }
 
 impl Settings {
@@ -76,7 +93,14 @@ impl Settings {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let terminal = io::stderr().is_terminal() && !dumb;
         let view = if terminal && !set("CI") { View::Terminal } else { View::Plain };
-        Self { view, colours: terminal && !set("NO_COLOR"), debug: false, json: false, events: None }
+        Self {
+            view,
+            colours: terminal && !set("NO_COLOR"),
+            debug: false,
+            json: false,
+            events: None,
+            seal: Seal::default(),
+        }
     }
 
     /// The reporters for these settings.
@@ -95,9 +119,9 @@ impl Settings {
             View::Terminal => reporters.push(Box::new(Terminal::on_stderr(paint, self.debug))),
             View::Plain => reporters.push(Box::new(Plain::new(io::stderr(), self.debug))),
         }
-        reporters.push(Box::new(Summary::new(io::stderr(), paint)));
+        reporters.push(Box::new(Summary::new(io::stderr(), paint).sealed_by(&self.seal)));
         if self.json {
-            reporters.push(Box::new(Document::new(io::stdout())));
+            reporters.push(Box::new(Document::new(io::stdout()).sealed_by(&self.seal)));
         }
         Ok(reporters)
     }
@@ -226,6 +250,7 @@ mod tests {
             colours: false,
             debug: false,
             json: false,
+            seal: Seal::default(),
             events: Some("/no/such/folder/events".into()),
         };
         let Err(error) = settings.reporters() else { panic!("it cannot be made") };

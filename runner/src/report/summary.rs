@@ -4,7 +4,7 @@ use super::account::{Account, Failed, TargetAccount};
 use super::paint::Paint;
 use super::plain::halted;
 use super::words::{count, duration, names, size};
-use super::{Reporter, say};
+use super::{Reporter, Seal, Sealed, say};
 use runner_model::{Event, Failure, Stamped, TargetEnd, Verdict, text};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -21,16 +21,23 @@ pub struct Summary<W> {
     out: W,
     paint: Paint,
     account: Account,
+    seal: Seal,
 }
 
 impl<W: Write> Summary<W> {
     pub(super) fn new(out: W, paint: Paint) -> Self {
-        Self { out, paint, account: Account::default() }
+        Self { out, paint, account: Account::default(), seal: Seal::default() }
     }
 
     /// Writes there, without colours.
     pub fn without_colours(out: W) -> Self {
         Self::new(out, Paint::NONE)
+    }
+
+    /// The same, naming the closed journal.
+    #[must_use]
+    pub fn sealed_by(self, seal: &Seal) -> Self {
+        Self { seal: Seal::clone(seal), ..self }
     }
 }
 
@@ -39,6 +46,9 @@ impl<W: Write + Send> Reporter for Summary<W> {
         self.account.add(&stamped.event);
         if let Event::RunFinished { verdict, .. } = stamped.event {
             say(&mut self.out, &whole(&self.account, verdict, self.paint));
+            if let Some(Sealed { file, last_hash }) = self.seal.get() {
+                say(&mut self.out, &format!("journal: {} ({last_hash})\n", text::shown(file)));
+            }
         }
         Ok(())
     }
