@@ -1,39 +1,22 @@
-//! Text from guests and targets, made safe to show: nothing in it can move a cursor, hide a line, or make one look
-//! like another.
+//! Text from guests and targets with an end: made safe by [`runner_model::text`], and cut.
 
-/// Whether a character may do something to whoever shows it, other than being shown.
-fn unsafe_to_show(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{061c}'                    // Arabic letter mark
-            | '\u{200b}'..='\u{200f}'     // zero width, left-to-right and right-to-left marks
-            | '\u{2028}'..='\u{202e}'     // line and paragraph separators, embeddings and overrides
-            | '\u{2060}'..='\u{206f}'     // word joiner, isolates, deprecated format characters
-            | '\u{feff}'                  // byte order mark
-            | '\u{fff9}'..='\u{fffb}'     // interlinear annotations
-            | '\u{e0000}'..='\u{e007f}'   // tags: invisible letters
-        )
+use runner_model::text::shown;
+
+/// The line with everything unsafe written out, cut after `limit` bytes.
+pub(crate) fn line(text: &str, limit: usize) -> String {
+    let taken = head(text, limit);
+    let safe = shown(taken);
+    let kept = head(&safe, limit);
+    if kept.len() == safe.len() && taken.len() == text.len() {
+        return safe.into_owned();
+    }
+    format!("{kept} … (cut)")
 }
 
-/// The line with everything unsafe written out (`\u{1b}`), cut after `limit` bytes. Tabs become a space: they are
-/// common, and harmless as one.
-pub(crate) fn line(text: &str, limit: usize) -> String {
-    let mut shown = String::with_capacity(text.len().min(limit));
-    for c in text.chars() {
-        match c {
-            '\t' => shown.push(' '),
-            c if unsafe_to_show(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
-        if shown.len() > limit {
-            // Cut at a character, and say so.
-            let end = (0..=limit).rev().find(|&at| shown.is_char_boundary(at)).unwrap_or(0);
-            shown.truncate(end);
-            shown.push_str(" … (cut)");
-            break;
-        }
-    }
-    shown
+/// The first `limit` bytes, up to a character.
+fn head(text: &str, limit: usize) -> &str {
+    let to = (0..=limit.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    &text[..to]
 }
 
 /// Several lines, each made safe, of at most `limit` bytes before that; the end is kept, since that is where the cause
