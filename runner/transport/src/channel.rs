@@ -148,7 +148,9 @@ impl User {
                 work.guard.groups.clear();
                 Ok(work.ended)
             }
-            Some(Stop::Broken) => Err(self.machine.lost(what, Lost::Ended, bounds.limit).await),
+            Some(Stop::Broken) => {
+                Err(self.machine.lost(what, Lost::Ended(String::new()), bounds.limit).await)
+            }
             Some(stop) => {
                 let groups = std::mem::take(&mut work.guard.groups);
                 // The channel goes first: a local wrapper could not be told from one that is only not yet reaped.

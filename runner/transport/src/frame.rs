@@ -58,6 +58,11 @@ impl Demux {
             }
         }
     }
+
+    /// What is left when the stream has ended.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
 }
 
 fn find(haystack: &[u8], needle: &[u8], from: usize) -> Option<usize> {

@@ -243,9 +243,10 @@ impl Machine {
             Lost::Flooded => {
                 Failure::new(FailureKind::Invalid, format!("{what}: the answer is larger than any should be"))
             }
-            Lost::Ended => {
+            Lost::Ended(words) => {
                 let why = self.host.why_lost().await;
-                Failure::new(why.kind, format!("{what}: {}", why.message)).with_detail(why.detail)
+                let detail = format!("{}\n{words}", why.detail);
+                Failure::new(why.kind, format!("{what}: {}", why.message)).with_detail(detail.trim())
             }
         }
     }
@@ -270,6 +271,7 @@ pub(crate) fn refusal(what: &str, answer: &Answer) -> Failure {
         _ => (FailureKind::Other, if said.is_empty() { "it failed on the target" } else { said }),
     };
     let mend = match answer.status {
+        40 if said.contains("is missing on the target") => "install coreutils there",
         40 => {
             "a path is only safe when no other user can change the way to it: tighten the owner or mode of that \
              folder, or let the step act as its owner with `become`"

@@ -22,10 +22,10 @@ pub(crate) struct Answer {
 }
 
 /// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lost {
-    /// The shell or the connection ended.
-    Ended,
+    /// The shell or the connection ended; with its last words.
+    Ended(String),
     /// The deadline passed; the shell was given up.
     Timeout,
     /// The answer was larger than any should be.
@@ -74,8 +74,10 @@ impl Shell {
     pub(crate) async fn ask(&self, setup: &str, line: Line, limit: Duration) -> Result<Answer, Lost> {
         let (answer, wait) = oneshot::channel();
         let waiter = Waiter { deadline: Instant::now() + limit, answer };
-        self.jobs.send(Job { setup: setup.to_owned(), line, waiter }).map_err(|_| Lost::Ended)?;
-        wait.await.unwrap_or(Err(Lost::Ended))
+        self.jobs
+            .send(Job { setup: setup.to_owned(), line, waiter })
+            .map_err(|_| Lost::Ended(String::new()))?;
+        wait.await.unwrap_or_else(|_| Err(Lost::Ended(String::new())))
     }
 }
 
@@ -176,6 +178,18 @@ impl Stream {
     }
 }
 
+/// What a shell said that ended before it had answered, such as why nobody may log in.
+async fn last_words(out: &mut Stream, err: &mut Stream) -> String {
+    let mut words = Vec::new();
+    for stream in [err, out] {
+        let _ =
+            tokio::time::timeout(Duration::from_millis(200), async { while stream.fill().await {} }).await;
+        words.append(&mut stream.payload);
+        words.append(&mut stream.demux.rest());
+    }
+    String::from_utf8_lossy(&words).trim().chars().take(400).collect()
+}
+
 async fn read(
     stdout: Box<dyn AsyncRead + Send + Unpin>,
     stderr: Box<dyn AsyncRead + Send + Unpin>,
@@ -206,12 +220,12 @@ async fn read(
                 () = tokio::time::sleep_until(waiter.deadline) => break Some(Lost::Timeout),
             };
             if !more {
-                break Some(Lost::Ended);
+                break Some(Lost::Ended(last_words(&mut out, &mut err).await));
             }
         };
         let answer = match (lost, output, errors) {
             (None, Some((out, status)), Some((err, _))) => Ok(Answer { status, out, err }),
-            (lost, ..) => Err(lost.unwrap_or(Lost::Ended)),
+            (lost, ..) => Err(lost.unwrap_or_else(|| Lost::Ended(String::new()))),
         };
         let broken = answer.is_err();
         let _ = waiter.answer.send(answer);

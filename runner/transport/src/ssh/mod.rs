@@ -3,6 +3,8 @@
 
 mod config;
 mod diagnosis;
+#[cfg(test)]
+mod tests;
 
 use crate::host::{CHANNELS, Hold, Host, Login, Pipes};
 use crate::{Forward, SshTarget, script};
