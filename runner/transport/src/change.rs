@@ -143,7 +143,7 @@ impl User {
         } else {
             "plain"
         };
-        if zip != "plain" && !self.ready(what).await?.facts.has.contains(zip) {
+        if zip != "plain" && !self.ready(what).await?.facts.has.contains_key(zip) {
             return Err(Failure::new(
                 FailureKind::NotFound,
                 format!("{what}: {zip} is missing on the target"),

@@ -179,7 +179,8 @@ impl User {
         let own = self.ready(what).await?.facts;
         let login = self.machine.ready(&Acting::Login).await?.facts;
         Ok(format!(
-            "U=' 0 {} {} '; G=' {} {} '; ",
+            "Y={}; U=' 0 {} {} '; G=' {} {} '; ",
+            crate::script::quoted(own.has.get("setsid").map_or("", String::as_str)),
             own.get("uid"),
             login.get("uid"),
             own.get("private"),

@@ -180,7 +180,7 @@ impl User {
             return Ok((fill(action), tells.then(|| fill("status"))));
         }
         let facts = self.ready(what).await?.facts;
-        if !facts.has.contains("systemctl") {
+        if !facts.has.contains_key("systemctl") {
             return Err(Failure::new(FailureKind::NotFound, format!("{what}: the target has no systemctl"))
                 .with_detail("name its service command in the inventory: service-command = [\"/path/to/ctl\", \"${action}\"]"));
         }

@@ -9,7 +9,7 @@ use crate::{Connection, RunPlace, Target};
 use async_trait::async_trait;
 use runner_artifact::Store;
 use runner_model::{Acting, Failure, FailureKind, RemotePath, TargetName};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,7 +50,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) of: BTreeMap<String, String>,
-    pub(crate) has: BTreeSet<String>,
+    /// Programs, and where they are.
+    pub(crate) has: BTreeMap<String, String>,
 }
 
 impl Facts {
@@ -58,8 +59,9 @@ impl Facts {
         let mut facts = Self::default();
         for line in String::from_utf8_lossy(text).lines() {
             match line.split_once(' ') {
-                Some(("has", program)) => {
-                    facts.has.insert(program.to_owned());
+                None if line.starts_with('/') => {
+                    let program = line.rsplit('/').next().unwrap_or_default();
+                    facts.has.insert(program.to_owned(), line.to_owned());
                 }
                 Some((name, value)) => {
                     facts.of.insert(name.to_owned(), value.to_owned());
@@ -345,5 +347,5 @@ impl Connection for Connected {
 pub(crate) fn prefixes(within: &[RemotePath]) -> String {
     let all: Vec<&str> = within.iter().map(RemotePath::as_str).collect();
     // No path holds a control character.
-    format!("W={}; ", crate::script::quoted(&all.join("\u{1}")))
+    format!("W={}; ", crate::script::quoted(&all.join("\t")))
 }

@@ -83,10 +83,18 @@ impl User {
                 Ok(Observed { before, after })
             }
             Change::Symlink { points_to, .. } => {
-                let before = self.see(&what, path, &within, "v_saw").await?.state();
-                if !matches!(before, State::Absent | State::Symlink { .. }) {
-                    return Err(conflict(&what, "something else than a symbolic link is there"));
-                }
+                let (folder, base) = split(path);
+                let line = Line::new("v_saw_link").arg(folder).arg(base);
+                let answer = self.call(&what, within.clone(), None, line, self.machine.limits().verb).await?;
+                let before = match answer.status {
+                    0 => {
+                        let text = String::from_utf8_lossy(&answer.out);
+                        State::Symlink { points_to: text.strip_suffix('\n').unwrap_or(&text).to_owned() }
+                    }
+                    // Without words: the folder is there.
+                    41 if answer.out.is_empty() => State::Absent,
+                    _ => return Err(refusal(&what, &answer)),
+                };
                 Ok(Observed { before, after: State::Symlink { points_to: points_to.clone() } })
             }
             Change::Rename { to, .. } => {

@@ -6,16 +6,18 @@
 # 47 no permission, 48 is a folder, 49 the intent was not written, 50 the copies failed, 51 no such program.
 # A message for people is printed on stdout.
 #
-# N nonce, U and G user and group ids that are trusted, W granted prefixes, OK folders that were found safe, SK those
+# N nonce, Y where setsid is, U and G user and group ids that are trusted, W granted prefixes, OK folders that were found safe, SK those
 # of them where others may make files of their own.
-# No newline of its own may be in a line: n holds one.
-n=$(printf "\n_")
-n=${n%_}
-X=$(printf "\001")
+# No newline of its own may be in a line: n holds one, X the tab that is between prefixes. Both are in what a shell
+# begins with; every process that is spared is a millisecond.
+n=${IFS#??}
+X=${IFS#?}
+X=${X%?}
 W=
 OK=$n
 SK=$n
 Z=
+Y=
 U=" 0 "
 G=" "
 export LC_ALL=C
@@ -72,7 +74,14 @@ hello() {
     G=" $2 "
     pg=
   fi
-  set -- $(uname -snm)
+  if [ -r /proc/sys/kernel/arch ] && [ -r /proc/sys/kernel/hostname ] && [ -r /proc/sys/kernel/ostype ]; then
+    read -r a < /proc/sys/kernel/arch
+    read -r h < /proc/sys/kernel/hostname
+    read -r o < /proc/sys/kernel/ostype
+    set -- "$o" "$h" "$a"
+  else
+    set -- $(uname -snm)
+  fi
   d=unknown
   [ ! -r /etc/os-release ] || while IFS= read -r l; do
     case $l in
@@ -91,7 +100,7 @@ hello() {
   fi
   printf "%s\n" "user $me" "uid $u" "group $mg" "gid $g" "private $pg" "os $1" "hostname $2" "arch $3" "distribution $d" "init $s" "home $HOME"
   for p in tar zstd gzip sha256sum stat setsid systemctl; do
-    has "$p" && printf "has %s\n" "$p"
+    command -v "$p"
   done
   return 0
 }
@@ -142,7 +151,6 @@ trust() {
     m=$((0x${l##* }))
     l=${l#* }
     l=${l%% *}
-    t=
     [ $((m & 0170000)) -eq 16384 ] || {
       no 40 "$c is not a folder"
       return
@@ -165,8 +173,9 @@ trust() {
         no 40 "$c may be changed by others (its group id is $l)"
         return
       }
-      t=1
+      SK=$SK$c$n
     fi
+    OK=$OK$c$n
     x=${r%%/*}
     c=${c%/}/$x
     case $r in
@@ -174,8 +183,6 @@ trust() {
       *) r= ;;
     esac
   done
-  OK=$OK$D$n
-  [ -z "$t" ] || SK=$SK$D$n
 }
 
 # mine PATH: in a folder such as /tmp others may own what is there; then it can change under our hands. What is not
@@ -468,6 +475,17 @@ saw() {
   else
     stat -c "%f %s %Y %u %g %U %G" -- . "$B"
   fi
+}
+
+# v_saw_link FOLDER BASE: the same for a link, without the folder.
+v_saw_link() {
+  at "$1" "$2" || return
+  here || return 41
+  [ -L "$B" ] || {
+    no 42 "something else than a symbolic link is there"
+    return
+  }
+  readlink -- "$B"
 }
 
 # v_near FOLDER BASE: the same where the folder may be missing.
@@ -893,8 +911,7 @@ v_run() {
     no 51 "no program $1 (PATH is $PATH)"
     return
   }
-  y=
-  has setsid && y=$(command -v setsid)
+  y=$Y
   exec 3<&0
   if [ -n "$to" ]; then
     set -C

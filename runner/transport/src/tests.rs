@@ -533,6 +533,8 @@ async fn a_timeout_or_cancel_ends_the_whole_group() {
         assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
         assert!(failure.detail.contains("was ended"), "{}: {}", bench.shell, failure.detail);
         assert!(!alive(&marker), "{}", bench.shell);
+        // What listens to TERM is gone at once.
+        slow.argv[2] = format!("sleep {marker} & sleep {marker}");
         slow.timeout = 60_000;
         let cancel = CancellationToken::new();
         let later = cancel.clone();

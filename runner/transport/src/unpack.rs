@@ -163,8 +163,11 @@ impl User {
         within: &Within<'_>,
     ) -> Result<Laid, Failure> {
         let shared = &self.machine.shared;
-        let packing =
-            if self.ready(what).await?.facts.has.contains("zstd") { Packing::Zstd } else { Packing::Plain };
+        let packing = if self.ready(what).await?.facts.has.contains_key("zstd") {
+            Packing::Zstd
+        } else {
+            Packing::Plain
+        };
         let account = release.map(ReleaseId::as_str);
         let payload = shared.payloads.get(what, &shared.store, wanted, present, account, packing).await?;
         let file = payload.open().map_err(|error| {

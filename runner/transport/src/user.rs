@@ -103,7 +103,7 @@ impl User {
                     format!("{what}: that is no program's name"),
                 ));
             }
-            if ready.facts.has.contains(program) {
+            if ready.facts.has.contains_key(program) {
                 return Ok("true".to_owned());
             }
             let line = Line::new("has").arg(program);
