@@ -6,8 +6,19 @@
 use runner_model::{Failure, FailureKind};
 use std::sync::LazyLock;
 
+/// The script, in the order in which it is read.
+const PARTS: [&str; 7] = [
+    include_str!("prelude/base.sh"),
+    include_str!("prelude/paths.sh"),
+    include_str!("prelude/read.sh"),
+    include_str!("prelude/change.sh"),
+    include_str!("prelude/release.sh"),
+    include_str!("prelude/archive.sh"),
+    include_str!("prelude/command.sh"),
+];
+
 /// The prelude on one line, without comments: a login shell that is not POSIX may refuse line ends in a command.
-static PRELUDE: LazyLock<String> = LazyLock::new(|| one_line(include_str!("prelude.sh")));
+static PRELUDE: LazyLock<String> = LazyLock::new(|| one_line(&PARTS.concat()));
 
 /// What the remote `sh -c` runs: definitions, then the loop. `announce` is printed in between.
 pub(crate) fn program(announce: Option<&str>) -> String {

@@ -1,0 +1,138 @@
+# Verbs that change one thing.
+
+# dress PATH MODE OWNER: `-` leaves it as it is.
+dress() {
+  [ "$3" = - ] || chown -h -- "$3" "$1" || return 47
+  [ "$2" = - ] || chmod -- "$2" "$1" || return 47
+}
+
+# place TEMPORARY MODE OWNER: gives it its attributes and its name, or removes it.
+place() {
+  dress "$1" "$2" "$3" && mv -Tf -- "$1" "$B" && return
+  s=$?
+  rm -f -- "$1"
+  return "$s"
+}
+
+# v_write FOLDER BASE TEMPORARY UMASK MODE OWNER TEXT
+v_write() {
+  at "$1" "$2" || return
+  umask "$4"
+  set -C
+  printf "%s" "$7" > "./$3" || {
+    set +C
+    rm -f -- "./$3"
+    no 45 "the file could not be written whole: the disk is full, or the folder is read-only"
+    return
+  }
+  set +C
+  place "./$3" "$5" "$6"
+}
+
+# v_put FOLDER BASE TEMPORARY UMASK MODE OWNER SHA256: the content is what follows on stdin.
+v_put() {
+  at "$1" "$2" || return
+  umask "$4"
+  set -C
+  cat > "./$3" || {
+    set +C
+    rm -f -- "./$3"
+    no 45 "the file could not be written whole: the disk is full, or the folder is read-only"
+    return
+  }
+  set +C
+  x=$(sum "./$3")
+  [ "${x%% *}" = "$7" ] || {
+    rm -f -- "./$3"
+    no 44 "the content arrived incomplete"
+    return
+  }
+  place "./$3" "$5" "$6"
+}
+
+# down: makes the folders of R and enters them. mkdir alone fails where somebody was faster, so each is ours.
+down() {
+  while [ -n "$R" ]; do
+    b=${R%%/*}
+    case $R in
+      */*) R=${R#*/} ;;
+      *) R= ;;
+    esac
+    mkdir -- "./$b" || return 47
+    cd -P -- "./$b" || return 44
+    Z=
+  done
+}
+
+# v_mkdir FOLDER BASE MODE OWNER
+v_mkdir() {
+  near "$1" "$2" || return
+  [ -z "$R" ] || down || return
+  if here; then
+    [ -d "$B" ] && [ ! -L "$B" ] || {
+      no 42 "it is not a folder"
+      return
+    }
+  else
+    mkdir -- "$B" || return 47
+  fi
+  dress "$B" "$3" "$4"
+}
+
+# v_symlink FOLDER BASE TEMPORARY POINTS-TO
+v_symlink() {
+  at "$1" "$2" || return
+  [ -L "$B" ] || ! here || {
+    no 42 "something else than a symbolic link is there"
+    return
+  }
+  ln -s -- "$4" "./$3" || return 47
+  place "./$3" - -
+}
+
+# v_rename FOLDER BASE NEW-FOLDER NEW-BASE
+v_rename() {
+  at "$1" "$2" || return
+  here || return 41
+  H=${PWD%/}/$2
+  at "$3" "$4" || return
+  there "$B" && {
+    no 42 "the new name is taken"
+    return
+  }
+  mv -T -- "$H" "$B"
+}
+
+v_remove() {
+  at "$1" "$2" || return
+  here || return 0
+  if [ -L "$B" ] || [ ! -d "$B" ]; then
+    rm -f -- "$B" || return 47
+  else
+    rmdir -- "$B" || return 42
+  fi
+}
+
+# v_rmtree FOLDER BASE: of a release, its account goes too.
+v_rmtree() {
+  at "$1" "$2" || return
+  here || return 0
+  rm -rf -- "$B" || return 47
+  case $PWD in
+    */releases)
+      cd -P .. || return 0
+      [ -e "./.runner/releases/$2.json" ] && [ ! -L ./.runner ] && rm -f -- "./.runner/releases/$2.json" "./.runner/releases/$2.tree" ;;
+  esac
+  return 0
+}
+
+# v_dress FOLDER BASE MODE OWNER
+v_dress() {
+  at "$1" "$2" || return
+  here || return 41
+  [ ! -L "$B" ] || {
+    no 42 "it is a symbolic link, which is not followed"
+    return
+  }
+  dress "$B" "$3" "$4"
+}

@@ -1,0 +1,254 @@
+# Which paths are safe to act on.
+
+# trust FOLDER: refuses a physical path on which somebody else than a trusted user may put something in the place of
+# something else. From the root down, so that by the time a folder is looked at nobody can have swapped it.
+trust() {
+  case $OK in
+    *"$n$1$n"*) return 0 ;;
+  esac
+  D=$1
+  case $D in
+    *"$n"*)
+      no 40 "a folder on the way has a line break in its name"
+      return ;;
+  esac
+  r=${1#/}
+  c=
+  set -- /
+  while [ -n "$r" ]; do
+    x=${r%%/*}
+    c=$c/$x
+    set -- "$@" "$c"
+    case $r in
+      */*) r=${r#*/} ;;
+      *) r= ;;
+    esac
+  done
+  o=$(stat -c "%u %g %f" -- "$@") || {
+    has stat || {
+      no 40 "stat is missing on the target, so no path can be checked"
+      return
+    }
+    no 40 "the folders above $D cannot be checked"
+    return
+  }
+  IFS=$n
+  set -- $o
+  unset IFS
+  r=${D#/}
+  c=/
+  for l do
+    a=${l%% *}
+    m=$((0x${l##* }))
+    l=${l#* }
+    l=${l%% *}
+    [ $((m & 0170000)) -eq 16384 ] || {
+      no 40 "$c is not a folder"
+      return
+    }
+    case $U in
+      *" $a "*) ;;
+      *)
+        no 40 "$c belongs to a user who is neither root, nor the login user, nor the acting user (user id $a)"
+        return ;;
+    esac
+    w=$((m & 2))
+    if [ $((m & 16)) -ne 0 ]; then
+      case $G in
+        *" $l "*) ;;
+        *) w=1 ;;
+      esac
+    fi
+    if [ "$w" -ne 0 ]; then
+      [ $((m & 512)) -ne 0 ] || {
+        no 40 "$c may be changed by others (its group id is $l)"
+        return
+      }
+      SK=$SK$c$n
+    fi
+    OK=$OK$c$n
+    x=${r%%/*}
+    c=${c%/}/$x
+    case $r in
+      */*) r=${r#*/} ;;
+      *) r= ;;
+    esac
+  done
+}
+
+# mine PATH: in a folder such as /tmp others may own what is there; then it can change under our hands. What is not
+# there now may be there in a moment, made by one of them: Z says that it counts as missing from here on.
+mine() {
+  Z=
+  case $SK in
+    *"$n$PWD$n"*) ;;
+    *) return 0 ;;
+  esac
+  there "$1" || {
+    Z=1
+    return 0
+  }
+  x=$(stat -c "%u" -- "$1")
+  case $U in
+    *" $x "*) return 0 ;;
+  esac
+  no 40 "it is in a folder that others may write to, and belongs to one of them (user id $x)"
+}
+
+# walk PATH: where the path leads, in Q, link by link. Each link must be where only trusted users can swap it.
+walk() {
+  z=${1#/}
+  Q=/
+  k=0
+  while [ -n "$z" ]; do
+    y=${z%%/*}
+    case $z in
+      */*) z=${z#*/} ;;
+      *) z= ;;
+    esac
+    case $y in
+      "" | .) continue ;;
+      ..)
+        Q=${Q%/*}
+        Q=${Q:-/}
+        continue ;;
+    esac
+    if [ -L "${Q%/}/$y" ]; then
+      trust "$Q" || return
+      cd -P -- "$Q" || return 44
+      mine "./$y" || return
+      k=$((k + 1))
+      [ "$k" -le 40 ] || {
+        no 42 "too many symbolic links"
+        return
+      }
+      x=$(readlink -- "./$y" && printf x) || return 44
+      x=${x%?x}
+      case $x in
+        /*) Q=/ ;;
+      esac
+      z=$x/$z
+    else
+      Q=${Q%/}/$y
+    fi
+  done
+}
+
+# inside FOLDER BASE: whether where FOLDER leads is in a granted prefix, all links on both ways being trustworthy.
+inside() {
+  A=$PWD
+  walk "$1" || return
+  [ "$Q" = "$A" ] || {
+    no 40 "where $1 leads has changed meanwhile"
+    return
+  }
+  IFS=$X
+  set -- "$2" $W
+  unset IFS
+  b=$1
+  shift
+  for f do
+    [ "$f" != / ] || return 0
+    walk "${f%/*}/" || return
+    [ "${A%/}/$b" != "${Q%/}/${f##*/}" ] || return 0
+    walk "$f" || return
+    case $A/ in
+      "${Q%/}"/*) return 0 ;;
+    esac
+  done
+  no 40 "it leads to $A, which is outside of what is granted"
+}
+
+# hold FOLDER BASE: this folder was just entered; it is where the path says or where a grant allows, and safe.
+# Entering it again by its checked name makes sure, whatever a shell remembers of where it is.
+hold() {
+  if [ "$PWD" != "$1" ]; then
+    [ -n "$W" ] || return 46
+    V=$PWD
+    inside "$1" "$2" || return
+    # A link may not lead into what only the runner may touch; its own paths say `.runner` themselves.
+    case $1/ in
+      */.runner/*) ;;
+      *)
+        case $V/ in
+          */.runner/*)
+            no 40 "it leads to $V, which belongs to the runner"
+            return ;;
+        esac ;;
+    esac
+    cd -P -- "$V" || return 44
+  fi
+  trust "$PWD" || return
+  V=$PWD
+  cd -P -- "$V" || return 44
+  [ "$PWD" = "$V" ] || {
+    no 40 "where $1 leads has changed meanwhile"
+    return
+  }
+}
+
+# at FOLDER BASE: enters the folder; B is then what to act on.
+at() {
+  B=./$2
+  cd -P -- "$1" 2>/dev/null || {
+    lost "$1"
+    return
+  }
+  hold "$1" "$2" || return
+  mine "$B"
+}
+
+# lost FOLDER: why it cannot be entered.
+lost() {
+  if [ -d "$1" ]; then
+    no 47 "no permission to enter $1"
+  elif [ -e "$1" ] || [ -L "$1" ]; then
+    no 42 "$1 is not a folder"
+  else
+    no 41 "no folder $1"
+  fi
+}
+
+# near FOLDER BASE: enters the folder, or the nearest one above it that exists; R is then the way from there.
+near() {
+  F=$1
+  R=
+  Z=
+  until cd -P -- "$F" 2>/dev/null; do
+    if [ -e "$F" ] || [ -L "$F" ]; then
+      lost "$F"
+      return
+    fi
+    R=${F##*/}${R:+/$R}
+    F=${F%/*}
+    F=${F:-/}
+  done
+  if [ -n "$R" ]; then
+    b=${R%%/*}
+  else
+    b=$2
+  fi
+  hold "$F" "$b" || return
+  B=./$2
+  [ -n "$R" ] || mine "$B"
+}
+
+# into FOLDER BASE: enters the folder FOLDER/BASE itself, which is no link.
+into() {
+  at "$1" "$2" || return
+  here || return 41
+  [ -d "$B" ] && [ ! -L "$B" ] || {
+    no 42 "it is not a folder"
+    return
+  }
+  cd -P -- "$B" 2>/dev/null || no 47 "no permission to enter it"
+}
+
+there() {
+  [ -e "$1" ] || [ -L "$1" ]
+}
+
+# here: what the request acts on is there, and only trusted users can swap it.
+here() {
+  [ -z "$Z" ] && there "$B"
+}

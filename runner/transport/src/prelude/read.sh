@@ -1,0 +1,137 @@
+# Verbs that change nothing.
+
+# look: kind and mode, size, seconds, ids, names. What is open for others to swap was refused before.
+look() {
+  here || return 41
+  stat -c "%f %s %Y %u %g %U %G" -- "$B" || return 41
+}
+
+v_stat() {
+  at "$1" "$2" && look
+}
+
+# v_dir FOLDER BASE MARK: one record for each entry; no name can hold the mark, which was not known when it was made.
+v_dir() {
+  into "$1" "$2" || return
+  set +f
+  for p in ./* ./.[!.]* ./..?*; do
+    there "$p" && printf "%s\0" "$p"
+  done | xargs -0 stat -c "$3 %f %s %Y %u %g %U %G %n" -- /
+}
+
+v_link() {
+  at "$1" "$2" || return
+  here || return 41
+  [ -L "$B" ] || {
+    no 42 "it is not a symbolic link"
+    return
+  }
+  readlink -- "$B"
+}
+
+# plain: it is a regular file.
+plain() {
+  here || return 41
+  [ ! -L "$B" ] || {
+    no 42 "it is a symbolic link, which is not followed"
+    return
+  }
+  [ ! -d "$B" ] || {
+    no 48 "it is a folder"
+    return
+  }
+  [ -f "$B" ] || {
+    no 42 "it is neither a file nor a folder"
+    return
+  }
+  [ -r "$B" ] || no 47 "no permission to read it"
+}
+
+# v_read FOLDER BASE LIMIT
+v_read() {
+  at "$1" "$2" && plain && head -c "$3" -- "$B"
+}
+
+v_cat() {
+  at "$1" "$2" && plain && cat -- "$B"
+}
+
+v_sum() {
+  at "$1" "$2" && plain && sum "$B"
+}
+
+sum() {
+  sha256sum < "$1"
+}
+
+v_free() {
+  near "$1" "$2" || return
+  [ -z "$R" ] && here && [ -d "$B" ] && [ ! -L "$B" ] || B=.
+  df -Pk -- "$B"
+}
+
+# tree MARK: all below this folder: a record with the mark for each entry, a line of sha256sum for each file, then,
+# after the mark alone, what is in each link, in the order of the records.
+tree() {
+  find . -exec stat -c "$1 %f %s %u %g %n" -- {} + -type f -exec sha256sum -- {} + || {
+    no 44 "not all of it could be read"
+    return
+  }
+  printf "%s \n" "$1"
+  find . -type l -exec readlink -z -- {} + 2>/dev/null || find . -type l -exec sh -c "for f do readlink -n -- \"\$f\" && printf \"\\0\" || exit 1; done" sh {} +
+}
+
+# v_tree FOLDER BASE MARK
+v_tree() {
+  into "$1" "$2" && tree "$3"
+}
+
+# v_cats FOLDER BASE: the files whose names come on stdin, one after the other.
+v_cats() {
+  into "$1" "$2" && xargs -0 cat --
+}
+
+# v_saw FOLDER BASE: what a change would find: the folder itself, then what is there, its digest or link.
+v_saw() {
+  at "$1" "$2" || return
+  saw
+}
+
+saw() {
+  if ! here; then
+    stat -c "%f %s %Y %u %g %U %G" -- .
+  elif [ -L "$B" ]; then
+    stat -c "%f %s %Y %u %g %U %G" -- . "$B" && readlink -- "$B"
+  elif [ -f "$B" ]; then
+    stat -c "%f %s %Y %u %g %U %G" -- . "$B" && {
+      [ -r "$B" ] || {
+        no 47 "no permission to read it"
+        return
+      }
+      sum "$B"
+    }
+  else
+    stat -c "%f %s %Y %u %g %U %G" -- . "$B"
+  fi
+}
+
+# v_saw_link FOLDER BASE: the same for a link, without the folder.
+v_saw_link() {
+  at "$1" "$2" || return
+  here || return 41
+  [ -L "$B" ] || {
+    no 42 "something else than a symbolic link is there"
+    return
+  }
+  readlink -- "$B"
+}
+
+# v_near FOLDER BASE: the same where the folder may be missing.
+v_near() {
+  near "$1" "$2" || return
+  if [ -n "$R" ]; then
+    stat -c "%f %s %Y %u %g %U %G" -- .
+  else
+    saw
+  fi
+}

@@ -1,0 +1,158 @@
+# Runs, trees and releases.
+
+# v_begin FOLDER RUN: makes the folder of a run and keeps its file of intents open as 9.
+v_begin() {
+  near "$1" "$2" || return
+  [ -z "$R" ] || down || return
+  here || mkdir -m 700 -- "$B" || return 47
+  case $PWD in
+    */.runner/runs) there ../releases || mkdir -- ../releases ;;
+  esac
+  command exec 9>>"$B/intents.jsonl" || return 47
+}
+
+# v_unpack FOLDER BASE KEY UNZIP REUSE-FOLDER REUSE-BASE OWNER MARK: what comes on stdin is a tar with `tree/`, the
+# list of `copy`, and perhaps the account. Answers the name of the temporary folder and all that is in it.
+v_unpack() {
+  at "$1" "$2" || return
+  there "$B" && {
+    no 42 "something is there"
+    return
+  }
+  has tar || {
+    no 51 "tar is missing on the target"
+    return
+  }
+  set +f
+  for p in ./.runner-unpack-"$3".*; do
+    there "$p" || continue
+    x=${p#./.runner-unpack-"$3".}
+    [ -d "/proc/${x%%.*}" ] || rm -rf -- "$p"
+  done
+  set -f
+  T=.runner-unpack-$3.$$
+  H=$PWD
+  mkdir -m 700 -- "./$T" || return 47
+  fill "$4" "$5" "$6" "$7" "$8"
+  s=$?
+  [ "$s" -eq 0 ] || {
+    cd -P -- "$H" && rm -rf -- "./$T"
+  }
+  return "$s"
+}
+
+fill() {
+  cd -P -- "./$T" || return 44
+  case $1 in
+    zstd) zstd -qdc ;;
+    gzip) gzip -dc ;;
+    *) cat ;;
+  esac | tar -xmof - || {
+    cat >/dev/null
+    no 45 "what was sent could not be unpacked whole: the disk is full, or the connection broke"
+    return
+  }
+  if [ -f ./copy ]; then
+    into "$2" "$3" >/dev/null && {
+      xargs -0 cp -P --reflink=auto --preserve=mode,timestamps --parents -t "$H/$T/tree" -- < "$H/$T/copy" 2>/dev/null || {
+        tr "\0" "\n" < "$H/$T/copy" > "$H/$T/lines" && tar -cf - -T "$H/$T/lines" | tar -xmof - -C "$H/$T/tree"
+      }
+    } || {
+      no 50 "the files of the earlier release could not be copied"
+      return
+    }
+    cd -P -- "$H/$T" || return 44
+  fi
+  [ "$4" = - ] || chown -R -h -- "$4" ./tree || return 47
+  cd -P ./tree || return 44
+  printf "%s\n" "$T"
+  tree "$5"
+}
+
+# v_own FOLDER BASE OWNER: of all in it.
+v_own() {
+  into "$1" "$2" && {
+    chown -R -h -- "$3" . || return 47
+  }
+}
+
+v_discard() {
+  at "$1" "$2" && rm -rf -- "$B"
+}
+
+# v_place FOLDER BASE TEMPORARY ID ACCOUNT: the verified tree gets its name; a release its account just before.
+v_place() {
+  at "$1" "$2" || return
+  there "$B" && {
+    no 42 "something is there"
+    return
+  }
+  if [ -n "$4" ]; then
+    H=$PWD
+    account || return
+    x=0
+    [ ! -r ../sequence ] || read -r x < ../sequence
+    case $x in
+      "" | *[!0-9]*) x=0 ;;
+    esac
+    x=$((x + 1))
+    printf "%s\n" "$x" > ../sequence || return 45
+    printf "{\"sequence\":%s,%s\n" "$x" "$5" > "$H/$3/$4.json" || return 45
+    mv -f -- "$H/$3/$4.tree" "$H/$3/$4.json" ./ || return 47
+    cd -P -- "$H" || return 44
+  fi
+  mv -T -- "./$3/tree" "$B" || return 47
+  rm -rf -- "./$3"
+}
+
+# account: from the folder of releases into that of their accounts, which is made where it is missing.
+account() {
+  cd -P .. || return 44
+  [ ! -L ./.runner ] && [ ! -L ./.runner/releases ] || {
+    no 40 ".runner is a symbolic link"
+    return
+  }
+  [ -d ./.runner/releases ] || mkdir -p -- ./.runner/releases || return 47
+  cd -P ./.runner/releases || return 44
+  trust "$PWD"
+}
+
+# v_releases ROOT: what is live, then one account a line.
+v_releases() {
+  cd -P -- "$1" 2>/dev/null || return 41
+  hold "$1" . || return
+  H=$PWD
+  x=
+  if [ -L ./current ] && cd -P ./current 2>/dev/null; then
+    case $PWD in
+      "${H%/}"/releases/*) x=${PWD##*/} ;;
+    esac
+  fi
+  printf "%s\n" "$x"
+  cd -P -- "$H" && cd -P ./.runner/releases 2>/dev/null || return 0
+  trust "$PWD" || return
+  set +f
+  set -- 
+  for p in ./*.json; do
+    x=${p#./}
+    [ -f "$p" ] && [ ! -L "$p" ] && [ -d "$H/releases/${x%.json}" ] && set -- "$@" "$p"
+  done
+  [ $# -eq 0 ] || cat -- "$@"
+}
+
+# v_account ROOT ID TEMPORARY TEXT: replaces the account of a release.
+v_account() {
+  cd -P -- "$1" 2>/dev/null || return 41
+  hold "$1" . || return
+  cd -P ./.runner/releases 2>/dev/null || return 41
+  trust "$PWD" || return
+  B=./$2.json
+  [ -f "$B" ] || return 41
+  set -C
+  printf "%s\n" "$4" > "./$3" || {
+    set +C
+    return 45
+  }
+  set +C
+  place "./$3" - -
+}
