@@ -59,7 +59,7 @@ impl ReleaseSpec {
 /// # Errors
 /// The version cannot be a part of a release's name.
 pub fn release_id(version: Option<&str>, artifact: &Digest, shared: &[String]) -> Result<ReleaseId, BadName> {
-    let mut shared: Vec<&str> = shared.iter().map(String::as_str).collect();
+    let mut shared: Vec<&str> = shared.iter().map(|path| path.strip_suffix('/').unwrap_or(path)).collect();
     shared.sort_unstable();
     shared.dedup();
     // Keys in order, no spaces, and the escapes of RFC 8785, which are serde_json's.

@@ -25,6 +25,12 @@ A first release:
   runner lock plan.toml       what the steps may do goes into plan.lock: review it, commit it
   runner exec plan.toml       take it live
 
+Variables:
+  RUNNER_POLICY       the operator's policy; else runner/policy.toml in $XDG_CONFIG_HOME or ~/.config,
+                      else /etc/runner/policy.toml
+  XDG_CACHE_HOME      where artifacts and compiled modules are kept; else ~/.cache
+  NO_COLOR, RUST_LOG  as everywhere
+
 Exit codes: 0 done · 1 internal error · 2 usage, or the plan is invalid · 3 refused before start
 4 a step failed · 5 targets unreachable · 130 interrupted · 143 terminated";
 
@@ -38,13 +44,14 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Say everything that is wrong with a plan, before anything is touched.
     ///
-    /// Reads the plan, its inventory, the lock and the operator's policy, and connects to nothing. Prints what the
-    /// run may touch.
+    /// Reads the plan, its inventory, the lock and the operator's policy, and connects to nothing. Prints in which
+    /// batches the targets come, and what each step may touch. Ends with 3 when the plan is good and the lock does not
+    /// fit it.
     Check(Check),
     /// Write what the steps may do into `plan.lock`, for review.
     ///
-    /// Holds, per environment, the digest and the manifest of each module and the grants of each step. `exec` refuses
-    /// to run with anything else.
+    /// Holds, per environment, the grants of each step and the digest and the manifest of each module. `exec` refuses
+    /// to run with anything else. The file lies beside the plan; review its difference like code, and commit it.
     Lock(Lock),
     /// Print the JSON Schema of a file, for editors and for checks of your own.
     Schema(Schema),
@@ -53,13 +60,13 @@ pub(crate) enum Command {
 /// Which release, and where to.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// The plan.
+    /// The plan's file. What it names lies beside it.
     #[arg(value_name = "PLAN", default_value = "plan.toml")]
     pub(crate) plan: PathBuf,
     /// The environment to release to; may be left out when the plan has only one.
     #[arg(short, long, value_name = "NAME")]
     pub(crate) environment: Option<EnvironmentName>,
-    /// Set a variable of the plan's `[vars]`; may be given several times.
+    /// Another value for a variable of the plan's `[vars]`; may be given several times.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) vars: Vec<(String, String)>,
 }
@@ -68,7 +75,7 @@ pub(crate) struct Which {
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) which: Which,
-    /// Print a summary for programs on stdout, as JSON.
+    /// Print the summary on stdout as JSON, for programs.
     #[arg(long)]
     pub(crate) json: bool,
     /// Write every event to a file while it happens, a line of JSON each.
@@ -90,13 +97,13 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
-    /// The plan.
+    /// The plan's file. What it names lies beside it.
     #[arg(value_name = "PLAN", default_value = "plan.toml")]
     pub(crate) plan: PathBuf,
     /// Lock this environment only; without, all of the plan.
     #[arg(short, long, value_name = "NAME")]
     pub(crate) environment: Option<EnvironmentName>,
-    /// Set a variable of the plan's `[vars]`; may be given several times.
+    /// Another value for a variable of the plan's `[vars]`; may be given several times.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) vars: Vec<(String, String)>,
     /// Write nothing; exit with 3 when the lock is missing or stale.
@@ -106,22 +113,22 @@ pub(crate) struct Lock {
 
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// Of what.
+    /// The kind of file.
     #[arg(value_enum, default_value_t)]
     pub(crate) of: SchemaOf,
-    /// Print the reference for people instead, as Markdown.
+    /// Print the reference of plan, inventory and policy for people instead, as Markdown.
     #[arg(long)]
     pub(crate) markdown: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum SchemaOf {
-    /// plan.toml
+    /// A plan: what to release, where and how.
     #[default]
     Plan,
-    /// An inventory.
+    /// An inventory: the targets of an environment.
     Inventory,
-    /// The operator's policy.
+    /// The operator's policy: what no plan may do.
     Policy,
     /// What a module's `describe` returns.
     Manifest,

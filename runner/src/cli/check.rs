@@ -1,9 +1,9 @@
 //! `runner check`.
 
 use super::args::Check;
-use super::fail::{Fail, look};
+use super::fail::Fail;
 use super::load::{self, Loaded, shown};
-use super::{out, stale, talk};
+use super::{out, stale, talk, warn};
 use runner_model::Resolved;
 use runner_model::lock::{Lock, LockedEnvironment};
 use serde_json::json;
@@ -13,12 +13,12 @@ pub(crate) fn run(args: &Check) -> Result<(), Fail> {
     let environment = loaded.environment(args.which.environment.as_ref())?;
     let checked = loaded.check(&environment, &args.which.vars)?;
     let resolved = &checked.resolved;
-    talk(&resolved.warnings.render(look()));
+    warn(&resolved.warnings);
     let asked = LockedEnvironment::build(resolved);
     out(&if args.json { as_json(resolved, &asked) } else { as_text(resolved, &asked) })?;
     load::policy(&environment)?;
     let file = shown(&loaded.lock_file());
-    Lock::verify(loaded.lock()?.as_ref(), resolved, &file).map_err(stale)?;
+    Lock::verify(loaded.lock()?.as_ref(), resolved, &file).map_err(|why| stale(why, &loaded.file))?;
     talk(&format!("`{}` is what the plan asks for\n", file));
     Ok(())
 }
@@ -37,8 +37,12 @@ fn as_text(resolved: &Resolved, asked: &LockedEnvironment) -> String {
         if grants.is_empty() {
             text.push_str("  may touch nothing\n");
         }
+        let labels = step.labels();
         for (list, grant) in grants {
             text.push_str(&format!("  {:5} {grant}\n", list.key()));
+            for (_, label) in labels.iter().filter(|(labelled, _)| *labelled == grant) {
+                text.push_str(&format!("        {}\n", label.escape_debug()));
+            }
         }
     }
     text

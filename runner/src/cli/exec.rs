@@ -1,9 +1,9 @@
 //! `runner exec`.
 
 use super::args::Exec;
-use super::fail::{Fail, look};
+use super::fail::Fail;
 use super::load::{self, Checked, Loaded, shown};
-use super::{stale, talk};
+use super::{stale, talk, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
 use crate::report::{Reporting, Settings};
 use crate::sandbox::Sandbox;
@@ -26,11 +26,11 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
     let loaded = Loaded::read(&args.which.plan)?;
     let environment = loaded.environment(args.which.environment.as_ref())?;
     let checked = loaded.check(&environment, &args.which.vars)?;
-    talk(&checked.resolved.warnings.render(look()));
+    warn(&checked.resolved.warnings);
     let policy = load::policy(&environment)?;
     let lock = loaded.lock()?;
-    let locked =
-        Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file())).map_err(stale)?;
+    let locked = Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file()))
+        .map_err(|why| stale(why, &loaded.file))?;
     let locked = locked.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

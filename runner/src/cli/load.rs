@@ -43,7 +43,11 @@ pub(crate) struct Checked {
 impl Loaded {
     /// Reads the plan and loads the modules that it uses.
     pub(crate) fn read(file: &Path) -> Result<Self, Fail> {
-        let bytes = read(file)?;
+        let bytes = read(file).map_err(|problems| match file.exists() {
+            true => Fail::from(problems),
+            false => Fail::usage(format_args!("there is no plan `{}`", shown(file)))
+                .hint("name the plan's file: `runner check deploy/plan.toml`; without, it is `plan.toml` of this folder"),
+        })?;
         let plan = Plan::parse(&shown(file), &bytes)?;
         let folder = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -102,6 +106,7 @@ impl Loaded {
         let bytes = read(&path).map_err(|problems| {
             // The place is where the plan names the file.
             let why = problems.iter().next().map(|problem| problem.message().to_owned()).unwrap_or_default();
+            let why = format!("the inventory `{}` {why}", shown(&path));
             Problem::at(Code::BadValue, &self.plan.source, entry.inventory.span, why)
                 .hint("the path is relative to the plan")
         })?;
@@ -123,7 +128,19 @@ impl Loaded {
         let file = self.lock_file();
         match std::fs::symlink_metadata(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            _ => Ok(Some(Lock::parse(&shown(&file), &read(&file)?)?)),
+            _ => match Lock::parse(&shown(&file), &read(&file)?) {
+                Ok(lock) => Ok(Some(lock)),
+                Err(problems) => {
+                    // A merge that stopped is the usual reason.
+                    let mend = "it is not made by hand: `runner lock` writes it anew, to be reviewed";
+                    let mut hinted = Problems::new();
+                    for problem in problems {
+                        let has = problem.mend().is_some();
+                        hinted.push(if has { problem } else { problem.hint(mend) });
+                    }
+                    Err(hinted.into())
+                }
+            },
         }
     }
 }
@@ -164,11 +181,7 @@ fn set(name: &str) -> Option<PathBuf> {
 fn read(path: &Path) -> Result<Vec<u8>, Problems> {
     let name = shown(path);
     let failed = |error: std::io::Error| {
-        Problems::from(Problem::with_file(
-            Code::Missing,
-            name.clone(),
-            format!("cannot read `{name}`: {error}"),
-        ))
+        Problems::from(Problem::with_file(Code::Missing, name.clone(), format!("cannot be read: {error}")))
     };
     let file = std::fs::File::open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
@@ -185,6 +198,6 @@ fn read(path: &Path) -> Result<Vec<u8>, Problems> {
 
 /// A path as messages name it.
 pub(crate) fn shown(path: &Path) -> String {
-    let path = path.strip_prefix("./").unwrap_or(path);
+    let path = path.strip_prefix("./").ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path);
     path.display().to_string().escape_debug().to_string()
 }

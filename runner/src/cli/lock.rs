@@ -32,7 +32,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     if args.check {
         let lock = before?;
         for resolved in &checked {
-            Lock::verify(lock.as_ref(), resolved, &shown(&file)).map_err(super::stale)?;
+            Lock::verify(lock.as_ref(), resolved, &shown(&file))
+                .map_err(|why| super::stale(why, &loaded.file))?;
         }
         talk(&format!("`{}` is what the plan asks for\n", shown(&file)));
         return Ok(());

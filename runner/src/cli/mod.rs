@@ -11,8 +11,10 @@ mod schema;
 use args::{Cli, Command};
 use clap::Parser as _;
 use fail::Fail;
+use runner_model::Problems;
 use runner_model::lock::Stale;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the command that this process was started with.
@@ -45,7 +47,15 @@ fn talk(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// A lock that is missing or does not fit.
-fn stale(stale: Stale) -> Fail {
+/// What is odd in a plan that may run, apart from what comes next.
+fn warn(warnings: &Problems) {
+    if !warnings.is_empty() {
+        talk(&format!("{}\n", warnings.render(fail::look())));
+    }
+}
+
+/// A lock that is missing or does not fit the plan in this file.
+fn stale(stale: Stale, plan: &Path) -> Fail {
+    let stale = stale.of_plan(&load::shown(plan));
     Fail::refused(&stale).detail(stale.details()).hint(stale.hint())
 }

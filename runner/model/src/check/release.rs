@@ -89,22 +89,23 @@ impl Check<'_> {
         }
     }
 
-    /// A relative path below the release.
+    /// A relative path below the release; with a slash at the end it is a folder.
     fn shared(&self, template: &Spanned<Template>) -> Option<String> {
         let text = self.bound(template, "shared")?;
+        let path = text.strip_suffix('/').unwrap_or(&text);
         let why = if text.is_empty() {
             Some("it is empty")
         } else if text.starts_with('/') {
             Some("it must be relative to the release")
         } else if text.chars().any(char::is_control) {
             Some("it has a control character in it")
-        } else if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        } else if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             Some("`.`, `..` and empty segments are not allowed")
-        } else if text.split('/').next() == Some(".runner") {
+        } else if path.split('/').next() == Some(".runner") {
             Some("`.runner` belongs to the runner")
         } else {
             // The longest names that a path on a target can have.
-            RemotePath::root().join(&text).is_err().then_some("it is too long")
+            RemotePath::root().join(path).is_err().then_some("it is too long")
         };
         if let Some(why) = why {
             let message = match text.as_str() {
@@ -113,7 +114,7 @@ impl Check<'_> {
             };
             self.push(
                 self.problem(Code::BadValue, template.span, message)
-                    .hint("write `shared = [\"config.php\", \"uploads\"]`"),
+                    .hint("write `shared = [\"config.php\", \"uploads/\"]`"),
             );
             return None;
         }
@@ -122,8 +123,9 @@ impl Check<'_> {
 
     /// A link cannot be inside another one.
     fn nested(&self, table: &ReleaseTable, shared: &[String]) {
-        for (index, (inner, place)) in shared.iter().zip(&table.shared).enumerate() {
-            for (outer, other) in shared.iter().zip(&table.shared).take(index) {
+        let path = |text: &String| text.trim_end_matches('/').to_owned();
+        for (index, (inner, place)) in shared.iter().map(path).zip(&table.shared).enumerate() {
+            for (outer, other) in shared.iter().map(path).zip(&table.shared).take(index) {
                 let (problem, at, also) = if inner == outer {
                     (format!("`{inner}` is shared twice"), place.span, other.span)
                 } else if inner.starts_with(&format!("{outer}/")) {

@@ -14,6 +14,8 @@ pub struct Stale {
     pub file: String,
     /// The environment.
     pub environment: EnvironmentName,
+    /// Whether there is no lock at all.
+    pub no_file: bool,
     /// Whether nothing was ever accepted for this environment.
     pub missing: bool,
     /// What is different, in the order of the plan.
@@ -35,6 +37,9 @@ pub struct Difference {
 
 impl fmt::Display for Stale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.no_file {
+            return write!(f, "there is no `{}`: nothing says what the steps may do", self.file);
+        }
         if self.missing {
             return write!(f, "`{}` has nothing for the environment `{}`", self.file, self.environment);
         }
@@ -60,9 +65,19 @@ impl Stale {
         out
     }
 
+    /// The same for a plan in this file, so that the command names it where it is not the usual one.
+    #[must_use]
+    pub fn of_plan(mut self, plan: &str) -> Self {
+        if plan != "plan.toml" {
+            self.command = self.command.replacen("runner lock", &format!("runner lock {}", quote(plan)), 1);
+        }
+        self
+    }
+
     /// How to mend it.
     pub fn hint(&self) -> String {
-        format!("run `{}`, and have the difference in `{}` reviewed", self.command, self.file)
+        let what = if self.missing { "what it writes to" } else { "the difference in" };
+        format!("run `{}`, and have {what} `{}` reviewed", self.command, self.file)
     }
 }
 
@@ -74,6 +89,7 @@ pub(super) fn verify<'a>(
     let stale = |missing, differences| Stale {
         file: file.to_owned(),
         environment: resolved.environment.clone(),
+        no_file: lock.is_none(),
         missing,
         differences,
         command: command(resolved),

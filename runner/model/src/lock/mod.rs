@@ -172,6 +172,11 @@ impl LockedStep {
         Self { id: step.id.clone(), uses: step.module.clone(), grants, users }
     }
 
+    /// What a reviewer should know of some of the grants, with the text of each.
+    pub fn labels(&self) -> Vec<(String, String)> {
+        self.grants.labels(&self.user())
+    }
+
     /// The user that the grants are used as, for a label.
     fn user(&self) -> String {
         let names: Vec<&str> = self.users.iter().map(UserName::as_str).collect();

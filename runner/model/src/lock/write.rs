@@ -40,7 +40,7 @@ fn environment(out: &mut String, name: &str, environment: &LockedEnvironment) {
 
 fn step(out: &mut String, step: &LockedStep) {
     let _ = writeln!(out, "uses = {}", string(&step.uses.to_string()));
-    let labels = step.grants.labels(&step.user());
+    let labels = step.labels();
     let mut open = None;
     for (list, grant) in step.grants.texts() {
         if open != Some(list) {

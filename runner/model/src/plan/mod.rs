@@ -115,6 +115,7 @@ pub struct ReleaseTable {
     #[schemars(with = "Option<String>")]
     pub artifact: Option<Spanned<Template>>,
     /// Files and folders that all releases share, relative to the release: each becomes a link into `ROOT/shared`.
+    /// With a slash at the end (`"uploads/"`) it is a folder, which is made when it is missing.
     #[schemars(default, with = "Vec<String>")]
     pub shared: Vec<Spanned<Template>>,
     /// How many good releases are kept on a target. Left out: 5.
