@@ -1,0 +1,143 @@
+//! One invocation of a standard module: a fresh store, an instance, a call, and the answer.
+
+use crate::{Figure, Outcome, median};
+use async_trait::async_trait;
+use runner::module::compile::Compiler;
+use runner::module::describe::Descriptions;
+use runner::module::load::Loader;
+use runner::sandbox::Sandbox;
+use runner::sandbox::context::{
+    Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Pending, Record,
+    RunInfo, Sending,
+};
+use runner::sandbox::limits::Limits;
+use runner_artifact::{Store, Workspace};
+use runner_model::grant::{GrantSet, Layers};
+use runner_model::{Acting, Failure, FailureKind, TargetName};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+
+const CALLS: usize = 2000;
+const BOUND: f64 = 150.0;
+const URL: &str = "http://127.0.0.1/version.txt";
+
+/// The world around the module: a network that answers at once, and a journal that keeps nothing. What is measured is
+/// the sandbox.
+struct World;
+
+#[async_trait]
+impl Http for World {
+    async fn send(&self, _: &Context, _: &Sending) -> Result<HttpAnswer, Failure> {
+        Ok(HttpAnswer { status: 200, headers: Vec::new(), body: "1".to_owned(), truncated: false })
+    }
+
+    async fn download(&self, _: &Context, _: &Sending) -> Result<Download, Failure> {
+        Err(nothing())
+    }
+}
+
+#[async_trait]
+impl Machines for World {
+    fn has(&self, _: &TargetName) -> bool {
+        true
+    }
+
+    async fn acting(&self, _: &TargetName, _: &Acting) -> Result<Arc<dyn runner_transport::Target>, Failure> {
+        Err(nothing())
+    }
+}
+
+#[async_trait]
+impl Record for World {
+    fn looked(&self, _: &Call, _: &Result<Value, Failure>) {}
+
+    async fn intend(&self, _: &Call, _: &Effect) -> Result<Box<dyn Pending>, Failure> {
+        Ok(Box::new(Forgotten))
+    }
+}
+
+struct Forgotten;
+
+impl Pending for Forgotten {
+    fn line(&self) -> &str {
+        "{}"
+    }
+
+    fn end(self: Box<Self>, _: CallOutcome) {}
+}
+
+fn nothing() -> Failure {
+    Failure::new(FailureKind::Unreachable, "there is nothing there")
+}
+
+pub(crate) fn measure() -> Outcome<Vec<Figure>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(calls())
+}
+
+async fn calls() -> Outcome<Vec<Figure>> {
+    let engine = runner::sandbox::engine::engine()?;
+    let loader = Loader::new(Compiler::without_cache(&engine), Descriptions::without_cache());
+    let module = loader.load(&"std/smoke-test".parse()?, std::path::Path::new("."))?;
+    let sandbox = Sandbox::new(&engine)?;
+    let prepared = sandbox.prepare(&module.component, module.imports)?;
+    let place = tempfile::tempdir()?;
+    let store = Arc::new(Store::open(place.path().join("store"))?);
+    std::fs::create_dir(place.path().join("plan"))?;
+    let workspace = Workspace::open(&place.path().join("plan"), Arc::clone(&store))?;
+    let workspace = Arc::new(workspace.snapshot());
+    let get = format!("GET {URL}");
+    let grants = GrantSet::from_lists(std::iter::empty(), std::iter::empty(), [get.as_str()])?;
+    let layers = Arc::new(Layers::new(grants.clone(), grants));
+    let (events, receiver) = runner_engine::events();
+    let target: TargetName = "web-1".parse()?;
+    let world = Arc::new(World);
+    let info = RunInfo {
+        run: "r-1".parse()?,
+        step: "smoke-test".parse()?,
+        target: target.clone(),
+        current: target.clone(),
+        attempt: 1,
+        environment: "bench".to_owned(),
+        release: None,
+        previous: None,
+        subject: Some(target),
+        variables: [].into(),
+    };
+    let params = json!({ "url": URL, "status": 200 }).to_string();
+    let mut times = Vec::with_capacity(CALLS);
+    for number in 0..CALLS + 100 {
+        let context = Context {
+            info: info.clone(),
+            module: "std/smoke-test".to_owned(),
+            events: events.clone(),
+            cancel: tokio_util::sync::CancellationToken::new(),
+            acting: Acting::Login,
+            machines: world.clone(),
+            record: world.clone(),
+            marks: Arc::default(),
+            given: Arc::default(),
+            store: Arc::clone(&store),
+            workspace: Arc::clone(&workspace),
+            http: world.clone(),
+            layers: Arc::clone(&layers),
+        };
+        let started = Instant::now();
+        let ended = sandbox.invoke(&prepared, params.clone(), context, Limits::default()).await;
+        let took = started.elapsed();
+        ended.result.map_err(|failure| failure.to_string())?;
+        // The first ones touch the code for the first time.
+        if number >= 100 {
+            times.push(took);
+        }
+    }
+    drop(receiver);
+    Ok(vec![Figure {
+        what: "store, instance and call of std/smoke-test".to_owned(),
+        measured: median(&mut times).as_secs_f64() * 1e6,
+        bound: BOUND,
+        unit: "µs",
+        how: format!("with its way to the guests' threads and back; median of {CALLS}"),
+    }])
+}
