@@ -17,12 +17,17 @@ impl Context {
         // The host's account is read by a verb of its own, which knows no grants; a look through the root finds out
         // whether a link in the path leads out of what is granted.
         let through = root.join("releases").map_err(|error| Failure::new(FailureKind::Invalid, error))?;
-        match self.or_cancelled(verbs.stat(&through, reach.as_within())).await {
-            Ok(_) => {}
-            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(Vec::new()),
-            Err(failure) => return Err(failure),
-        }
-        self.or_cancelled(verbs.releases(&root)).await
+        // Both questions go out together: one round trip for two.
+        let both = async {
+            let (looked, releases) =
+                tokio::join!(verbs.stat(&through, reach.as_within()), verbs.releases(&root));
+            match looked {
+                Ok(_) => releases,
+                Err(failure) if failure.kind == FailureKind::NotFound => Ok(Vec::new()),
+                Err(failure) => Err(failure),
+            }
+        };
+        self.or_cancelled(both).await
     }
 }
 

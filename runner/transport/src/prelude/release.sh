@@ -132,12 +132,11 @@ v_releases() {
   cd -P -- "$H" && cd -P ./.runner/releases 2>/dev/null || return 0
   trust "$PWD" || return
   set +f
-  set -- 
   for p in ./*.json; do
     x=${p#./}
-    [ -f "$p" ] && [ ! -L "$p" ] && [ -d "$H/releases/${x%.json}" ] && set -- "$@" "$p"
+    [ -f "$p" ] && [ ! -L "$p" ] && [ -d "$H/releases/${x%.json}" ] && IFS= read -r x < "$p" && printf "%s\n" "$x"
   done
-  [ $# -eq 0 ] || cat -- "$@"
+  return 0
 }
 
 # v_account ROOT ID TEMPORARY TEXT: replaces the account of a release.
