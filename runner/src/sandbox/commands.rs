@@ -50,7 +50,7 @@ impl Context {
         let parts = command.skip_if.iter().chain(&command.undo).map(AsRef::as_ref);
         for part in std::iter::once(command).chain(parts) {
             for ask in Ask::of_command(part) {
-                within.add(self.allow(&ask)?);
+                within.add(&ask, self.allow(&ask)?);
             }
         }
         Ok(Ready { verbs: self.verbs(on).await?, within })

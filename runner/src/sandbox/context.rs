@@ -10,7 +10,7 @@ use runner_model::{
     Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, ReleaseId, RemotePath,
     Request, RunId, State as Found, StepId, TargetName,
 };
-use runner_transport::Within;
+use runner_transport::{Places, Within};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,23 +91,48 @@ pub struct Sending {
     pub named_literally: bool,
 }
 
-/// Where the paths of a call may physically be.
+/// Where the paths of a call may physically be. What is read and what is written is kept apart: a grant to read one
+/// folder must never widen where a link may lead a write.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reach(Vec<RemotePath>);
+pub(crate) struct Reach {
+    reads: Spots,
+    writes: Spots,
+}
 
-impl Reach {
-    pub(crate) fn add(&mut self, granted: Granted) {
-        self.0.extend(granted.prefixes);
-    }
+/// One of the two lists.
+#[derive(Debug, Clone, Default)]
+struct Spots {
+    granted: Vec<RemotePath>,
+    except: Vec<RemotePath>,
+}
 
-    pub(crate) fn as_within(&self) -> Within<'_> {
-        Within(&self.0)
+impl Spots {
+    fn as_places(&self) -> Places<'_> {
+        Places { granted: &self.granted, except: &self.except }
     }
 }
 
-impl From<Granted> for Reach {
-    fn from(granted: Granted) -> Self {
-        Self(granted.prefixes)
+impl Reach {
+    /// Takes in what the answer to an ask allows. Asks that are not about paths add nothing.
+    pub(crate) fn add(&mut self, ask: &Ask<'_>, granted: Granted) {
+        let spots = match ask {
+            Ask::Read(_) | Ask::ReadTree(_) => &mut self.reads,
+            Ask::Write(_) | Ask::WriteTree(_) => &mut self.writes,
+            _ => return,
+        };
+        spots.granted.extend(granted.prefixes);
+        spots.except.extend(granted.except);
+    }
+
+    /// What the answer to one ask allows.
+    pub(crate) fn of(ask: &Ask<'_>, granted: Granted) -> Self {
+        let mut reach = Self::default();
+        reach.add(ask, granted);
+        reach
+    }
+
+    pub(crate) fn as_within(&self) -> Within<'_> {
+        Within { reads: self.reads.as_places(), writes: self.writes.as_places() }
     }
 }
 
@@ -381,6 +406,27 @@ mod tests {
             subject: None,
             variables: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn a_grant_to_read_adds_no_place_to_write() {
+        let path = |text: &str| text.parse::<RemotePath>().expect("a path");
+        let granted = |prefix: &str, except: &str| Granted {
+            prefixes: vec![path(prefix)],
+            except: vec![path(except)],
+            ..Granted::default()
+        };
+        let (etc, shop) = (path("/etc/x"), path("/srv/shop/x"));
+        let mut reach = Reach::of(&Ask::ReadTree(&etc), granted("/etc", "/etc/keys"));
+        reach.add(&Ask::WriteTree(&shop), granted("/srv/shop", "/srv/shop/.runner"));
+        reach.add(&Ask::As(&"root".parse().expect("a name")), granted("/", "/x"));
+        let within = reach.as_within();
+        assert_eq!(
+            (within.reads.granted, within.reads.except),
+            (&[path("/etc")][..], &[path("/etc/keys")][..])
+        );
+        assert_eq!(within.writes.granted, [path("/srv/shop")]);
+        assert_eq!(within.writes.except, [path("/srv/shop/.runner")]);
     }
 
     #[test]

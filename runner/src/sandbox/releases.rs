@@ -12,7 +12,8 @@ use wasmtime::component::Resource;
 impl Context {
     async fn known_releases(&self, on: &runner_model::TargetName, root: &str) -> Result<Vec<Known>, Failure> {
         let root = remote_path(root)?;
-        let reach = Reach::from(self.allow(&Ask::Read(&root))?);
+        let ask = Ask::Read(&root);
+        let reach = Reach::of(&ask, self.allow(&ask)?);
         let verbs = self.verbs(on).await?;
         // The host's account is read by a verb of its own, which knows no grants; a look through the root finds out
         // whether a link in the path leads out of what is granted.

@@ -46,8 +46,8 @@ impl Context {
     async fn ready_to_read(&self, on: &TargetName, path: &str, whole: bool) -> Result<Ready, Failure> {
         let path = remote_path(path)?;
         let ask = if whole { Ask::ReadTree(&path) } else { Ask::Read(&path) };
-        let granted = self.allow(&ask)?;
-        Ok(Ready { verbs: self.verbs(on).await?, path, within: granted.into() })
+        let within = Reach::of(&ask, self.allow(&ask)?);
+        Ok(Ready { verbs: self.verbs(on).await?, path, within })
     }
 
     /// Checks a change against the grants, and asks the machine what it would find and leave.
@@ -60,7 +60,7 @@ impl Context {
         let change = change?;
         let mut within = Reach::default();
         for ask in Ask::of_change(&change) {
-            within.add(self.allow(&ask)?);
+            within.add(&ask, self.allow(&ask)?);
         }
         let verbs = self.verbs(on).await?;
         let seen = self.or_cancelled(verbs.observe(&change, within.as_within())).await?;

@@ -1,11 +1,12 @@
 //! Changes, each a request that writes its intent and then acts.
 
 use crate::channel::{Bounds, Input, Keep, temporary};
+use crate::held::Held;
 use crate::machine::refusal;
 use crate::script::Line;
 use crate::shell::Answer;
 use crate::tree::{blocking, stored};
-use crate::user::{User, covered, odd, split};
+use crate::user::{User, odd, split};
 use crate::{Intent, Within};
 use runner_model::{Attributes, Change, Digest, Failure, FailureKind, RemotePath, State};
 use std::sync::Arc;
@@ -23,20 +24,18 @@ impl User {
     ) -> Result<u64, Failure> {
         let path = change.path();
         let what = self.what(change.verb(), path);
-        for path in [Some(path), change.also_writes(), change.reads()].into_iter().flatten() {
-            covered(&what, path, &within)?;
-        }
+        let held = held(&what, change, &within)?;
         let (folder, base) = split(path);
         let line = match change {
             Change::Write { content, size, attributes, .. } => {
-                return self.write(&what, path, (*content, *size), attributes, before, within, intent).await;
+                return self.write(&what, path, (*content, *size), attributes, before, held, intent).await;
             }
             Change::Unpack { path, tree, links, reuse, attributes } => {
                 let how = crate::unpack::Unpack { path, tree, links, reuse: reuse.as_ref(), attributes };
-                return self.unpack(&what, &how, before, within, intent).await.map(|()| 0);
+                return self.unpack(&what, &how, before, held, intent).await.map(|()| 0);
             }
             Change::Archive { path: from, into } => {
-                return self.archive(&what, from, into, within, intent).await;
+                return self.archive(&what, from, into, held, intent).await;
             }
             Change::Mkdir { attributes, .. } => {
                 Line::new("v_mkdir").arg(folder).arg(base).arg(mode(attributes.mode)).arg(owner(attributes))
@@ -58,7 +57,7 @@ impl User {
             Change::RemoveTree { .. } => self.machine.limits().data,
             _ => self.machine.limits().verb,
         };
-        let answer = self.call(&what, within, Some(intent), line, limit).await?;
+        let answer = self.call(&what, held, Some(intent), line, limit).await?;
         match (answer.status, change) {
             // What is to be gone is gone with the folder that it was in.
             (0, _) | (41, Change::Remove { .. } | Change::RemoveTree { .. }) => Ok(0),
@@ -77,7 +76,7 @@ impl User {
         (content, size): (Digest, u64),
         attributes: &Attributes,
         before: &State,
-        within: Within<'_>,
+        held: Held<'_>,
         intent: Intent<'_>,
     ) -> Result<u64, Failure> {
         let (folder, base) = split(path);
@@ -114,7 +113,7 @@ impl User {
             if !bytes.contains(&0) {
                 self.machine.count_sent(bytes.len() as u64);
                 let line = begin("v_write").arg(bytes);
-                let answer = self.call(what, within, Some(intent), line, self.machine.limits().verb).await?;
+                let answer = self.call(what, held, Some(intent), line, self.machine.limits().verb).await?;
                 return if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) };
             }
         }
@@ -122,7 +121,7 @@ impl User {
         let (file, _) = store.open_file(&content).map_err(|error| stored(what, &error))?;
         let line = begin("v_put").arg(content.hex());
         self.intend(what, intent).await?;
-        let answer = self.long(what, &within, &line, Input::File(file)).await?;
+        let answer = self.long(what, held, &line, Input::File(file)).await?;
         if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) }
     }
 
@@ -131,7 +130,7 @@ impl User {
         what: &str,
         from: &RemotePath,
         into: &RemotePath,
-        within: Within<'_>,
+        held: Held<'_>,
         intent: Intent<'_>,
     ) -> Result<u64, Failure> {
         let (folder, base) = split(from);
@@ -158,7 +157,7 @@ impl User {
             .arg(temporary())
             .word(zip);
         self.intend(what, intent).await?;
-        let answer = self.long(what, &within, &line, Input::None).await?;
+        let answer = self.long(what, held, &line, Input::None).await?;
         if answer.status != 0 {
             return Err(refusal(what, &answer));
         }
@@ -170,15 +169,30 @@ impl User {
     pub(crate) async fn long(
         &self,
         what: &str,
-        within: &Within<'_>,
+        held: Held<'_>,
         line: &Line,
         input: Input,
     ) -> Result<Answer, Failure> {
         let mut keep = Keep::default();
         let bounds = Bounds { limit: self.machine.limits().data, cancel: None };
-        let ended = self.exchange(what, within.0, line, input, &mut keep, bounds).await?;
+        let ended = self.exchange(what, held, line, input, &mut keep, bounds).await?;
         Ok(Answer { status: ended.status, out: keep.out, err: keep.err })
     }
+}
+
+/// What the paths of a change are held against on the target, after a look at how they are written.
+pub(crate) fn held<'a>(what: &str, change: &Change, within: &Within<'a>) -> Result<Held<'a>, Failure> {
+    let held = within.writing();
+    for path in [Some(change.path()), change.also_writes()].into_iter().flatten() {
+        held.covers(what, path)?;
+    }
+    if let Some(path) = change.reads() {
+        held.covers_second(what, path)?;
+    }
+    Ok(match change {
+        Change::RemoveTree { .. } | Change::Rename { .. } | Change::Unpack { .. } => held.whole(),
+        _ => held,
+    })
 }
 
 fn mode(mode: Option<u32>) -> String {

@@ -2,13 +2,14 @@
 //! target when it is not waited for any more: dropping a channel does not do that.
 
 use crate::frame::{Demux, Piece};
+use crate::held::Held;
 use crate::host::{Hold, Login, Pipes};
-use crate::machine::{Machine, prefixes};
+use crate::machine::Machine;
 use crate::script::Line;
 use crate::shell::{Lost, nonce, take_over};
 use crate::user::User;
 use async_trait::async_trait;
-use runner_model::{Acting, Failure, FailureKind, RemotePath};
+use runner_model::{Acting, Failure, FailureKind};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,13 +86,13 @@ impl User {
     pub(crate) async fn exchange(
         &self,
         what: &str,
-        within: &[RemotePath],
+        held: Held<'_>,
         line: &Line,
         input: Input,
         sink: &mut dyn Sink,
         bounds: Bounds<'_>,
     ) -> Result<Ended, Failure> {
-        self.exchange_with(what, within, "", line, input, sink, bounds).await
+        self.exchange_with(what, held, "", line, input, sink, bounds).await
     }
 
     /// The same after `setup`, script text for this request only.
@@ -99,7 +100,7 @@ impl User {
     pub(crate) async fn exchange_with(
         &self,
         what: &str,
-        within: &[RemotePath],
+        held: Held<'_>,
         setup: &str,
         line: &Line,
         input: Input,
@@ -126,7 +127,7 @@ impl User {
             () = cancelled(bounds.cancel) => return Err(cancelled_failure(what)),
         };
         let nonce = nonce();
-        let setup = format!("{trusted}{}{setup}", prefixes(within));
+        let setup = format!("{trusted}{}{setup}", held.setup());
         let mut request = format!("N='{nonce}'\n{setup}group; q 1 ").into_bytes();
         request.extend_from_slice(line.bytes());
         request.push(b'\n');

@@ -5,7 +5,7 @@ use crate::machine::refusal;
 use crate::script::{Line, no_nul, quoted};
 use crate::shell::Answer;
 use crate::tree::stored;
-use crate::user::{User, covered, split};
+use crate::user::{User, split};
 use crate::{Intent, Output, OutputSink, Within};
 use async_trait::async_trait;
 use runner_model::{Acting, Command, Content, Failure, FailureKind, ServiceAction};
@@ -46,6 +46,11 @@ impl User {
         let Some(program) = program else {
             return Err(Failure::new(FailureKind::Invalid, "run a command: it has no program"));
         };
+        // `setsid` would take the first for an option of its own, `sudo` the second for a variable.
+        if program.starts_with('-') || !program.starts_with('/') && program.contains('=') {
+            let why = format!("run `{}`: that is no program's name", program.escape_debug());
+            return Err(Failure::new(FailureKind::Invalid, why));
+        }
         let what = format!("run `{}` on {}", program.escape_debug(), self.machine.name());
         for argument in &command.argv {
             no_nul(&format!("{what}: an argument"), argument)?;
@@ -56,9 +61,13 @@ impl User {
             let names: Vec<&str> = command.env.keys().map(String::as_str).collect();
             argv.insert(argv.len() - 1, format!("--preserve-env={}", names.join(",")));
         }
+        let held = within.writing();
+        if let Some(path) = &command.directory {
+            held.covers_second(&what, path)?;
+        }
         let (folder, base, temp) = match &command.stdout_to {
             Some(path) => {
-                covered(&what, path, &within)?;
+                held.covers(&what, path)?;
                 if !argv.is_empty() {
                     let why = format!("{what}: its output cannot go to `{path}`, since sudo gives no shell");
                     return Err(Failure::new(FailureKind::Denied, why));
@@ -91,7 +100,7 @@ impl User {
         let mut lines = Lines { to: output, out: Captured::default(), err: Captured::default() };
         let bounds =
             Bounds { limit: Duration::from_millis(u64::from(command.timeout)), cancel: Some(cancel) };
-        let ended = by.exchange(&what, within.0, &line, input, &mut lines, bounds).await?;
+        let ended = by.exchange(&what, held, &line, input, &mut lines, bounds).await?;
         lines.finish();
         finished(&what, &ended, lines.out, lines.err)
     }
@@ -114,11 +123,13 @@ impl User {
         let tries = (limit.as_millis() / 50).max(1);
         // The functions are a part of the line, so the request is the last word of it.
         let line = Line::new("v_service").word(goal).word(&tries.to_string());
-        let setup = format!("act() {{ {}; }}; state() {{ {state}; }}; ", words(&act));
+        let setup = format!("act() {{ command {}; }}; state() {{ command {state}; }}; ", words(&act));
         self.intend(&what, intent).await?;
         let mut keep = Keep::default();
         let bounds = Bounds { limit: limit + self.machine.limits().verb, cancel: None };
-        let ended = by.exchange_with(&what, &[], &setup, &line, Input::None, &mut keep, bounds).await?;
+        let ended = by
+            .exchange_with(&what, Within::default().reading(), &setup, &line, Input::None, &mut keep, bounds)
+            .await?;
         let said = |keep: &Keep| {
             let all = [&keep.err[..], &keep.out[..]].concat();
             String::from_utf8_lossy(&all).trim().to_owned()
@@ -152,7 +163,8 @@ impl User {
                 .with_detail("put `${action}` into `service-command` in the inventory; `status` must end with 0 when it runs"));
         };
         let line = Line::new("v_quiet").args(sudo.iter().chain(&state));
-        let answer = by.call(&what, Within(&[]), None, line, self.machine.limits().verb).await?;
+        let answer =
+            by.call(&what, Within::default().reading(), None, line, self.machine.limits().verb).await?;
         match answer.status {
             0 => Ok(true),
             51 => Err(refusal(&what, &answer)),

@@ -7,6 +7,7 @@ mod change;
 mod channel;
 mod command;
 mod frame;
+mod held;
 mod host;
 mod listing;
 mod local;
@@ -68,11 +69,36 @@ pub struct RunPlace {
     pub run: RunId,
 }
 
-/// The granted prefixes that a path may physically be in. The parent folder is entered with `cd -P`, and where that
-/// leads must be inside the physical form of one of these; an ancestor that somebody else than root, the login user
-/// or the acting user may write to is refused.
-#[derive(Debug, Clone)]
-pub struct Within<'a>(pub &'a [RemotePath]);
+/// Where the paths of a request may physically be: what it reads, and what it writes, each held against its own list.
+///
+/// The parent folder is entered with `cd -P`, and where that leads must be inside the physical form of a granted
+/// prefix and outside of that of every exception; an ancestor that somebody else than root, the login user or the
+/// acting user may write to is refused. A link never leads into a folder `.runner`, and no tree that holds one is
+/// read, moved or removed, unless the path of the request says `.runner` itself: steps cannot say it, the host can.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Within<'a> {
+    /// For what is read: the path of verbs that read, what an archive packs, what is reused, the folder of a command.
+    pub reads: Places<'a>,
+    /// For what is written: the path of changes, where a command's output goes.
+    pub writes: Places<'a>,
+}
+
+/// Prefixes of paths.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Places<'a> {
+    /// A path must be below one of these.
+    pub granted: &'a [RemotePath],
+    /// And below none of these; of a tree, none of these may be in it.
+    pub except: &'a [RemotePath],
+}
+
+impl<'a> Within<'a> {
+    /// The same places for reading and writing, with no exception.
+    pub fn both(granted: &'a [RemotePath]) -> Self {
+        let places = Places { granted, except: &[] };
+        Self { reads: places, writes: places }
+    }
+}
 
 /// A journal line that is appended to the run's file on the target, in the same request and before the effect.
 #[derive(Debug, Clone, Copy)]

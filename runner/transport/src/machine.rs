@@ -5,7 +5,7 @@ use crate::payload::Payloads;
 use crate::script::Line;
 use crate::shell::{Answer, Lost, Shell};
 use crate::user::User;
-use crate::{Connection, RunPlace, Target};
+use crate::{Connection, RunPlace, Target, Within};
 use async_trait::async_trait;
 use runner_artifact::Store;
 use runner_model::{Acting, Failure, FailureKind, RemotePath, TargetName};
@@ -266,6 +266,7 @@ pub(crate) fn refusal(what: &str, answer: &Answer) -> Failure {
         _ if no_space => (FailureKind::Conflict, "no space is left on the target's disk"),
         42 => (FailureKind::Conflict, if said.is_empty() { "something else is there" } else { said }),
         43 => (FailureKind::Invalid, said),
+        46 => (FailureKind::Denied, "a link leads out of what is granted"),
         45 | 48 => (FailureKind::Conflict, said),
         47 => (FailureKind::Conflict, if said.is_empty() { "the target's system refused it" } else { said }),
         49 => (FailureKind::Other, said),
@@ -306,7 +307,7 @@ impl Connection for Connected {
         // Where the login user may not write to the root, as when another user owns it, the home serves.
         for folder in [in_root, in_home].into_iter().flatten() {
             let line = Line::new("v_begin").arg(folder.as_str()).arg(place.run.as_str());
-            let setup = prefixes(std::slice::from_ref(&folder));
+            let setup = Within::both(std::slice::from_ref(&folder)).writing().setup();
             let answer = ready.shell.ask(&setup, line, machine.limits().verb).await;
             match machine.expect(&what, answer).await {
                 Ok(_) => {
@@ -341,11 +342,4 @@ impl Connection for Connected {
             tracing::debug!(target = %self.0.name, "the connection did not close in time");
         }
     }
-}
-
-/// The script text that sets the granted prefixes for one request.
-pub(crate) fn prefixes(within: &[RemotePath]) -> String {
-    let all: Vec<&str> = within.iter().map(RemotePath::as_str).collect();
-    // No path holds a control character.
-    format!("W={}; ", crate::script::quoted(&all.join("\t")))
 }

@@ -1,9 +1,11 @@
 //! What a change would find and leave. Nothing here writes.
 
+use crate::change::held;
+use crate::held::Held;
 use crate::listing::{self, Stat};
 use crate::machine::refusal;
 use crate::script::Line;
-use crate::user::{User, covered, odd, split};
+use crate::user::{User, odd, split};
 use crate::{Observed, Within};
 use runner_model::{Attributes, Change, Digest, EntryKind, Failure, FailureKind, Link, RemotePath, State};
 
@@ -25,13 +27,11 @@ impl User {
     pub(crate) async fn do_observe(&self, change: &Change, within: Within<'_>) -> Result<Observed, Failure> {
         let path = change.path();
         let what = self.what(change.verb(), path);
-        for path in [Some(path), change.also_writes(), change.reads()].into_iter().flatten() {
-            covered(&what, path, &within)?;
-        }
+        let held = held(&what, change, &within)?;
         check(&what, change)?;
         match change {
             Change::Write { content, size, attributes, .. } => {
-                let seen = self.see(&what, path, &within, "v_saw").await?;
+                let seen = self.see(&what, path, held, "v_saw").await?;
                 let whose = self.whose(&what, &seen.folder).await?;
                 let before = seen.state();
                 let after = match &before {
@@ -66,7 +66,7 @@ impl User {
                 Ok(Observed { before, after })
             }
             Change::Mkdir { attributes, .. } => {
-                let seen = self.see(&what, path, &within, "v_near").await?;
+                let seen = self.see(&what, path, held, "v_near").await?;
                 let whose = self.whose(&what, &seen.folder).await?;
                 let before = seen.state();
                 let inherited = seen.folder.mode & 0o2000;
@@ -85,7 +85,7 @@ impl User {
             Change::Symlink { points_to, .. } => {
                 let (folder, base) = split(path);
                 let line = Line::new("v_saw_link").arg(folder).arg(base);
-                let answer = self.call(&what, within.clone(), None, line, self.machine.limits().verb).await?;
+                let answer = self.call(&what, held, None, line, self.machine.limits().verb).await?;
                 let before = match answer.status {
                     0 => {
                         let text = String::from_utf8_lossy(&answer.out);
@@ -98,25 +98,25 @@ impl User {
                 Ok(Observed { before, after: State::Symlink { points_to: points_to.clone() } })
             }
             Change::Rename { to, .. } => {
-                let before = self.existing(&what, path, &within).await?.state();
-                if self.see(&what, to, &within, "v_saw").await?.found.is_some() {
+                let before = self.existing(&what, path, held).await?.state();
+                if self.see(&what, to, held, "v_saw").await?.found.is_some() {
                     return Err(conflict(&what, &format!("`{to}` exists")));
                 }
                 Ok(Observed { before, after: State::Absent })
             }
             Change::Remove { .. } => {
-                let seen = self.missing_is_absent(&what, path, &within).await?;
+                let seen = self.missing_is_absent(&what, path, held).await?;
                 if matches!(seen, State::Directory { .. })
-                    && !self.do_read_dir(path, within.clone()).await?.is_empty()
+                    && !self.entries(&what, path, held).await?.is_empty()
                 {
                     return Err(conflict(&what, "the folder is not empty"));
                 }
                 Ok(Observed { before: seen, after: State::Absent })
             }
             Change::RemoveTree { .. } => {
-                let mut before = self.missing_is_absent(&what, path, &within).await?;
+                let mut before = self.missing_is_absent(&what, path, held).await?;
                 if let State::Directory { tree, .. } = &mut before {
-                    *tree = match self.list(&what, path, &within).await {
+                    *tree = match self.list(&what, path, held).await {
                         Ok(listed) => Some(listed.tree.digest()),
                         // A socket or an odd name in it has no digest, and is no reason not to remove it.
                         Err(failure) if matches!(failure.kind, FailureKind::Invalid | FailureKind::Other) => {
@@ -128,7 +128,7 @@ impl User {
                 Ok(Observed { before, after: State::Absent })
             }
             Change::SetAttributes { attributes, .. } => {
-                let seen = self.existing(&what, path, &within).await?;
+                let seen = self.existing(&what, path, held).await?;
                 match seen.state() {
                     before @ (State::File { .. } | State::Directory { .. }) => {
                         Ok(Observed { before, after: seen.dressed(attributes) })
@@ -140,13 +140,16 @@ impl User {
                 }
             }
             Change::Unpack { tree, links, attributes, .. } => {
-                self.observe_unpack(&what, path, tree, links, attributes, &within).await
+                self.observe_unpack(&what, path, tree, links, attributes, held).await
             }
             Change::Archive { path: from, into } => {
-                if !matches!(self.existing(&what, from, &within).await?.state(), State::Directory { .. }) {
+                if !matches!(
+                    self.existing(&what, from, within.reading().whole()).await?.state(),
+                    State::Directory { .. }
+                ) {
                     return Err(conflict(&what, &format!("`{from}` is not a folder")));
                 }
-                if self.see(&what, into, &within, "v_saw").await?.found.is_some() {
+                if self.see(&what, into, held, "v_saw").await?.found.is_some() {
                     return Err(conflict(&what, &format!("`{into}` exists")));
                 }
                 // Its bytes are not known before it is made.
@@ -162,10 +165,10 @@ impl User {
         tree: &Digest,
         links: &[Link],
         attributes: &Attributes,
-        within: &Within<'_>,
+        held: Held<'_>,
     ) -> Result<Observed, Failure> {
         let wanted = self.wanted(what, tree, links).await?;
-        let seen = self.see(what, path, within, "v_saw").await?;
+        let seen = self.see(what, path, held, "v_saw").await?;
         let whose = self.whose(what, &seen.folder).await?;
         let digest = Some(wanted.digest());
         let (before, mode, owner, group) = match seen.state() {
@@ -174,7 +177,7 @@ impl User {
                 (State::Absent, 0o755 | inherited, whose.user, whose.group)
             }
             State::Directory { mode, owner, group, .. } => {
-                let listed = self.list(what, path, within).await?;
+                let listed = self.list(what, path, held).await?;
                 let found = listed.tree.digest();
                 if Some(found) != digest {
                     return Err(conflict(what, "the folder is there and holds other things")
@@ -200,8 +203,8 @@ impl User {
         Ok(Observed { before, after })
     }
 
-    async fn existing(&self, what: &str, path: &RemotePath, within: &Within<'_>) -> Result<Seen, Failure> {
-        let seen = self.see(what, path, within, "v_saw").await?;
+    async fn existing(&self, what: &str, path: &RemotePath, held: Held<'_>) -> Result<Seen, Failure> {
+        let seen = self.see(what, path, held, "v_saw").await?;
         if seen.found.is_none() {
             return Err(Failure::new(FailureKind::NotFound, format!("{what}: nothing is at `{path}`")));
         }
@@ -212,9 +215,9 @@ impl User {
         &self,
         what: &str,
         path: &RemotePath,
-        within: &Within<'_>,
+        held: Held<'_>,
     ) -> Result<State, Failure> {
-        match self.see(what, path, within, "v_saw").await {
+        match self.see(what, path, held, "v_saw").await {
             Ok(seen) => Ok(seen.state()),
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(State::Absent),
             Err(failure) => Err(failure),
@@ -222,16 +225,10 @@ impl User {
     }
 
     /// Asks what is at the path, with its digest.
-    async fn see(
-        &self,
-        what: &str,
-        path: &RemotePath,
-        within: &Within<'_>,
-        verb: &str,
-    ) -> Result<Seen, Failure> {
+    async fn see(&self, what: &str, path: &RemotePath, held: Held<'_>, verb: &str) -> Result<Seen, Failure> {
         let (folder, base) = split(path);
         let line = Line::new(verb).arg(folder).arg(base);
-        let answer = self.call(what, within.clone(), None, line, self.machine.limits().data).await?;
+        let answer = self.call(what, held, None, line, self.machine.limits().data).await?;
         if answer.status != 0 {
             return Err(refusal(what, &answer));
         }

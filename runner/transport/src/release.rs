@@ -1,7 +1,8 @@
 //! The accounts of releases on a target, in `<root>/.runner/releases`.
 
+use crate::Within;
 use crate::channel::temporary;
-use crate::machine::{Machine, prefixes, refusal};
+use crate::machine::{Machine, refusal};
 use crate::script::Line;
 use crate::user::User;
 use runner_model::{Digest, Failure, FailureKind, Mark, Release, ReleaseId, RemotePath};
@@ -53,7 +54,7 @@ impl User {
         let what = self.what("list the releases below", root);
         let ready = self.ready(&what).await?;
         let limit = self.machine.limits().verb;
-        let setup = prefixes(std::slice::from_ref(root));
+        let setup = Within::both(std::slice::from_ref(root)).reading().setup();
         let answer = match ready.shell.ask(&setup, Line::new("v_releases").arg(root.as_str()), limit).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.machine.lost(&what, lost, limit).await),
@@ -105,7 +106,8 @@ impl User {
         let ready = self.ready(&what).await?;
         let limit = self.machine.limits().verb;
         let line = Line::new("v_account").arg(root.as_str()).arg(release.as_str()).arg(temporary()).arg(text);
-        match ready.shell.ask(&prefixes(std::slice::from_ref(root)), line, limit).await {
+        match ready.shell.ask(&Within::both(std::slice::from_ref(root)).reading().setup(), line, limit).await
+        {
             Ok(answer) if answer.status == 0 => Ok(()),
             Ok(answer) => Err(refusal(&what, &answer)),
             Err(lost) => Err(self.machine.lost(&what, lost, limit).await),

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 /// More than any answer of a framed shell has; long ones have channels of their own.
 const ANSWER_MAX: usize = 64 << 20;
 
+/// More than anybody prints before a shell is ready.
+const BANNER_MAX: usize = 256 << 10;
+
 /// How a request was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -253,6 +256,10 @@ pub(crate) async fn take_over(mut pipes: Pipes, limit: Duration) -> Result<Pipes
             match pipes.stdout.read(&mut chunk).await {
                 Ok(0) | Err(_) => break,
                 Ok(count) => seen.extend_from_slice(&chunk[..count]),
+            }
+            if seen.len() > BANNER_MAX {
+                let why = "start a shell of another user: it printed more than any banner has";
+                return Err(Failure::new(FailureKind::Invalid, why));
             }
             if seen.windows(ready.len()).any(|w| w == ready.as_bytes()) {
                 return Ok(());

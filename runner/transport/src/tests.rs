@@ -1,5 +1,7 @@
 //! The verbs on this machine, in each shell that a target may have.
 
+mod hostile;
+
 use crate::local::Local;
 use crate::machine::{Connected, Limits, Machine, Shared};
 use crate::payload::Payloads;
@@ -82,7 +84,7 @@ impl Bench {
     }
 
     async fn observe(&self, change: &Change) -> Result<Observed, runner_model::Failure> {
-        self.target.observe(change, Within(&[self.root()])).await
+        self.target.observe(change, Within::both(&[self.root()])).await
     }
 
     fn root(&self) -> RemotePath {
@@ -97,7 +99,7 @@ impl Bench {
             .unwrap_or_else(|e| panic!("{}: {change:?}: {e}\n{}", self.shell, e.detail));
         let before = self.intents();
         self.target
-            .apply(change, &seen.before, Within(&[self.root()]), Intent("{\"intent\":\"it's\"}"))
+            .apply(change, &seen.before, Within::both(&[self.root()]), Intent("{\"intent\":\"it's\"}"))
             .await
             .unwrap_or_else(|e| panic!("{}: {change:?}: {e}\n{}", self.shell, e.detail));
         assert_eq!(self.intents(), before + 1, "one intent");
@@ -170,7 +172,7 @@ const ODD: [&str; 8] = ["a b", "it's \"q\"", "-rf", "back\\slash", "*", "$(id)",
 async fn reading_verbs_answer_as_the_disk_is() {
     in_every_shell(async |bench| {
         let within = [bench.root()];
-        let within = || Within(&within);
+        let within = || Within::both(&within);
         let target = &bench.target;
         std::fs::create_dir(bench.at("d")).expect("mkdir");
         for name in ODD {
@@ -428,7 +430,7 @@ async fn an_archive_is_made_and_read_back() {
             let seen = bench.observe(&change).await.expect("observed");
             let size = bench
                 .target
-                .apply(&change, &seen.before, Within(&[bench.root()]), Intent("{}"))
+                .apply(&change, &seen.before, Within::both(&[bench.root()]), Intent("{}"))
                 .await
                 .expect(end);
             let file = bench.at(&format!("root/b.{end}"));
@@ -456,7 +458,7 @@ async fn commands_run_in_a_clean_place_and_say_how_they_ended() {
         let log = Log::default();
         let never = CancellationToken::new();
         let run = async |command: &Command| {
-            bench.target.run(command, Within(&within), Some(Intent("{}")), &log, &never).await
+            bench.target.run(command, Within::both(&within), Some(Intent("{}")), &log, &never).await
         };
         let out =
             run(&command(&["printf", "%s|", "a b", "it's", "x\ny", "-n", "$HOME", ""])).await.expect("ran");
@@ -529,7 +531,8 @@ async fn a_timeout_or_cancel_ends_the_whole_group() {
         let mut slow = command(&["sh", "-c", &script]);
         slow.timeout = 400;
         let never = CancellationToken::new();
-        let failure = bench.target.run(&slow, Within(&[]), None, &log, &never).await.expect_err("too slow");
+        let failure =
+            bench.target.run(&slow, Within::both(&[]), None, &log, &never).await.expect_err("too slow");
         assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
         assert!(failure.detail.contains("was ended"), "{}: {}", bench.shell, failure.detail);
         assert!(!alive(&marker), "{}", bench.shell);
@@ -542,13 +545,14 @@ async fn a_timeout_or_cancel_ends_the_whole_group() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             later.cancel();
         });
-        let failure = bench.target.run(&slow, Within(&[]), None, &log, &cancel).await.expect_err("cancelled");
+        let failure =
+            bench.target.run(&slow, Within::both(&[]), None, &log, &cancel).await.expect_err("cancelled");
         assert_eq!(failure.kind, FailureKind::Cancelled, "{failure}");
         assert!(!alive(&marker), "{}", bench.shell);
         // A future that is dropped ends it, too, a little later.
         let dropped = tokio::time::timeout(
             Duration::from_millis(300),
-            bench.target.run(&slow, Within(&[]), None, &log, &never),
+            bench.target.run(&slow, Within::both(&[]), None, &log, &never),
         );
         assert!(dropped.await.is_err());
         for _ in 0..200 {
@@ -573,7 +577,7 @@ async fn links_are_followed_only_where_a_grant_leads() {
         std::os::unix::fs::symlink("../other", bench.at("granted/outside")).expect("linked");
         std::os::unix::fs::symlink("granted", bench.at("alias")).expect("linked");
         let read = async |path: &str, grant: &str| {
-            bench.target.read(&bench.path(path), Within(&[bench.path(grant)])).await.map_err(|f| f.kind)
+            bench.target.read(&bench.path(path), Within::both(&[bench.path(grant)])).await.map_err(|f| f.kind)
         };
         assert_eq!(read("granted/inside/f", "granted").await, Ok("in".to_owned()), "{}", bench.shell);
         assert_eq!(read("granted/outside/f", "granted").await, Err(FailureKind::Denied), "{}", bench.shell);
@@ -595,7 +599,7 @@ async fn links_are_followed_only_where_a_grant_leads() {
         std::fs::write(bench.at("granted/open/d/f"), "x").expect("written");
         let failure = bench
             .target
-            .read(&bench.path("granted/open/d/f"), Within(&bench.all()[..]))
+            .read(&bench.path("granted/open/d/f"), Within::both(&bench.all()[..]))
             .await
             .expect_err("unsafe");
         assert_eq!(failure.kind, FailureKind::Denied, "{failure}");

@@ -2,11 +2,12 @@
 
 use crate::Within;
 use crate::channel::{Bounds, Input, Keep, Sink};
+use crate::held::Held;
 use crate::listing::{self, Listed};
 use crate::machine::refusal;
 use crate::script::Line;
 use crate::shell::{Answer, nonce};
-use crate::user::{User, covered, split};
+use crate::user::{User, split};
 use async_trait::async_trait;
 use runner_artifact::{Node, Store, Tree};
 use runner_model::{Acting, Digest, Failure, FailureKind, RemotePath};
@@ -20,9 +21,9 @@ impl User {
         &self,
         what: &str,
         path: &RemotePath,
-        within: &Within<'_>,
+        held: Held<'_>,
     ) -> Result<Tree, Failure> {
-        let listed = self.list(what, path, within).await?;
+        let listed = self.list(what, path, held).await?;
         self.only_trusted(what, &listed).await?;
         Ok(listed.tree)
     }
@@ -31,18 +32,27 @@ impl User {
         &self,
         what: &str,
         path: &RemotePath,
-        within: &Within<'_>,
+        held: Held<'_>,
     ) -> Result<Listed, Failure> {
         let (folder, base) = split(path);
         let mark = nonce();
         let line = Line::new("v_tree").arg(folder).arg(base).arg(&mark);
         let mut keep = Keep::default();
         let bounds = Bounds { limit: self.machine.limits().data, cancel: None };
-        let ended = self.exchange(what, within.0, &line, Input::None, &mut keep, bounds).await?;
+        let ended = self.exchange(what, held, &line, Input::None, &mut keep, bounds).await?;
         if ended.status != 0 {
             return Err(refusal(what, &Answer { status: ended.status, out: tail(keep.out), err: keep.err }));
         }
-        listed(what, keep.out, mark).await
+        let listed = listed(what, keep.out, mark).await?;
+        let own = |path: &str| path.split('/').any(|segment| segment == ".runner");
+        let inner = listed.tree.entries().find(|(inner, _)| own(inner.as_str()));
+        match inner.filter(|_| !own(path.as_str())) {
+            Some((inner, _)) => Err(Failure::new(
+                FailureKind::Denied,
+                format!("{what}: `{inner}` in it belongs to the runner"),
+            )),
+            None => Ok(listed),
+        }
     }
 
     /// Refuses a tree with folders that somebody else may change.
@@ -70,20 +80,21 @@ impl User {
 
     pub(crate) async fn do_fetch(&self, path: &RemotePath, within: Within<'_>) -> Result<Digest, Failure> {
         let what = self.what("fetch", path);
-        covered(&what, path, &within)?;
+        let held = within.reading();
+        held.covers(&what, path)?;
         let (folder, base) = split(path);
         let line = Line::new("v_cat").arg(&folder).arg(&base);
         let named = what.clone();
         let whole = move |store: &Store, reader: Reader| {
             store.put_reader(reader).map(|(digest, _)| digest).map_err(|error| stored(&named, &error))
         };
-        match self.stream(&what, &within, &line, Input::None, whole).await {
+        match self.stream(&what, held, &line, Input::None, whole).await {
             Ok(digest) => return Ok(digest),
             Err(Stopped::Status(answer)) if answer.status == 48 => {}
             Err(Stopped::Status(answer)) => return Err(refusal(&what, &answer)),
             Err(Stopped::Failure(failure)) => return Err(failure),
         }
-        let tree = self.tree_of(&what, path, &within).await?;
+        let tree = self.tree_of(&what, path, held).await?;
         // Only what the store lacks is sent, one file after the other in one stream; the listing tells their sizes.
         let store = Arc::clone(&self.machine.shared.store);
         let missing: Vec<(String, Digest, u64)> = store
@@ -110,7 +121,7 @@ impl User {
                 }
                 Ok(())
             };
-            match self.stream(&what, &within, &line, Input::Bytes(names), split).await {
+            match self.stream(&what, held, &line, Input::Bytes(names), split).await {
                 Ok(()) => {}
                 Err(Stopped::Status(answer)) => return Err(refusal(&what, &answer)),
                 Err(Stopped::Failure(failure)) => return Err(failure),
@@ -123,7 +134,7 @@ impl User {
     async fn stream<T: Send + 'static>(
         &self,
         what: &str,
-        within: &Within<'_>,
+        held: Held<'_>,
         line: &Line,
         input: Input,
         take: impl FnOnce(&Store, Reader) -> Result<T, Failure> + Send + 'static,
@@ -134,7 +145,7 @@ impl User {
         let writing =
             tokio::task::spawn_blocking(move || take(&store, Reader { from: receiver, chunk: Vec::new() }));
         let bounds = Bounds { limit: self.machine.limits().data, cancel: None };
-        let ended = self.exchange(what, within.0, line, input, &mut sink, bounds).await;
+        let ended = self.exchange(what, held, line, input, &mut sink, bounds).await;
         if !matches!(&ended, Ok(ended) if ended.status == 0)
             && let Some(to) = &sink.to
         {

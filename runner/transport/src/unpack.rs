@@ -3,6 +3,7 @@
 
 use crate::change::owner;
 use crate::channel::Input;
+use crate::held::Held;
 use crate::listing::Listed;
 use crate::machine::refusal;
 use crate::observe::{conflict, difference};
@@ -61,7 +62,7 @@ impl User {
         what: &str,
         how: &Unpack<'_>,
         before: &State,
-        within: Within<'_>,
+        held: Held<'_>,
         intent: Intent<'_>,
     ) -> Result<(), Failure> {
         let (folder, base) = split(how.path);
@@ -74,18 +75,18 @@ impl User {
                 return Ok(());
             }
             let line = Line::new("v_own").arg(folder).arg(base).arg(owner(how.attributes));
-            let answer = self.call(what, within, Some(intent), line, self.machine.limits().data).await?;
+            let answer = self.call(what, held, Some(intent), line, self.machine.limits().data).await?;
             return if answer.status == 0 { Ok(()) } else { Err(refusal(what, &answer)) };
         }
         let release = self.machine.release_at(how.path);
         let mut present = match how.reuse {
             // Whatever is the matter with an earlier release: without it, all is sent.
-            Some(reuse) => self.known(what, reuse, &within).await.ok(),
+            Some(reuse) => self.known(what, reuse, held.turned()).await.ok(),
             None => None,
         };
         self.intend(what, intent).await?;
         let temporary = loop {
-            match self.lay(what, how, &wanted, present.as_ref(), release.as_ref(), &within).await? {
+            match self.lay(what, how, &wanted, present.as_ref(), release.as_ref(), held).await? {
                 Laid::In(temporary) => break temporary,
                 Laid::CopiesFailed if present.is_some() => present = None,
                 Laid::CopiesFailed => {
@@ -108,12 +109,12 @@ impl User {
             None => ("", String::new()),
         };
         let line = Line::new("v_place").arg(folder).arg(base).arg(temporary).arg(id).arg(account);
-        let answer = self.call(what, within, None, line, self.machine.limits().verb).await?;
+        let answer = self.call(what, held, None, line, self.machine.limits().verb).await?;
         if answer.status == 0 { Ok(()) } else { Err(refusal(what, &answer)) }
     }
 
     /// The manifest of an earlier release: of its account where it has one, else of what is there.
-    async fn known(&self, what: &str, reuse: &RemotePath, within: &Within<'_>) -> Result<Arc<Tree>, Failure> {
+    async fn known(&self, what: &str, reuse: &RemotePath, held: Held<'_>) -> Result<Arc<Tree>, Failure> {
         if let Some(id) = self.machine.release_at(reuse)
             && let Some(root) = reuse.parent().and_then(|releases| releases.parent())
         {
@@ -122,7 +123,7 @@ impl User {
                 return self.manifest(what, &root, &account).await;
             }
         }
-        self.list(what, reuse, within).await.map(|listed| Arc::new(listed.tree))
+        self.list(what, reuse, held).await.map(|listed| Arc::new(listed.tree))
     }
 
     /// The manifest that an account names: from this machine's store, else from the target.
@@ -136,7 +137,8 @@ impl User {
         let file = file.map_err(|bad| Failure::new(FailureKind::Invalid, format!("{what}: {bad}")))?;
         let (folder, base) = split(&file);
         let line = Line::new("v_cat").arg(folder).arg(base);
-        let answer = self.long(what, &Within(std::slice::from_ref(root)), &line, Input::None).await?;
+        let answer =
+            self.long(what, Within::both(std::slice::from_ref(root)).reading(), &line, Input::None).await?;
         if answer.status != 0 {
             return Err(refusal(what, &answer));
         }
@@ -163,7 +165,7 @@ impl User {
         wanted: &Arc<Tree>,
         present: Option<&Arc<Tree>>,
         release: Option<&ReleaseId>,
-        within: &Within<'_>,
+        held: Held<'_>,
     ) -> Result<Laid, Failure> {
         let shared = &self.machine.shared;
         let packing = if self.ready(what).await?.facts.has.contains_key("zstd") {
@@ -189,7 +191,7 @@ impl User {
             .arg(reuse_base)
             .arg(owner(how.attributes))
             .word(&mark);
-        let answer = self.long(what, within, &line, Input::File(file)).await?;
+        let answer = self.long(what, held, &line, Input::File(file)).await?;
         match answer.status {
             0 => {}
             50 => return Ok(Laid::CopiesFailed),
@@ -212,7 +214,7 @@ impl User {
         };
         let line = Line::new("v_discard").arg(&folder).arg(temporary);
         let limit = self.machine.limits().data;
-        self.call(what, within.clone(), None, line, limit).await?;
+        self.call(what, held, None, line, limit).await?;
         if payload.copies > 0 {
             return Ok(Laid::CopiesFailed);
         }
@@ -244,5 +246,13 @@ fn with_links(what: &str, tree: &Tree, links: &[Link]) -> Result<Tree, Failure> 
         .filter(|(path, _)| !covered(path))
         .map(|(path, node)| (path.clone(), node.clone()))
         .collect();
+    if let Some((path, _)) =
+        kept.iter().chain(&placed).find(|(path, _)| path.segments().any(|segment| segment == ".runner"))
+    {
+        return Err(Failure::new(
+            FailureKind::Denied,
+            format!("{what}: `{path}` in it would belong to the runner"),
+        ));
+    }
     Tree::from_entries(kept.into_iter().chain(placed)).map_err(|bad| invalid(&bad))
 }

@@ -1,7 +1,8 @@
 //! One user of one machine: requests, and the verbs that only read.
 
+use crate::held::Held;
 use crate::listing;
-use crate::machine::{Machine, Ready, prefixes, refusal};
+use crate::machine::{Machine, Ready, refusal};
 use crate::script::Line;
 use crate::shell::Answer;
 use crate::{Intent, Within};
@@ -44,7 +45,7 @@ impl User {
     pub(crate) async fn call(
         &self,
         what: &str,
-        within: Within<'_>,
+        held: Held<'_>,
         intent: Option<Intent<'_>>,
         line: Line,
         limit: Duration,
@@ -58,9 +59,9 @@ impl User {
             }
             (_, None) => line.clone(),
         };
-        let mut answer = self.ask(what, &ready, "", first, limit).await?;
+        let mut answer = self.ask(what, &ready, &held.exceptions(), first, limit).await?;
         if answer.status == 46 {
-            answer = self.ask(what, &ready, &prefixes(within.0), line, limit).await?;
+            answer = self.ask(what, &ready, &held.setup(), line, limit).await?;
         }
         Ok(answer)
     }
@@ -88,8 +89,8 @@ impl User {
     }
 
     /// A request that reads.
-    async fn look(&self, what: &str, within: Within<'_>, line: Line) -> Result<Answer, Failure> {
-        self.call(what, within, None, line, self.machine.limits().verb).await
+    async fn look(&self, what: &str, held: Held<'_>, line: Line) -> Result<Answer, Failure> {
+        self.call(what, held, None, line, self.machine.limits().verb).await
     }
 
     pub(crate) async fn do_fact(&self, name: &str) -> Result<String, Failure> {
@@ -107,7 +108,7 @@ impl User {
                 return Ok("true".to_owned());
             }
             let line = Line::new("has").arg(program);
-            let answer = self.look(&what, Within(&[]), line).await?;
+            let answer = self.look(&what, Within::default().reading(), line).await?;
             return Ok((answer.status == 0).to_string());
         }
         let known = ["os", "arch", "distribution", "user", "hostname", "init"];
@@ -125,9 +126,10 @@ impl User {
         within: Within<'_>,
     ) -> Result<Option<Entry>, Failure> {
         let what = self.what("stat", path);
-        covered(&what, path, &within)?;
+        let held = within.reading();
+        held.covers(&what, path)?;
         let (folder, base) = split(path);
-        let answer = self.look(&what, within, Line::new("v_stat").arg(folder).arg(base)).await?;
+        let answer = self.look(&what, held, Line::new("v_stat").arg(folder).arg(base)).await?;
         match answer.status {
             0 => {
                 let line = String::from_utf8_lossy(&answer.out);
@@ -145,13 +147,23 @@ impl User {
         within: Within<'_>,
     ) -> Result<Vec<Entry>, Failure> {
         let what = self.what("list", path);
-        covered(&what, path, &within)?;
+        let held = within.reading();
+        held.covers(&what, path)?;
+        self.entries(&what, path, held).await
+    }
+
+    pub(crate) async fn entries(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        held: Held<'_>,
+    ) -> Result<Vec<Entry>, Failure> {
         let (folder, base) = split(path);
         let mark = crate::shell::nonce();
         let line = Line::new("v_dir").arg(folder).arg(base).arg(&mark);
-        let answer = self.look(&what, within, line).await?;
+        let answer = self.look(what, held, line).await?;
         if answer.status != 0 {
-            return Err(refusal(&what, &answer));
+            return Err(refusal(what, &answer));
         }
         listing::folder(&answer.out, &mark)
             .map_err(|why| Failure::new(FailureKind::Invalid, format!("{what}: {why}")))
@@ -163,9 +175,10 @@ impl User {
         within: Within<'_>,
     ) -> Result<String, Failure> {
         let what = self.what("read the link", path);
-        covered(&what, path, &within)?;
+        let held = within.reading();
+        held.covers(&what, path)?;
         let (folder, base) = split(path);
-        let answer = self.look(&what, within, Line::new("v_link").arg(folder).arg(base)).await?;
+        let answer = self.look(&what, held, Line::new("v_link").arg(folder).arg(base)).await?;
         if answer.status != 0 {
             return Err(refusal(&what, &answer));
         }
@@ -177,10 +190,11 @@ impl User {
 
     pub(crate) async fn do_read(&self, path: &RemotePath, within: Within<'_>) -> Result<String, Failure> {
         let what = self.what("read", path);
-        covered(&what, path, &within)?;
+        let held = within.reading();
+        held.covers(&what, path)?;
         let (folder, base) = split(path);
         let line = Line::new("v_read").arg(folder).arg(base).arg((TEXT_MAX + 1).to_string());
-        let answer = self.look(&what, within, line).await?;
+        let answer = self.look(&what, held, line).await?;
         if answer.status != 0 {
             return Err(refusal(&what, &answer));
         }
@@ -196,22 +210,24 @@ impl User {
 
     pub(crate) async fn do_digest(&self, path: &RemotePath, within: Within<'_>) -> Result<Digest, Failure> {
         let what = self.what("compute the digest of", path);
-        covered(&what, path, &within)?;
+        let held = within.reading();
+        held.covers(&what, path)?;
         let (folder, base) = split(path);
         let line = Line::new("v_sum").arg(folder).arg(base);
-        let answer = self.call(&what, within.clone(), None, line, self.machine.limits().data).await?;
+        let answer = self.call(&what, held, None, line, self.machine.limits().data).await?;
         match answer.status {
             0 => listing::sum(&answer.out).ok_or_else(|| odd(&what, &answer)),
-            48 => Ok(self.tree_of(&what, path, &within).await?.digest()),
+            48 => Ok(self.tree_of(&what, path, held).await?.digest()),
             _ => Err(refusal(&what, &answer)),
         }
     }
 
     pub(crate) async fn do_disk_free(&self, path: &RemotePath, within: Within<'_>) -> Result<u64, Failure> {
         let what = self.what("ask for the free space at", path);
-        covered(&what, path, &within)?;
+        let held = within.reading();
+        held.covers(&what, path)?;
         let (folder, base) = split(path);
-        let answer = self.look(&what, within, Line::new("v_free").arg(folder).arg(base)).await?;
+        let answer = self.look(&what, held, Line::new("v_free").arg(folder).arg(base)).await?;
         if answer.status != 0 {
             return Err(refusal(&what, &answer));
         }
@@ -224,14 +240,6 @@ impl User {
         });
         free.map(|kib| kib.saturating_mul(1024)).ok_or_else(|| odd(&what, &answer))
     }
-}
-
-/// Refuses a path that no granted prefix covers as it is written. Where links lead is checked on the target.
-pub(crate) fn covered(what: &str, path: &RemotePath, within: &Within<'_>) -> Result<(), Failure> {
-    if within.0.iter().any(|prefix| path.is_within(prefix)) {
-        return Ok(());
-    }
-    Err(Failure::new(FailureKind::Denied, format!("{what}: it is outside of what is granted")))
 }
 
 /// The target's tools said something that they should not.

@@ -114,7 +114,7 @@ async fn a_concurrent_attacker_never_leads_a_verb_astray() {
 /// Every verb, again and again; whatever they answer, they may not have followed the attacker.
 async fn try_all(target: &dyn Target, bench: &Bench) -> u32 {
     let grant = [path("/srv/app/play")];
-    let within = || Within(&grant);
+    let within = || Within::both(&grant);
     let until = Instant::now() + Duration::from_secs(6);
     let at = |name: &str| path(&format!("/srv/app/play/{name}"));
     let mut done = 0;
@@ -164,7 +164,7 @@ async fn try_all(target: &dyn Target, bench: &Bench) -> u32 {
 
 async fn try_change(target: &dyn Target, change: &Change, grant: &[RemotePath]) {
     // What was observed may be wrong a moment later: applied all the same, as a run would.
-    let before = match target.observe(change, Within(grant)).await {
+    let before = match target.observe(change, Within::both(grant)).await {
         Ok(seen) => seen.before,
         Err(failure) => {
             assert!(
@@ -177,7 +177,7 @@ async fn try_change(target: &dyn Target, change: &Change, grant: &[RemotePath]) 
             runner_model::State::Absent
         }
     };
-    let outcome = target.apply(change, &before, Within(grant), Intent("{}")).await;
+    let outcome = target.apply(change, &before, Within::both(grant), Intent("{}")).await;
     if change.path().as_str().contains("/open/")
         && let Ok(_) = outcome
     {

@@ -22,10 +22,10 @@ fn isolated(builder: runner_fleet::Builder) -> Option<Fleet> {
 }
 
 async fn fails(target: &dyn Target, change: &Change, within: &[RemotePath]) -> Failure {
-    match target.observe(change, Within(within)).await {
+    match target.observe(change, Within::both(within)).await {
         Err(failure) => failure,
         Ok(seen) => {
-            let outcome = target.apply(change, &seen.before, Within(within), Intent("{}")).await;
+            let outcome = target.apply(change, &seen.before, Within::both(within), Intent("{}")).await;
             outcome.expect_err("it cannot be done")
         }
     }
@@ -76,15 +76,20 @@ async fn a_full_disk_leaves_nothing_half_done() {
     }
     let mut dump = command(&["head", "-c", "9000000", "/dev/zero"]);
     dump.stdout_to = Some(path(&format!("{ROOT}/f")));
-    let out =
-        as_login.run(&dump, Within(&within), None, &Quiet, &CancellationToken::new()).await.expect("ran");
+    let out = as_login
+        .run(&dump, Within::both(&within), None, &Quiet, &CancellationToken::new())
+        .await
+        .expect("ran");
     assert_ne!(out.status, 0);
     assert_eq!(left(fleet.host(1)), "");
     fleet.host(1).fill_disk().expect("filled");
     let failure = fails(&*as_login, &bench.write(&format!("{ROOT}/f"), &"x".repeat(3000)), &within).await;
     assert!(matches!(failure.kind, FailureKind::Conflict | FailureKind::Other), "{failure}");
     fleet.host(1).free_disk().expect("freed");
-    assert_eq!(as_login.read(&path(&format!("{ROOT}/f")), Within(&within)).await.expect("read"), "before");
+    assert_eq!(
+        as_login.read(&path(&format!("{ROOT}/f")), Within::both(&within)).await.expect("read"),
+        "before"
+    );
     assert_eq!(left(fleet.host(1)), "");
     // An archive that may not fit is not begun.
     change(&*as_login, &bench.write(&format!("{ROOT}/half"), &random(2 << 20)), &within).await;
@@ -155,7 +160,7 @@ async fn what_is_better_when_present_is_not_needed() {
     let mut slow = command(&["sh", "-c", "sleep 4713 & sleep 4713"]);
     slow.timeout = 300;
     let failure = as_login
-        .run(&slow, Within(&[]), None, &Quiet, &CancellationToken::new())
+        .run(&slow, Within::both(&[]), None, &Quiet, &CancellationToken::new())
         .await
         .expect_err("too slow");
     assert!(failure.detail.contains("was ended"), "{failure}\n{}", failure.detail);
@@ -178,7 +183,7 @@ async fn what_is_better_when_present_is_not_needed() {
     let connection =
         bench.transport.ssh(target(&fleet, 2)).await.unwrap_or_else(|e| panic!("{e}\n{}", e.detail));
     let failure =
-        connection.acting(&Acting::Login).stat(&path(ROOT), Within(&within)).await.expect_err("unsafe");
+        connection.acting(&Acting::Login).stat(&path(ROOT), Within::both(&within)).await.expect_err("unsafe");
     assert_eq!(failure.kind, FailureKind::Denied, "{failure}\n{}", failure.detail);
     assert!(failure.message.contains("stat is missing"), "{failure}");
     connection.close().await;

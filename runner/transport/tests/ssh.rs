@@ -24,7 +24,7 @@ async fn the_verbs_work_over_ssh_and_fast() {
     let begun = Instant::now();
     for _ in 0..200 {
         as_login.fact("has:zstd").await.expect("a fact");
-        as_login.stat(&path(&root), Within(&within)).await.expect("stat");
+        as_login.stat(&path(&root), Within::both(&within)).await.expect("stat");
     }
     eprintln!("a stat: {:?}", begun.elapsed() / 200);
     let mut files: Vec<_> =
@@ -52,7 +52,7 @@ async fn the_verbs_work_over_ssh_and_fast() {
             connection.bytes_sent() - before
         );
         let begun = Instant::now();
-        let seen = as_login.observe(&unpack(id, tree, reuse), Within(&within)).await.expect("observed");
+        let seen = as_login.observe(&unpack(id, tree, reuse), Within::both(&within)).await.expect("observed");
         eprintln!("verify 200 files: {:?}", begun.elapsed());
         assert_eq!(seen.before, seen.after);
     }
@@ -69,13 +69,14 @@ async fn the_verbs_work_over_ssh_and_fast() {
     change(&*as_login, &archive, &within).await;
     eprintln!("archive: {:?}", begun.elapsed());
     let digest =
-        as_login.digest(&path(&format!("{root}/releases/two")), Within(&within)).await.expect("digest");
+        as_login.digest(&path(&format!("{root}/releases/two")), Within::both(&within)).await.expect("digest");
     let fetched =
-        as_login.fetch(&path(&format!("{root}/releases/two")), Within(&within)).await.expect("fetched");
+        as_login.fetch(&path(&format!("{root}/releases/two")), Within::both(&within)).await.expect("fetched");
     assert_eq!(digest, fetched);
-    as_login.fetch(&into, Within(&within)).await.expect("fetched");
-    let out =
-        as_login.run(&command(&["id", "-un"]), Within(&[]), None, &Quiet, &CancellationToken::new()).await;
+    as_login.fetch(&into, Within::both(&within)).await.expect("fetched");
+    let out = as_login
+        .run(&command(&["id", "-un"]), Within::both(&[]), None, &Quiet, &CancellationToken::new())
+        .await;
     assert_eq!(out.expect("ran").stdout.trim(), fleet.user());
     let begun = Instant::now();
     connection.close().await;
@@ -146,12 +147,12 @@ async fn a_lost_connection_is_said_and_the_next_verb_connects_anew() {
     let within = [path(&root)];
     fleet.host(1).stop_sshd().expect("stopped");
     let begun = Instant::now();
-    let failure = as_login.stat(&path(&root), Within(&within)).await.expect_err("lost");
+    let failure = as_login.stat(&path(&root), Within::both(&within)).await.expect_err("lost");
     assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
     assert!(begun.elapsed() < Duration::from_secs(6));
     eprintln!("{failure}: {}", failure.detail);
     fleet.host(1).start_sshd().expect("started");
-    as_login.stat(&path(&root), Within(&within)).await.expect("connected again");
+    as_login.stat(&path(&root), Within::both(&within)).await.expect("connected again");
     // The intents go on in the same file.
     change(&*as_login, &bench.write(&format!("{root}/f"), "x"), &within).await;
     connection.close().await;
@@ -177,18 +178,20 @@ async fn another_user_acts_through_sudo() {
     assert!(matches!(&seen.after, State::File { owner, .. } if owner == "root"), "{seen:?}");
     let as_login = connection.acting(&Acting::Login);
     let refused =
-        as_login.read(&path(&format!("{ROOT}/secret")), Within(&within)).await.expect_err("not for us");
+        as_login.read(&path(&format!("{ROOT}/secret")), Within::both(&within)).await.expect_err("not for us");
     assert_eq!(refused.kind, FailureKind::Conflict, "{refused}");
     assert!(refused.detail.contains("become"), "{}", refused.detail);
     assert_eq!(
-        as_root.read(&path(&format!("{ROOT}/secret")), Within(&within)).await.expect("read"),
+        as_root.read(&path(&format!("{ROOT}/secret")), Within::both(&within)).await.expect("read"),
         "for root\n"
     );
     // The owner of an existing file stays when root writes it.
     change(&*as_login, &bench.write(&format!("{ROOT}/mine"), "1"), &within).await;
     let seen = change(&*as_root, &bench.write(&format!("{ROOT}/mine"), "2"), &within).await;
-    let again =
-        as_root.observe(&bench.write(&format!("{ROOT}/mine"), "2"), Within(&within)).await.expect("seen");
+    let again = as_root
+        .observe(&bench.write(&format!("{ROOT}/mine"), "2"), Within::both(&within))
+        .await
+        .expect("seen");
     assert_eq!(again.before, seen.after);
     let tree = bench.tree(&[("a/b".to_owned(), "c".to_owned())]);
     let unpack = Change::Unpack {
@@ -203,16 +206,24 @@ async fn another_user_acts_through_sudo() {
         },
     };
     let seen = change(&*as_root, &unpack, &within).await;
-    let again = as_root.observe(&unpack, Within(&within)).await.expect("seen");
+    let again = as_root.observe(&unpack, Within::both(&within)).await.expect("seen");
     assert_eq!((&again.before, &again.after), (&seen.after, &seen.after));
     let out = as_root
-        .run(&command(&["id", "-u"]), Within(&[]), Some(Intent("{}")), &Quiet, &CancellationToken::new())
+        .run(
+            &command(&["id", "-u"]),
+            Within::both(&[]),
+            Some(Intent("{}")),
+            &Quiet,
+            &CancellationToken::new(),
+        )
         .await;
     assert_eq!(out.expect("ran").stdout, "0\n");
     let mut slow = command(&["sleep", "4711"]);
     slow.timeout = 300;
-    let late =
-        as_root.run(&slow, Within(&[]), None, &Quiet, &CancellationToken::new()).await.expect_err("late");
+    let late = as_root
+        .run(&slow, Within::both(&[]), None, &Quiet, &CancellationToken::new())
+        .await
+        .expect_err("late");
     assert_eq!(late.kind, FailureKind::Timeout);
     assert!(fleet.host(1).inside(&["pgrep", "-f", "sleep 4711"]).is_err(), "{late}\n{}", late.detail);
     connection.close().await;
@@ -235,7 +246,7 @@ async fn without_a_shell_sudo_still_serves_commands_and_services() {
     let connection = bench.connect(target, ROOT).await;
     let as_root = connection.acting(&Acting::As("root".parse().expect("a name")));
     let within = [path(ROOT)];
-    let denied = as_root.stat(&path(ROOT), Within(&within)).await.expect_err("no shell");
+    let denied = as_root.stat(&path(ROOT), Within::both(&within)).await.expect_err("no shell");
     assert_eq!(denied.kind, FailureKind::Denied, "{denied}");
     assert!(denied.detail.contains("deploy ALL=(root) NOPASSWD:"), "{}", denied.detail);
     let as_login = connection.acting(&Acting::Login);
@@ -306,7 +317,7 @@ async fn forty_commands_at_once_share_the_channels_of_one_connection() {
     let as_login = connection.acting(&Acting::Login);
     let begun = Instant::now();
     let (sleep, never) = (command(&["sleep", "0.1"]), CancellationToken::new());
-    let all = (0..40).map(|_| as_login.run(&sleep, Within(&[]), None, &Quiet, &never));
+    let all = (0..40).map(|_| as_login.run(&sleep, Within::both(&[]), None, &Quiet, &never));
     for out in futures_util::future::join_all(all).await {
         assert_eq!(out.unwrap_or_else(|e| panic!("{e}\n{}", e.detail)).status, 0);
     }
@@ -314,7 +325,7 @@ async fn forty_commands_at_once_share_the_channels_of_one_connection() {
     let begun = Instant::now();
     let quick = command(&["true"]);
     for _ in 0..20 {
-        as_login.run(&quick, Within(&[]), None, &Quiet, &never).await.expect("ran");
+        as_login.run(&quick, Within::both(&[]), None, &Quiet, &never).await.expect("ran");
     }
     eprintln!("a command: {:?}", begun.elapsed() / 20);
     let cancel = CancellationToken::new();
@@ -324,7 +335,7 @@ async fn forty_commands_at_once_share_the_channels_of_one_connection() {
         later.cancel();
     });
     let slow = command(&["sh", "-c", "sleep 4712 & sleep 4712"]);
-    let failure = as_login.run(&slow, Within(&[]), None, &Quiet, &cancel).await.expect_err("cancelled");
+    let failure = as_login.run(&slow, Within::both(&[]), None, &Quiet, &cancel).await.expect_err("cancelled");
     assert_eq!(failure.kind, FailureKind::Cancelled);
     assert!(failure.detail.contains("was ended"), "{}", failure.detail);
     assert!(fleet.host(1).inside(&["pgrep", "-f", "sleep 4712"]).is_err());

@@ -1,6 +1,6 @@
 # Archives.
 
-# v_archive FOLDER BASE INTO-FOLDER INTO-BASE TEMPORARY ZIP: the tar goes to the file and to sha256sum at once; the
+# v_archive FOLDER BASE INTO-FOLDER INTO-BASE TEMPORARY ZIP: what is packed is the second path. The tar goes to the file and to sha256sum at once; the
 # file is then read back.
 v_archive() {
   at "$3" "$4" || return
@@ -13,7 +13,10 @@ v_archive() {
     no 51 "tar or mkfifo is missing on the target"
     return
   }
+  second
+  AB=1
   into "$1" "$2" || return
+  alone "$1/$2" . || return
   B=./$4
   x=$(du -sk .)
   x=${x%%[!0-9]*}

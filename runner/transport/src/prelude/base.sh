@@ -6,14 +6,20 @@
 # 47 no permission, 48 is a folder, 49 the intent was not written, 50 the copies failed, 51 no such program.
 # A message for people is printed on stdout.
 #
-# N nonce, Y where setsid is, U and G user and group ids that are trusted, W granted prefixes, OK folders that were found safe, SK those
-# of them where others may make files of their own.
+# N nonce, Y where setsid is, U and G user and group ids that are trusted, W and WX prefixes that are granted and excepted
+# for the path of a request, S and SX those for its second path (what is read by a verb that writes), AB not empty: the
+# request is about all below its path. OK folders that were found safe, SK those of them where others may make files of
+# their own.
 # No newline of its own may be in a line: n holds one, X the tab that is between prefixes. Both are in what a shell
 # begins with; every process that is spared is a millisecond.
 n=${IFS#??}
 X=${IFS#?}
 X=${X%?}
 W=
+WX=
+S=
+SX=
+AB=
 OK=$n
 SK=$n
 Z=
@@ -23,6 +29,16 @@ G=" "
 export LC_ALL=C
 umask 022
 set -f
+# A tool is never taken from the folder that a verb happens to be in.
+IFS=:
+x=
+for p in $PATH; do
+  case $p in
+    /*) x=$x${x:+:}$p ;;
+  esac
+done
+unset IFS
+PATH=${x:-/usr/local/bin:/usr/bin:/bin}
 
 # q NUMBER VERB ARGUMENTS: answers on both streams, so that whoever asked knows where each ends.
 q() {
@@ -32,6 +48,10 @@ q() {
   s=$?
   cd /
   W=
+  WX=
+  S=
+  SX=
+  AB=
   umask 022
   set -f +C
   printf "%s:%s:%s\n" "$N" "$i" "$s"
@@ -105,6 +125,20 @@ hello() {
   return 0
 }
 
+# has PROGRAM: looked for by hand, since functions of this script have the names of tools.
 has() {
-  command -v "$1" >/dev/null 2>&1
+  case $1 in
+    */*)
+      [ -x "$1" ] && [ ! -d "$1" ]
+      return ;;
+  esac
+  IFS=:
+  set -- "$1" $PATH
+  unset IFS
+  h=$1
+  shift
+  for f do
+    [ ! -x "$f/$h" ] || [ -d "$f/$h" ] || return 0
+  done
+  return 1
 }

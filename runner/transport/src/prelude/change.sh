@@ -92,8 +92,10 @@ v_symlink() {
 
 # v_rename FOLDER BASE NEW-FOLDER NEW-BASE
 v_rename() {
+  AB=1
   at "$1" "$2" || return
   here || return 41
+  alone "$1/$2" "$B" || return
   H=${PWD%/}/$2
   at "$3" "$4" || return
   there "$B" && {
@@ -115,8 +117,10 @@ v_remove() {
 
 # v_rmtree FOLDER BASE: of a release, its account goes too.
 v_rmtree() {
+  AB=1
   at "$1" "$2" || return
   here || return 0
+  alone "$1/$2" "$B" || return
   rm -rf -- "$B" || return 47
   case $PWD in
     */releases)

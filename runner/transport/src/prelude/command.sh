@@ -35,18 +35,13 @@ v_run() {
   C=$4
   E=$6
   if [ -n "$5" ]; then
-    cd -P -- "$5" 2>/dev/null || {
-      lost "$5"
-      return
-    }
+    second
+    stand "$5" || return
   else
     cd || cd /
   fi
   shift 6
-  case $1 in
-    */*) [ -x "$1" ] && [ ! -d "$1" ] ;;
-    *) has "$1" ;;
-  esac || {
+  has "$1" || {
     case $1 in
       */*) there "$1" && {
         no 51 "$1 may not be executed"
@@ -118,5 +113,5 @@ v_quiet() {
     no 51 "no program $1 (PATH is $PATH)"
     return
   }
-  "$@" </dev/null >/dev/null 2>&1 9>&- || return 1
+  command "$@" </dev/null >/dev/null 2>&1 9>&- || return 1
 }

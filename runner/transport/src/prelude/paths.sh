@@ -55,7 +55,7 @@ trust() {
     w=$((m & 2))
     if [ $((m & 16)) -ne 0 ]; then
       case $G in
-        *" $l "*) ;;
+        *" $l "*) ! shared "$c" || w=1 ;;
         *) w=1 ;;
       esac
     fi
@@ -76,6 +76,14 @@ trust() {
   done
 }
 
+# shared FOLDER: an access list gives it to more than its owner and its group; the mode of the group is then its mask.
+shared() {
+  case $(ls -ld -- "$1" 2>/dev/null) in
+    ??????????+*) return 0 ;;
+  esac
+  return 1
+}
+
 # mine PATH: in a folder such as /tmp others may own what is there; then it can change under our hands. What is not
 # there now may be there in a moment, made by one of them: Z says that it counts as missing from here on.
 mine() {
@@ -88,10 +96,14 @@ mine() {
     Z=1
     return 0
   }
-  x=$(stat -c "%u" -- "$1")
+  x=$(stat -c "%u %h" -- "$1")
   case $U in
-    *" $x "*) return 0 ;;
+    *" ${x% *} "*)
+      # Others may have given a file of ours a second name there.
+      [ "${x#* }" = 1 ] || [ -d "$1" ] || no 40 "it is in a folder that others may write to, and has other names"
+      return ;;
   esac
+  x=${x% *}
   no 40 "it is in a folder that others may write to, and belongs to one of them (user id $x)"
 }
 
@@ -159,32 +171,94 @@ inside() {
   no 40 "it leads to $A, which is outside of what is granted"
 }
 
-# hold FOLDER BASE: this folder was just entered; it is where the path says or where a grant allows, and safe.
-# Entering it again by its checked name makes sure, whatever a shell remembers of where it is.
-hold() {
-  if [ "$PWD" != "$1" ]; then
-    [ -n "$W" ] || return 46
-    V=$PWD
-    inside "$1" "$2" || return
-    # A link may not lead into what only the runner may touch; its own paths say `.runner` themselves.
-    case $1/ in
-      */.runner/*) ;;
-      *)
-        case $V/ in
-          */.runner/*)
-            no 40 "it leads to $V, which belongs to the runner"
-            return ;;
-        esac ;;
-    esac
-    cd -P -- "$V" || return 44
-  fi
-  trust "$PWD" || return
+# led FOLDER BASE: this folder was just entered; it is where the path says or where a grant allows. V is its name.
+led() {
   V=$PWD
+  [ "$V" != "$1" ] || return 0
+  [ -n "$W" ] || return 46
+  inside "$1" "$2" || return
+  # A link may not lead into what only the runner may touch; its own paths say `.runner` themselves.
+  case $1/ in
+    */.runner/*) return 0 ;;
+  esac
+  case $V/ in
+    */.runner/*) no 40 "it leads to $V, which belongs to the runner" ;;
+  esac
+}
+
+# spared BASE: what is to be acted on, BASE in the folder V, is outside of all that is excepted, wherever links lead.
+spared() {
+  A=${V%/}/$1
+  A=${A%/.}
+  IFS=$X
+  set -- $WX
+  unset IFS
+  for e do
+    walk "${e%/*}/" || return
+    apart "$e" "${Q%/}/${e##*/}" || return
+    walk "$e" || return
+    apart "$e" "${Q%/}" || return
+  done
+}
+
+# apart EXCEPTED PLACE
+apart() {
+  case $A/ in
+    "$2"/*)
+      no 40 "it leads to ${A:-/}, and $1 is excepted from what is granted"
+      return ;;
+  esac
+  [ -n "$AB" ] || return 0
+  case $2/ in
+    "$A"/*) no 40 "$1 is in ${A:-/}, and excepted from what is granted" ;;
+  esac
+}
+
+# again: enters the folder V by its checked name, which makes sure, whatever a shell remembers of where it is.
+again() {
   cd -P -- "$V" || return 44
-  [ "$PWD" = "$V" ] || {
-    no 40 "where $1 leads has changed meanwhile"
+  [ "$PWD" = "$V" ] || no 40 "where $V leads has changed meanwhile"
+}
+
+# hold FOLDER BASE [REST]: this folder was just entered; what is in it, at BASE or further down at REST, may be acted on.
+hold() {
+  led "$1" "$2" || return
+  trust "$V" || return
+  [ -z "$WX" ] || spared "${3:-$2}" || return
+  again
+}
+
+# stand FOLDER: enters a folder to work in, which may itself belong to others, but be swapped by none of them.
+stand() {
+  cd -P -- "$1" 2>/dev/null || {
+    lost "$1"
     return
   }
+  led "$1" . || return
+  x=${V%/*}
+  trust "${x:-/}" || return
+  [ -z "$WX" ] || spared . || return
+  again
+}
+
+# second: from here on it is about the second path of the request.
+second() {
+  W=$S
+  WX=$SX
+}
+
+# alone LEXICAL PATH: nothing in this tree belongs to the runner, except where the request itself says `.runner`.
+alone() {
+  case $1/ in
+    */.runner/*) return 0 ;;
+  esac
+  [ -d "$2" ] && [ ! -L "$2" ] || return 0
+  has find || {
+    no 51 "find is missing on the target"
+    return
+  }
+  x=$(find "$2" -name .runner -prune -print 2>/dev/null)
+  [ -z "$x" ] || no 40 "${x%%"$n"*} in it belongs to the runner"
 }
 
 # at FOLDER BASE: enters the folder; B is then what to act on.
@@ -228,7 +302,7 @@ near() {
   else
     b=$2
   fi
-  hold "$F" "$b" || return
+  hold "$F" "$b" "${R:+$R/}$2" || return
   B=./$2
   [ -n "$R" ] || mine "$B"
 }

@@ -83,11 +83,13 @@ tree() {
 
 # v_tree FOLDER BASE MARK
 v_tree() {
+  AB=1
   into "$1" "$2" && tree "$3"
 }
 
 # v_cats FOLDER BASE: the files whose names come on stdin, one after the other.
 v_cats() {
+  AB=1
   into "$1" "$2" && xargs -0 cat --
 }
 

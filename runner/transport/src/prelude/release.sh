@@ -14,6 +14,7 @@ v_begin() {
 # v_unpack FOLDER BASE KEY UNZIP REUSE-FOLDER REUSE-BASE OWNER MARK: what comes on stdin is a tar with `tree/`, the
 # list of `copy`, and perhaps the account. Answers the name of the temporary folder and all that is in it.
 v_unpack() {
+  AB=1
   at "$1" "$2" || return
   there "$B" && {
     no 42 "something is there"
@@ -53,6 +54,7 @@ fill() {
     return
   }
   if [ -f ./copy ]; then
+    second
     into "$2" "$3" >/dev/null && {
       xargs -0 cp -P --reflink=auto --preserve=mode,timestamps --parents -t "$H/$T/tree" -- < "$H/$T/copy" 2>/dev/null || {
         tr "\0" "\n" < "$H/$T/copy" > "$H/$T/lines" && tar -cf - -T "$H/$T/lines" | tar -xmof - -C "$H/$T/tree"
@@ -71,7 +73,8 @@ fill() {
 
 # v_own FOLDER BASE OWNER: of all in it.
 v_own() {
-  into "$1" "$2" && {
+  AB=1
+  into "$1" "$2" && alone "$1/$2" . && {
     chown -R -h -- "$3" . || return 47
   }
 }
@@ -112,7 +115,8 @@ account() {
     no 40 ".runner is a symbolic link"
     return
   }
-  [ -d ./.runner/releases ] || mkdir -p -- ./.runner/releases || return 47
+  [ -d ./.runner ] || mkdir -- ./.runner || return 47
+  [ -d ./.runner/releases ] || mkdir -- ./.runner/releases || return 47
   cd -P ./.runner/releases || return 44
   trust "$PWD"
 }

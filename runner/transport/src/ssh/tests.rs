@@ -59,11 +59,11 @@ async fn a_dead_master_is_said_and_replaced_and_a_closed_one_leaves_nothing() {
         std::process::Command::new("kill").arg("-KILL").args(&running).status().expect("kill is there");
     assert!(killed.success());
     let begun = Instant::now();
-    let failure = verbs.stat(&root, Within(&within)).await.expect_err("the master is dead");
+    let failure = verbs.stat(&root, Within::both(&within)).await.expect_err("the master is dead");
     assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
     assert!(failure.message.contains("was lost"), "{failure}");
     assert!(begun.elapsed() < Duration::from_secs(6));
-    verbs.stat(&root, Within(&within)).await.expect("connected again");
+    verbs.stat(&root, Within::both(&within)).await.expect("connected again");
     let folder =
         ssh.session().await.expect("a session").control_socket().parent().expect("a folder").to_owned();
     assert_eq!(masters(&folder).len(), 1);
@@ -74,6 +74,6 @@ async fn a_dead_master_is_said_and_replaced_and_a_closed_one_leaves_nothing() {
     }
     assert_eq!(masters(&folder), Vec::<String>::new());
     assert!(!folder.exists());
-    let closed = verbs.stat(&root, Within(&within)).await.expect_err("closed");
+    let closed = verbs.stat(&root, Within::both(&within)).await.expect_err("closed");
     assert_eq!(closed.kind, FailureKind::Cancelled, "{closed}");
 }

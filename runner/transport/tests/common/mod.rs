@@ -94,11 +94,11 @@ pub(crate) fn path(text: &str) -> RemotePath {
 /// Observes and applies.
 pub(crate) async fn change(target: &dyn Target, change: &Change, within: &[RemotePath]) -> Observed {
     let seen = target
-        .observe(change, Within(within))
+        .observe(change, Within::both(within))
         .await
         .unwrap_or_else(|e| panic!("{change:?}: {e}\n{}", e.detail));
     target
-        .apply(change, &seen.before, Within(within), Intent("{}"))
+        .apply(change, &seen.before, Within::both(within), Intent("{}"))
         .await
         .unwrap_or_else(|e| panic!("{change:?}: {e}\n{}", e.detail));
     seen
