@@ -235,8 +235,12 @@ stand() {
     return
   }
   led "$1" . || return
-  x=${V%/*}
-  trust "${x:-/}" || return
+  F=${V%/*}
+  F=${F:-/}
+  trust "$F" || return
+  cd -P -- "$F" || return 44
+  mine "./${V##*/}" || return
+  [ -z "$Z" ] || return 41
   [ -z "$WX" ] || spared . || return
   again
 }
