@@ -1,6 +1,6 @@
 //! How releases are laid out below a release root: `releases/<id>`, `shared`, and `current`, a link to one of them.
 
-use crate::{Context, EntryKind, Error, Result, Target, run_info};
+use crate::{Context, EntryKind, Error, ErrorKind, Result, Target, run_info};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -47,18 +47,22 @@ impl Root {
             let mend = format!("it must be a symbolic link to a folder in `{}`, or nothing", self.releases());
             Error::conflict(message).with_detail(mend)
         };
-        match target.stat(&current)?.map(|entry| entry.kind) {
-            None => Ok(None),
-            Some(EntryKind::Symlink) => {
-                let to = target.read_link(&current)?;
-                let inside = to.strip_prefix(&self.0).map_or(&*to, |rest| rest.trim_start_matches('/'));
-                match inside.trim_end_matches('/').strip_prefix("releases/").map(ReleaseId::new) {
-                    Some(Ok(id)) => Ok(Some(id)),
-                    _ => Err(refuse(&format!("a symbolic link to `{to}`"))),
-                }
+        let to = match target.read_link(&current) {
+            Ok(to) => to,
+            Err(error) if error.is(ErrorKind::NotFound) => return Ok(None),
+            Err(error) if error.is(ErrorKind::Conflict) => {
+                return Err(match target.stat(&current)?.map(|entry| entry.kind) {
+                    Some(EntryKind::Directory) => refuse("a folder"),
+                    Some(EntryKind::File | EntryKind::Other) => refuse("a file"),
+                    Some(EntryKind::Symlink) | None => error,
+                });
             }
-            Some(EntryKind::Directory) => Err(refuse("a folder")),
-            Some(EntryKind::File | EntryKind::Other) => Err(refuse("a file")),
+            Err(error) => return Err(error),
+        };
+        let inside = to.strip_prefix(&self.0).map_or(&*to, |rest| rest.trim_start_matches('/'));
+        match inside.trim_end_matches('/').strip_prefix("releases/").map(ReleaseId::new) {
+            Some(Ok(id)) => Ok(Some(id)),
+            _ => Err(refuse(&format!("a symbolic link to `{to}`"))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The archives in a folder: `<release>-<UTC time>.tar.zst`, and which of them are too many.
 
 use runner_sdk::layout::ReleaseId;
-use runner_sdk::{Result, Target};
+use runner_sdk::{ErrorKind, Result, Target};
 
 /// An archive of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +20,11 @@ impl Archive {
 
     /// Those in a folder that may not exist. Whatever else is in it is nobody's business here, and never removed.
     pub(crate) fn all(target: &Target, folder: &str) -> Result<Vec<Self>> {
-        if target.stat(folder)?.is_none() {
-            return Ok(Vec::new());
-        }
-        let entries = target.read_dir(folder)?;
+        let entries = match target.read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.is(ErrorKind::NotFound) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
         let archives = entries.iter().filter(|entry| entry.is_file());
         Ok(archives.filter_map(|entry| Some(Self { size: entry.size, ..Self::read(&entry.name)? })).collect())
     }

@@ -119,7 +119,9 @@ fn make(
     need_free: Size,
 ) -> Result<Archive> {
     let source = root.release(live);
-    let place = if target.stat(folder)?.is_some() { folder } else { root.path() };
+    // Where an archive is, the folder is: each question is a process on the target.
+    let there = !archives.is_empty() || target.stat(folder)?.is_some();
+    let place = if there { folder } else { root.path() };
     let known = releases.iter().find(|release| release.id == live.as_str()).map(|release| release.size);
     let need = expected(target, &source, archives, known)?.max(need_free.get());
     let free = target.disk_free(place)?;
@@ -131,7 +133,9 @@ fn make(
             Error::conflict(message).with_detail("free some space there, or name another folder in `to`")
         );
     }
-    target.mkdir(folder, &Attributes::keep())?;
+    if !there {
+        target.mkdir(folder, &Attributes::keep())?;
+    }
     let ending = match (target.has("zstd")?, target.has("gzip")?) {
         (true, _) => "tar.zst",
         (false, true) => "tar.gz",
