@@ -1,0 +1,11 @@
+//! What a user is promised, with the real program on real machines: each test has a fleet of its own.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bad_input;
+mod bad_targets;
+mod goes_live;
+mod interrupts;
+mod lock;
+mod same_everywhere;
+mod support;
