@@ -49,7 +49,11 @@ impl Step for Prune {
         let live = root.live(&target)?.map(|id| id.to_string());
         let mine = [live, run_info::release_id(), run_info::previous_release()];
 
-        let good: Vec<&Release> = releases.iter().filter(|release| release.mark == Mark::Good).collect();
+        // The live one takes a place among the good ones: in the run that has just switched to it, it is marked only
+        // when all its steps have passed, and that is after this one.
+        let counts =
+            |release: &&Release| release.mark == Mark::Good || (release.live && release.mark == Mark::Untried);
+        let good: Vec<&Release> = releases.iter().filter(counts).collect();
         let first_kept = good.len().saturating_sub(keep.get() as usize);
         let mut spared: Vec<&str> = good[first_kept..].iter().map(|release| release.id.as_str()).collect();
         spared.extend(mine.iter().flatten().map(String::as_str));

@@ -57,6 +57,20 @@ fn the_live_release_stays_whatever_its_mark_and_age_and_so_does_the_one_before()
 }
 
 #[test]
+fn the_live_release_takes_a_place_before_it_is_marked_good() {
+    use Mark::{Bad, Good, Untried};
+    let world = world(&[("a", Good), ("b", Good), ("c", Good), ("d", Untried)], "d");
+    world.release_id("d").previous_release("c");
+    assert_eq!(prune(&world, 3), json!({ "removed": ["a"], "kept": ["b", "c", "d"] }));
+    // The one before stays, also when there is but one place.
+    assert_eq!(prune(&world, 1), json!({ "removed": ["b"], "kept": ["c", "d"] }));
+
+    // One that was marked bad takes no place from a good one.
+    let world = self::world(&[("a", Good), ("b", Good), ("c", Bad)], "c");
+    assert_eq!(prune(&world, 2)["kept"], json!(["a", "b", "c"]));
+}
+
+#[test]
 fn what_waits_for_its_switch_stays_and_what_was_passed_over_goes() {
     use Mark::{Good, Untried};
     let world = world(&[("a", Untried), ("b", Good), ("c", Untried)], "b");
