@@ -28,10 +28,12 @@
 //! ```
 
 use crate::diagnostic::{Code, Problems};
-use crate::grant::{GrantError, GrantSet};
+use crate::grant::{GrantError, GrantSet, Lost, lost};
+use crate::lock::{LockedEnvironment, LockedStep};
 use crate::read::{Item, Reader, Table, text_of};
+use crate::resolved::Resolved;
 use crate::source::Spanned;
-use crate::{EnvironmentName, Failure, FailureKind};
+use crate::{EnvironmentName, Failure, FailureKind, StepId};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -84,6 +86,28 @@ impl NoSection {
         format!(
             "the operator would have to add `[environment.{name}]`, or `[environment.\"*\"]` for all others"
         )
+    }
+}
+
+/// A grant of a step of which a policy leaves nothing: the step could only fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The step.
+    pub step: StepId,
+    /// The grant, and why.
+    pub lost: Lost,
+}
+
+impl EnvironmentPolicy {
+    /// The grants of a locked plan of which this policy leaves nothing, in the order of the plan. What depends on the
+    /// run, or is denied in part, is left to the run.
+    pub fn refuses(&self, resolved: &Resolved, locked: &LockedEnvironment) -> Vec<Refused> {
+        let of = |step: &LockedStep| {
+            let narrowed = resolved.step(&step.id).and_then(|step| step.allow.as_ref());
+            let id = step.id.clone();
+            lost(&step.grants, narrowed, self).into_iter().map(move |lost| Refused { step: id.clone(), lost })
+        };
+        locked.steps.iter().flat_map(of).collect()
     }
 }
 

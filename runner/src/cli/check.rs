@@ -3,7 +3,7 @@
 use super::args::Check;
 use super::fail::Fail;
 use super::load::{self, Loaded, shown};
-use super::{out, stale, talk, warn};
+use super::{out, permitted, stale, talk, warn};
 use runner_model::Resolved;
 use runner_model::lock::{Lock, LockedEnvironment};
 use serde_json::json;
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Check) -> Result<(), Fail> {
     warn(&resolved.warnings);
     let asked = LockedEnvironment::build(resolved);
     out(&if args.json { as_json(resolved, &asked) } else { as_text(resolved, &asked) })?;
-    load::policy(&environment)?;
+    permitted(load::policy(&environment)?.as_ref(), resolved, &asked)?;
     let file = shown(&loaded.lock_file());
     Lock::verify(loaded.lock()?.as_ref(), resolved, &file).map_err(|why| stale(why, &loaded.file))?;
     talk(&format!("`{}` is what the plan asks for\n", file));

@@ -3,7 +3,7 @@
 use super::args::Exec;
 use super::fail::Fail;
 use super::load::{self, Checked, Loaded, shown};
-use super::{stale, talk, warn};
+use super::{permitted, stale, talk, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
 use crate::report::{Reporting, Settings};
 use crate::sandbox::Sandbox;
@@ -31,6 +31,7 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
     let lock = loaded.lock()?;
     let locked = Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file()))
         .map_err(|why| stale(why, &loaded.file))?;
+    permitted(policy.as_ref(), &checked.resolved, locked)?;
     let locked = locked.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -11,8 +11,9 @@ mod schema;
 use args::{Cli, Command};
 use clap::Parser as _;
 use fail::Fail;
-use runner_model::Problems;
-use runner_model::lock::Stale;
+use runner_model::lock::{LockedEnvironment, Stale};
+use runner_model::policy::{EnvironmentPolicy, Refused};
+use runner_model::{Problems, Resolved};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -52,6 +53,30 @@ fn warn(warnings: &Problems) {
     if !warnings.is_empty() {
         talk(&format!("{}\n", warnings.render(fail::look())));
     }
+}
+
+/// Refuses what the operator's policy refuses wholly: it would only fail, half way through.
+fn permitted(
+    policy: Option<&EnvironmentPolicy>,
+    resolved: &Resolved,
+    locked: &LockedEnvironment,
+) -> Result<(), Fail> {
+    let Some(policy) = policy else { return Ok(()) };
+    let refused = policy.refuses(resolved, locked);
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let mut detail = String::new();
+    for Refused { step, lost } in &refused {
+        detail.push_str(&format!("step `{step}` cannot have `{}`: {}\n", lost.grant, lost.denial.why));
+        for line in lost.denial.mend.lines() {
+            detail.push_str(&format!("  {line}\n"));
+        }
+    }
+    let message = format!("{} does not let `{}` do what its steps need", policy.file, resolved.plan);
+    Err(Fail::refused(message)
+        .detail(detail)
+        .hint("ask the operator, or let the plan do without: a step's `allow` can leave grants out"))
 }
 
 /// A lock that is missing or does not fit the plan in this file.

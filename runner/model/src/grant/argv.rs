@@ -205,6 +205,22 @@ impl ExecGrant {
         Ok(grant)
     }
 
+    /// The one command that it covers; `None`: there are several, or it is not known yet.
+    pub(super) fn only_command(&self) -> Option<(Vec<String>, BTreeMap<String, String>)> {
+        if self.rest {
+            return None;
+        }
+        let argv = self.arguments.iter().map(|argument| match argument {
+            Argument::Exactly(text) => text.as_text().map(str::to_owned),
+            Argument::Any | Argument::Option(_) => None,
+        });
+        let env = self
+            .variables
+            .iter()
+            .map(|(name, value)| Some((name.clone(), value.as_ref()?.as_text()?.to_owned())));
+        Some((argv.collect::<Option<_>>()?, env.collect::<Option<_>>()?))
+    }
+
     pub(super) fn is_symbolic(&self) -> bool {
         let later = |text: &Template| text.as_text().is_none();
         self.variables.iter().any(|(_, value)| value.as_ref().is_some_and(later))

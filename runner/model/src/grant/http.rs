@@ -1,5 +1,6 @@
 //! `[CLASS ]METHOD URL[ at ADDRESS][ from target]`: which requests, as which class of effect.
 
+use super::ask::Ask;
 use super::bound::{Bound, Named};
 use super::fill::{Place, fill};
 use super::origin::{Authority, UrlRule};
@@ -144,6 +145,42 @@ impl Requests {
     /// Whether a policy's `deny` means this request: whatever its class, and wherever it is sent from and to.
     pub(super) fn bans(&self, method: &str, url: &Url) -> bool {
         self.method == method && self.url.now().is_some_and(|rule| rule.bans(url))
+    }
+
+    /// Calls with the request that stands for all that it covers; with none while that is not known.
+    pub(super) fn with_ask<T>(&self, call: impl FnOnce(&[Ask<'_>]) -> T) -> T {
+        let at = match &self.at {
+            None => None,
+            Some(Bound::Now(at)) => Some(at.to_string()),
+            Some(Bound::Later(_)) => return call(&[]),
+        };
+        match self.url.now().map(|rule| Url::parse(&rule.to_string())) {
+            Some(Ok(url)) => call(&[Ask::Http {
+                class: self.class,
+                method: &self.method,
+                url: &url,
+                at: at.as_deref(),
+                via_target: self.from_target,
+            }]),
+            _ => call(&[]),
+        }
+    }
+
+    /// Whether there may be a request that both cover.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.class == other.class
+            && self.method == other.method
+            && self.from_target == other.from_target
+            && self.at.is_some() == other.at.is_some()
+            && match (self.url.now(), other.url.now()) {
+                (Some(a), Some(b)) => {
+                    let covers = |a: &UrlRule, b: &UrlRule| {
+                        Url::parse(&b.to_string()).is_ok_and(|url| a.covers(&url))
+                    };
+                    covers(a, b) || covers(b, a)
+                }
+                _ => true,
+            }
     }
 
     /// The address that the grant itself spells out, the one that is connected to.

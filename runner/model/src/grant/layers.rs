@@ -234,7 +234,7 @@ fn other_class(grants: &GrantSet, ask: &Ask<'_>) -> Option<EffectClass> {
 }
 
 /// The ban that means it. Bans are read more widely than grants: what could be meant is denied.
-fn ban(deny: &GrantSet, ask: &Ask<'_>) -> Option<String> {
+pub(super) fn ban(deny: &GrantSet, ask: &Ask<'_>) -> Option<String> {
     let ssh =
         |bans: &dyn Fn(&SshGrant) -> bool| deny.ssh.iter().find(|grant| bans(grant)).map(SshGrant::to_string);
     let meets = |path: &RemotePath, tree: bool, banned: Option<&RemotePath>| {

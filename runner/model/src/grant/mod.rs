@@ -89,6 +89,7 @@ mod files;
 mod fill;
 mod http;
 mod layers;
+mod left;
 mod origin;
 mod set;
 mod shell;
@@ -102,6 +103,8 @@ pub use capability::{BindError, Capabilities, Capability};
 pub use denial::{Denial, Layer};
 pub use files::{BadWorkspacePath, WorkspacePath};
 pub use layers::{Granted, Layers};
+pub use left::Lost;
+pub(crate) use left::lost;
 pub use origin::parse_url;
 pub use set::{FileGrant, GrantError, GrantSet, HttpGrant, List, SshGrant};
 
