@@ -106,6 +106,13 @@ name!(/** A group of an inventory. */ GroupName, "the name of a group", "-_", "T
 name!(/** A name of `[modules]`: what `uses` begins with. */ ModuleName, "the name of a module", "-_", "The name of a module: letters, digits, `-` and `_`.");
 name!(/** A variable of a plan or an inventory. */ VarName, "the name of a variable", "-_", "The name of a variable: letters, digits, `-` and `_`.");
 
+impl PlanName {
+    /// Stands in for a name that could not be read.
+    pub(crate) fn unnamed() -> Self {
+        Self("unnamed".to_owned())
+    }
+}
+
 impl TargetName {
     /// The machine that the runner runs on.
     pub fn localhost() -> Self {

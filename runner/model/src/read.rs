@@ -428,6 +428,13 @@ impl<'a> Table<'a> {
         self.entries.iter().any(|entry| entry.name == key)
     }
 
+    /// The known keys that unknown ones seem to mean: what they say is missing, and that has been reported.
+    pub(crate) fn misspelled(&self) -> Vec<&'static str> {
+        let asked = self.asked.borrow();
+        let unknown = self.entries.iter().filter(|entry| !asked.contains(&entry.name));
+        unknown.filter_map(|entry| closest(entry.name, asked.iter().copied())).collect()
+    }
+
     /// Reports the keys that nobody asked for. `later`: keys of later versions, and what they will do.
     pub(crate) fn finish(&self, reader: &Reader, later: &[(&'static str, &str)]) {
         let asked = self.asked.borrow();

@@ -85,7 +85,7 @@ fn what_does_not_fit_together_is_said_with_place_cause_and_mend() {
     let loaded = modules();
     let failed = BTreeMap::from([(
         ModuleRef::Path("steps/broken.wasm".to_owned()),
-        "`steps/broken.wasm` is not a component: it is a core module".to_owned(),
+        "it is not a component: it is a core module".to_owned(),
     )]);
     let builtin: Vec<&str> = loaded
         .keys()
@@ -97,22 +97,24 @@ fn what_does_not_fit_together_is_said_with_place_cause_and_mend() {
     let modules = Modules { loaded: &loaded, failed: &failed, builtin: &builtin };
     compare("check", |name, bytes, case| {
         let text = std::str::from_utf8(bytes).expect("a case in UTF-8");
-        let plan = match Plan::parse(name, bytes) {
-            Ok(plan) => plan,
+        let (plan, mut all) = match Plan::read(name, bytes) {
+            Ok(read) => read,
             Err(problems) => panic!("{name} belongs into `ui/plan`:\n{problems}"),
         };
         let inventory = directives(text, "inventory").next().unwrap_or("staging.toml");
         let file = case.with_file_name("inventory").join(inventory);
-        let inventory = Inventory::parse(inventory, &std::fs::read(file).expect("an inventory"))
-            .expect("a good inventory");
+        let (inventory, more) = Inventory::read(inventory, &std::fs::read(file).expect("an inventory"));
+        all.extend(more);
         let environment =
             directives(text, "environment").next().unwrap_or("staging").parse().expect("a name");
         let given = directives(text, "var").map(|var| var.split_once('=').expect("name=value"));
         let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        match check(&plan, &environment, &inventory, modules, &given) {
-            Ok(resolved) if resolved.warnings.is_empty() => None,
-            Ok(resolved) => Some(render(&resolved.warnings)),
-            Err(problems) => Some(render(&problems)),
-        }
+        let checked = check(&plan, &environment, &inventory, modules, &given);
+        all.extend(match checked {
+            Ok(resolved) => resolved.warnings,
+            Err(problems) => problems,
+        });
+        let all = all.or(None::<()>).expect_err("no value was given");
+        (!all.is_empty()).then(|| render(&all))
     });
 }

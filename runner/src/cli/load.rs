@@ -28,6 +28,8 @@ pub(crate) struct Loaded {
     pub(crate) engine: wasmtime::Engine,
     /// The modules that can be used.
     pub(crate) modules: BTreeMap<ModuleRef, Module>,
+    /// What is wrong with the plan, as far as its own text shows it. Reported with what the check finds.
+    problems: Problems,
     described: BTreeMap<ModuleRef, LoadedModule>,
     failed: BTreeMap<ModuleRef, String>,
 }
@@ -48,7 +50,7 @@ impl Loaded {
             false => Fail::usage(format_args!("there is no plan `{}`", shown(file)))
                 .hint("name the plan's file: `runner check deploy/plan.toml`; without, it is `plan.toml` of this folder"),
         })?;
-        let plan = Plan::parse(&shown(file), &bytes)?;
+        let (plan, problems) = Plan::read(&shown(file), &bytes)?;
         let folder = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -71,17 +73,19 @@ impl Loaded {
             }
         }
         let digest = Digest::of(&bytes);
-        Ok(Self { plan, file: file.to_owned(), folder, digest, engine, modules, described, failed })
+        Ok(Self { plan, file: file.to_owned(), folder, digest, engine, modules, problems, described, failed })
     }
 
     /// The environment that is meant: the one that was named, or the only one.
     pub(crate) fn environment(&self, named: Option<&EnvironmentName>) -> Result<EnvironmentName, Fail> {
         if let Some(name) = named {
-            return Ok(self.plan.environment(name.as_str())?.0.clone());
+            // The check says whether the plan has it, with all else that is wrong.
+            return Ok(name.clone());
         }
         let mut names = self.plan.environment.keys();
         match (names.next(), names.next()) {
             (Some(only), None) => Ok(only.clone()),
+            _ if self.problems.has_errors() => Err(self.problems.clone().into()),
             _ => {
                 let names: Vec<String> =
                     self.plan.environment.keys().map(|name| format!("`{name}`")).collect();
@@ -101,21 +105,51 @@ impl Loaded {
         environment: &EnvironmentName,
         vars: &[(String, String)],
     ) -> Result<Checked, Fail> {
-        let (_, entry) = self.plan.environment(environment.as_str())?;
-        let path = self.folder.join(&entry.inventory.value);
-        let bytes = read(&path).map_err(|problems| {
-            // The place is where the plan names the file.
-            let why = problems.iter().next().map(|problem| problem.message().to_owned()).unwrap_or_default();
-            let why = format!("the inventory `{}` {why}", shown(&path));
-            Problem::at(Code::BadValue, &self.plan.source, entry.inventory.span, why)
-                .hint("the path is relative to the plan")
-        })?;
-        let inventory = Inventory::parse(&shown(&path), &bytes)?;
+        let mut problems = self.problems.clone();
+        let (inventory, digest) = self.inventory(environment, &mut problems);
         let builtin: Vec<&str> = standard().collect();
         let modules = Modules { loaded: &self.described, failed: &self.failed, builtin: &builtin };
         let given: BTreeMap<String, String> = vars.iter().cloned().collect();
-        let resolved = check(&self.plan, environment, &inventory, modules, &given)?;
-        Ok(Checked { resolved, inventory: Digest::of(&bytes) })
+        let resolved = match check(&self.plan, environment, &inventory, modules, &given) {
+            Ok(resolved) => Some(resolved),
+            Err(more) => {
+                problems.extend(more);
+                None
+            }
+        };
+        let (mut resolved, warnings) = problems.or(resolved)?;
+        resolved.warnings.extend(warnings);
+        Ok(Checked { resolved, inventory: digest })
+    }
+
+    /// The inventory of an environment, as far as it can be read.
+    fn inventory(&self, environment: &EnvironmentName, problems: &mut Problems) -> (Inventory, Digest) {
+        let nothing = Digest::of(b"");
+        let entry = match self.plan.environment(environment.as_str()) {
+            Ok((_, entry)) => entry,
+            // The check says so, unless it follows from what was said before.
+            Err(_) => return (Inventory::unread(self.plan.source.name()), nothing),
+        };
+        let path = self.folder.join(&entry.inventory.value);
+        let bytes = match read(&path) {
+            Ok(bytes) => bytes,
+            Err(none) => {
+                // The place is where the plan names the file.
+                let why = none.iter().next().map(|problem| problem.message().to_owned()).unwrap_or_default();
+                let why = format!("the inventory `{}` {why}", shown(&path));
+                let problem = Problem::at(Code::BadValue, &self.plan.source, entry.inventory.span, why);
+                problems.push(problem.hint("the path is relative to the plan"));
+                return (Inventory::unread(&shown(&path)), nothing);
+            }
+        };
+        let (inventory, more) = Inventory::read(&shown(&path), &bytes);
+        problems.extend(more);
+        (inventory, Digest::of(&bytes))
+    }
+
+    /// What is wrong with the plan, as far as its own text shows it.
+    pub(crate) fn problems(&self) -> &Problems {
+        &self.problems
     }
 
     /// The lock's file: `plan.lock` for `plan.toml`.

@@ -5,7 +5,7 @@ use super::fail::Fail;
 use super::load::{Loaded, shown};
 use super::talk;
 use runner_model::lock::{Lock, LockedEnvironment};
-use runner_model::{EnvironmentName, Problems};
+use runner_model::EnvironmentName;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         Some(name) => vec![loaded.environment(Some(name))?],
         None => loaded.plan.environment.keys().cloned().collect(),
     };
-    let mut problems = Problems::new();
+    let mut problems = loaded.problems().clone();
     let mut checked = Vec::new();
     for environment in &environments {
         match loaded.check(environment, &args.vars) {
@@ -24,9 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
             Err(other) => return Err(other),
         }
     }
-    if problems.has_errors() {
-        return Err(problems.into());
-    }
+    problems.or(Some(()))?;
     let file = loaded.lock_file();
     let before = loaded.lock();
     if args.check {

@@ -42,7 +42,7 @@ pub enum LoadError {
         known: Vec<&'static str>,
     },
     /// The file is not there, or cannot be read.
-    #[error("`{}` cannot be read: {source}", path.display())]
+    #[error("the file cannot be read: {source}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// Nobody's component is that large.
-    #[error("`{}` has more than {} MiB", path.display(), LARGEST >> 20)]
+    #[error("the file has more than {} MiB", LARGEST >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -71,7 +71,9 @@ pub fn check(
 ) -> Result<Resolved, Problems> {
     let problems: RefCell<Problems> = RefCell::default();
     let vars = vars::bind(plan, given, &problems);
-    if let Err(unknown) = plan.environment(environment.as_str()) {
+    if let Err(unknown) = plan.environment(environment.as_str())
+        && !plan.gaps.environments.has(environment.as_str())
+    {
         problems.borrow_mut().extend(unknown);
     }
     let mut check = Check {
@@ -80,6 +82,7 @@ pub fn check(
         modules,
         problems,
         placed: BTreeMap::new(),
+        guesses: inventory.has_gaps,
         resolved: Resolved {
             plan: plan.name.value.clone(),
             summary: plan.summary.as_ref().map(|summary| summary.value.clone()),
@@ -102,7 +105,9 @@ pub fn check(
     check.targets();
     let steps: Vec<_> = plan.steps().map(|(phase, step)| check.step(phase, step)).collect();
     check.resolved.steps = steps.into_iter().flatten().collect();
-    vars::report_unused(plan, &check.problems);
+    if plan.gaps.is_empty() {
+        vars::report_unused(plan, &check.problems);
+    }
     check.problems.into_inner().or(Some(check.resolved)).map(|(mut resolved, warnings)| {
         resolved.warnings = warnings;
         resolved
@@ -117,6 +122,8 @@ struct Check<'a> {
     problems: RefCell<Problems>,
     /// Where the steps run, as far as that is clear.
     placed: BTreeMap<StepId, Placed>,
+    /// It is not known for sure which targets there are, or which ones are released to. That has been reported.
+    guesses: bool,
     /// What is known so far; scopes look things up here.
     resolved: Resolved,
 }
@@ -146,6 +153,10 @@ impl<'a> Check<'a> {
     /// The targets of the rollout, and its batches.
     fn strategy(&mut self) {
         let Some(strategy) = &self.plan.strategy else {
+            if self.plan.gaps.strategy {
+                self.guess_the_targets();
+                return;
+            }
             let needs = self.plan.stage.first().or(self.plan.rollout.first());
             if let Some(step) = needs {
                 self.push(
@@ -160,6 +171,10 @@ impl<'a> Check<'a> {
         };
         let targets: Vec<TargetName> =
             self.inventory.with_role(strategy.role.as_str()).map(|target| target.name.clone()).collect();
+        if targets.is_empty() && self.guesses {
+            self.guess_the_targets();
+            return;
+        }
         if targets.is_empty() {
             let roles = self.inventory.roles();
             let names = || roles.iter().map(|role| role.as_str());
@@ -188,7 +203,7 @@ impl<'a> Check<'a> {
         };
         self.resolved.batches = batches(&targets, &goals);
         let reached: usize = self.resolved.batches.iter().map(Vec::len).sum();
-        if let Some(goals) = strategy.batches.as_ref().filter(|_| reached < targets.len()) {
+        if let Some(goals) = strategy.batches.as_ref().filter(|_| reached < targets.len() && !self.guesses) {
             let last = goals.last().map_or(goals.span, |last| last.span);
             let message = format!("the last batch reaches {reached} of {} targets", targets.len());
             self.push(
@@ -200,6 +215,7 @@ impl<'a> Check<'a> {
         self.resolved.max_failures = strategy.max_failures.as_ref().map_or(0, |max| max.value);
         if let Some(max) = strategy.max_failures.as_ref()
             && !targets.is_empty()
+            && !self.guesses
             && usize::try_from(max.value).is_ok_and(|max| max >= targets.len())
         {
             let message = format!("`max-failures` is {}, and there are {} targets", max.value, targets.len());
@@ -211,6 +227,17 @@ impl<'a> Check<'a> {
             );
         }
         self.resolved.rollout = targets;
+    }
+
+    /// Takes all targets for those of the rollout, so that the steps can be looked at.
+    fn guess_the_targets(&mut self) {
+        self.guesses = true;
+        let names = self.inventory.targets.iter().map(|target| target.name.clone());
+        self.resolved.rollout = names.collect();
+        if self.resolved.rollout.is_empty() {
+            self.resolved.rollout.push(TargetName::localhost());
+        }
+        self.resolved.batches = vec![self.resolved.rollout.clone()];
     }
 
     /// Collects the targets that steps run for or act on.
@@ -231,7 +258,8 @@ impl<'a> Check<'a> {
         let allow = self.allow(step);
         let placed = self.placed.get(&step.id.value)?;
         let LoadedModule { digest, manifest } = self.modules.loaded.get(&placed.module)?;
-        let with = if references { self.parameters(step, placed, manifest) } else { None };
+        let whole = references && !self.plan.gaps.parameters.contains(&step.id.value);
+        let with = if whole { self.parameters(step, placed, manifest) } else { None };
         let grants = with.is_some().then(|| self.grants(step, placed, manifest)).flatten();
         Some(ResolvedStep {
             id: step.id.value.clone(),

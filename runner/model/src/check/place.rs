@@ -14,7 +14,12 @@ impl Check<'_> {
         for (phase, step) in self.plan.steps() {
             let Some(module) = self.module(step) else { continue };
             let Some(manifest) = self.manifest(&module) else { continue };
-            if let Some((runs, on)) = self.runs(phase, step, manifest.runs) {
+            let placed = if self.plan.gaps.places.contains(&step.id.value) {
+                Some((self.guess(manifest.runs), None))
+            } else {
+                self.runs(phase, step, manifest.runs)
+            };
+            if let Some((runs, on)) = placed {
                 self.placed.insert(step.id.value.clone(), Placed { phase, module, runs, on });
             }
         }
@@ -24,14 +29,33 @@ impl Check<'_> {
     fn module(&self, step: &Step) -> Option<ModuleRef> {
         let module = match self.plan.find_module(&step.uses) {
             Ok(module) => module,
+            Err(_) if self.plan.gaps.modules.has(step.uses.split('/').next().unwrap_or_default()) => return None,
             Err(none) => {
                 self.push(self.problem(Code::UnknownName, step.uses.span, none.message).hint(none.hint));
                 return None;
             }
         };
         if let Some(why) = self.modules.failed.get(&module) {
-            let message = format!("the module `{}` cannot be used: {why}", step.uses.value);
-            self.push(self.problem(Code::Module, step.uses.span, message));
+            let mut problem = match &module {
+                ModuleRef::Builtin(_) => {
+                    let message = format!("the module `{}` cannot be used: {why}", step.uses.value);
+                    self.problem(Code::Module, step.uses.span, message)
+                }
+                ModuleRef::Path(path) => {
+                    let shown = path.escape_debug();
+                    let message =
+                        format!("the module `{}`, `{shown}`, cannot be used: {why}", step.uses.value);
+                    self.problem(Code::Module, step.uses.span, message).hint(format!(
+                        "build the step again, or let `{}` in `[modules]` name its component",
+                        step.uses.value
+                    ))
+                }
+            };
+            let entry = self.plan.modules.iter().find(|(name, _)| name.as_str() == step.uses.value);
+            if let Some((_, source)) = entry {
+                problem = problem.also(source.span, "this is its file");
+            }
+            self.push(problem);
             return None;
         }
         if self.manifest(&module).is_none() {
@@ -58,6 +82,14 @@ impl Check<'_> {
             return None;
         }
         Some(module)
+    }
+
+    /// Where a step may well run that does not say so, so that its parameters can be looked at.
+    fn guess(&self, module: Occurs) -> Runs {
+        match module {
+            Occurs::Once => Runs::Once(TargetName::localhost()),
+            Occurs::EachTarget => Runs::EachTarget(self.resolved.rollout.clone()),
+        }
     }
 
     fn runs(&self, phase: Phase, step: &Step, module: Occurs) -> Option<(Runs, Option<TargetName>)> {
@@ -103,6 +135,9 @@ impl Check<'_> {
         if TargetName::localhost().as_str() == on.value {
             return Some(vec![TargetName::localhost()]);
         }
+        if self.inventory.has_gaps {
+            return None;
+        }
         let file = self.inventory.source.name();
         let roles = self.inventory.roles();
         let names = || {
@@ -134,6 +169,7 @@ impl Check<'_> {
                 let first = self.resolved.rollout.iter().find(|target| targets.contains(target));
                 first.or(targets.first())?.clone()
             }
+            Some((_, targets)) if self.guesses => targets.first()?.clone(),
             Some((on, targets)) => {
                 let message = format!(
                     "the role `{}` has {} targets, and `{}` runs once",
@@ -174,6 +210,9 @@ impl Check<'_> {
             // Without targets, or without a strategy, that has been reported.
             return (!rollout.is_empty()).then(|| (Runs::EachTarget(rollout.clone()), None));
         };
+        if self.guesses {
+            return Some((Runs::EachTarget(targets), None));
+        }
         let (inside, outside): (Vec<_>, Vec<_>) =
             targets.into_iter().partition(|target| rollout.contains(target));
         match (inside.as_slice(), outside.as_slice()) {

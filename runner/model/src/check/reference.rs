@@ -41,7 +41,7 @@ impl Check<'_> {
         match reference {
             Reference::Var(name) => {
                 let known = self.plan.vars.keys().any(|var| var.as_str() == name);
-                (!known).then(|| self.no_variable(span, name))
+                (!known && !self.plan.gaps.vars.has(name)).then(|| self.no_variable(span, name))
             }
             Reference::PlanName | Reference::Environment | Reference::RunId => None,
             Reference::Release(field) => self.wrong_release(step, *field, reference, span),
@@ -62,6 +62,9 @@ impl Check<'_> {
     ) -> Option<Problem> {
         let written = format!("`${{{reference}}}`");
         let Some(release) = &self.plan.release else {
+            if self.plan.gaps.release {
+                return None;
+            }
             return Some(
                 self.problem(
                     Code::BadReference,
@@ -75,6 +78,9 @@ impl Check<'_> {
             return None;
         }
         if release.artifact.is_none() {
+            if self.plan.gaps.release {
+                return None;
+            }
             return Some(
                 self.problem(
                     Code::BadReference,
@@ -117,7 +123,7 @@ impl Check<'_> {
     }
 
     fn wrong_target(&self, step: &Step, field: TargetField, span: Span) -> Option<Problem> {
-        if field != TargetField::User {
+        if field != TargetField::User || self.guesses_of(step) {
             return None;
         }
         let without: Vec<_> =
@@ -137,6 +143,9 @@ impl Check<'_> {
     }
 
     fn wrong_target_var(&self, step: &Step, name: &str, span: Span) -> Option<Problem> {
+        if self.guesses_of(step) {
+            return None;
+        }
         let targets = self.targets_of(step);
         let has = |target: &&Target| target.vars.keys().any(|var| var.as_str() == name);
         let without: Vec<_> = targets.iter().copied().filter(|target| !has(target)).collect();
@@ -174,6 +183,9 @@ impl Check<'_> {
     ) -> Option<Problem> {
         let written = format!("`${{{reference}}}`");
         if !self.plan.steps().any(|(_, other)| other.id.value == *from) {
+            if self.plan.gaps.steps.has(from.as_str()) {
+                return None;
+            }
             let near = closest(from.as_str(), self.plan.steps().map(|(_, other)| other.id.as_str()));
             let hint = match near {
                 Some(near) => format!("did you mean `${{{near}.{output}}}`?"),
@@ -223,6 +235,10 @@ impl Check<'_> {
         written: &str,
         span: Span,
     ) -> Option<Problem> {
+        let gaps = &self.plan.gaps.places;
+        if self.guesses || gaps.contains(from) || gaps.contains(&step.id.value) {
+            return None;
+        }
         let Runs::EachTarget(sources) = &source.runs else { return None };
         match &this.runs {
             Runs::Once(_) => Some(
@@ -247,6 +263,11 @@ impl Check<'_> {
                 )
             }
         }
+    }
+
+    /// Whether it is not known for sure on which targets the step runs.
+    fn guesses_of(&self, step: &Step) -> bool {
+        self.guesses || self.plan.gaps.places.contains(&step.id.value)
     }
 
     /// The targets that a step runs for.

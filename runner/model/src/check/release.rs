@@ -55,6 +55,11 @@ impl Check<'_> {
                 let written = format!("${{{}}}", error.reference);
                 let text = template.to_string();
                 let span = part_of(&self.plan.source, template.span, &text, error.offset, &written);
+                if let Reference::Var(name) = &error.reference
+                    && self.plan.gaps.vars.has(name)
+                {
+                    return None;
+                }
                 self.push(match (&error.reference, error.why) {
                     (Reference::Var(name), WhyUnresolved::Unknown { .. }) => self.no_variable(span, name),
                     (_, why) => self

@@ -20,7 +20,7 @@ pub(super) fn merge(reader: &Reader, parsed: &Parsed) -> Inventory {
         }
     }
     same_place(reader, &targets);
-    Inventory { source: reader.source.clone(), targets, ssh: parsed.file.ssh.clone() }
+    Inventory { source: reader.source.clone(), targets, ssh: parsed.file.ssh.clone(), has_gaps: false }
 }
 
 type Membership<'a> = (&'a GroupName, &'a Group);

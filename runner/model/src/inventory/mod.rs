@@ -150,6 +150,8 @@ pub struct Inventory {
     pub targets: Vec<Target>,
     /// How ssh is run.
     pub ssh: SshSettings,
+    /// Not all of the file could be read, which has been reported: a target or a role may be missing.
+    pub(crate) has_gaps: bool,
 }
 
 /// A machine, with what it takes from its groups and from `[defaults]`.
@@ -213,6 +215,17 @@ impl Target {
 }
 
 impl Inventory {
+    /// One that could not be read at all, which has been reported: for finding out what else is wrong with the plan.
+    /// `name`: the file as problems name it.
+    pub fn unread(name: &str) -> Self {
+        Self {
+            source: Source::new(name, ""),
+            targets: Vec::new(),
+            ssh: SshSettings::default(),
+            has_gaps: true,
+        }
+    }
+
     /// The target of this name.
     pub fn target(&self, name: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.name.as_str() == name)

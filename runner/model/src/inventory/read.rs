@@ -29,11 +29,23 @@ impl Inventory {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Problems> {
-        let source = text_of(name, bytes)?;
-        let reader = Reader::new(source);
+        let (inventory, problems) = Self::read(name, bytes);
+        problems.or(Some(inventory)).map(|(inventory, _)| inventory)
+    }
+
+    /// Reads as much of an inventory as can be read, so that [`check`](crate::check::check) finds what else is wrong.
+    /// One that comes with errors is for that alone. `name`: the file as problems name it.
+    pub fn read(name: &str, bytes: &[u8]) -> (Self, Problems) {
+        let reader = match text_of(name, bytes) {
+            Ok(source) => Reader::new(source),
+            Err(problems) => return (Self::unread(name), problems),
+        };
         let parsed = reader.document("an inventory", file);
         let inventory = parsed.map(|parsed| merge::merge(&reader, &parsed));
-        reader.into_problems().or(inventory).map(|(inventory, _)| inventory)
+        let problems = reader.into_problems();
+        let mut inventory = inventory.unwrap_or_else(|| Self::unread(name));
+        inventory.has_gaps = problems.has_errors();
+        (inventory, problems)
     }
 }
 

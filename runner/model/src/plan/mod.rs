@@ -1,10 +1,12 @@
 //! The plan language: what `plan.toml` may say. The doc comment of each key is what the plan reference and the JSON
 //! Schema say about it, so they are written for users.
 
+mod gaps;
 mod module;
 mod read;
 mod strategy;
 
+pub(crate) use gaps::Gaps;
 pub(crate) use read::{below, part_of};
 pub(crate) use strategy::batches;
 
@@ -64,6 +66,9 @@ pub struct Plan {
     /// Steps that run at the end, whatever happened before. They cannot use outputs of steps that may not have run.
     #[schemars(default)]
     pub always: Vec<Step>,
+    /// What is in the file and could not be read.
+    #[schemars(skip)]
+    pub(crate) gaps: Gaps,
 }
 
 /// A variable and its value, unless `--var` gives another one.

@@ -1,7 +1,7 @@
 //! From TOML to [`Plan`].
 
 use super::{
-    AllowTable, Environment, Goal, LimitsTable, ModuleSource, OnFailure, Plan, ReleaseTable, RetryTable,
+    AllowTable, Environment, Gaps, Goal, LimitsTable, ModuleSource, OnFailure, Plan, ReleaseTable, RetryTable,
     Step, Strategy, Variable, With,
 };
 use crate::diagnostic::{Code, Problem, Problems};
@@ -48,6 +48,7 @@ struct Draft {
     strategy: Option<Spanned<Strategy>>,
     limits: LimitsTable,
     phases: [Vec<Step>; 5],
+    gaps: Gaps,
 }
 
 impl Plan {
@@ -56,19 +57,32 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Problems> {
+        let (plan, problems) = Self::read(name, bytes)?;
+        problems.or(Some(plan)).map(|(plan, _)| plan)
+    }
+
+    /// Reads as much of a plan as can be read, so that [`check`](crate::check::check) finds what else is wrong. A plan
+    /// that comes with errors is for that alone. `name`: the file as problems name it.
+    ///
+    /// # Errors
+    /// It is not even TOML.
+    pub fn read(name: &str, bytes: &[u8]) -> Result<(Self, Problems), Problems> {
         let reader = Reader::new(text_of(name, bytes)?);
-        let plan = reader.document("a plan", draft).and_then(|draft| draft.into_plan(reader.source.clone()));
-        reader.into_problems().or(plan).map(|(plan, _)| plan)
+        match reader.document("a plan", draft) {
+            Some(draft) => Ok((draft.into_plan(reader.source.clone()), reader.into_problems())),
+            None => reader.into_problems().or(None),
+        }
     }
 }
 
 impl Draft {
-    fn into_plan(self, source: Source) -> Option<Plan> {
+    fn into_plan(self, source: Source) -> Plan {
         let [prepare, stage, rollout, finish, always] = self.phases;
-        Some(Plan {
+        Plan {
             source,
             plan: 1,
-            name: self.name?,
+            // Without a name the plan is for finding errors only; none of them repeats it.
+            name: self.name.unwrap_or_else(|| Spanned::new(crate::PlanName::unnamed(), Span::default())),
             summary: self.summary,
             vars: self.vars,
             modules: self.modules,
@@ -81,65 +95,100 @@ impl Draft {
             rollout,
             finish,
             always,
-        })
+            gaps: self.gaps,
+        }
     }
 }
 
 fn draft(reader: &Reader, table: Table<'_>) -> Draft {
+    const PHASES: [&str; 5] = ["prepare", "stage", "rollout", "finish", "always"];
     reader.version(&table, "plan", VERSION);
+    let mut gaps = Gaps::default();
     let draft = Draft {
         name: table
             .require(reader, "name", "\"shop\"")
             .and_then(|item| reader.parsed(&item, "the name of the plan in quotes")),
         summary: table.take("summary").and_then(|item| reader.line(&item)),
-        vars: table.take("vars").map(|item| vars(reader, &item)).unwrap_or_default(),
-        modules: table.take("modules").map(|item| modules(reader, &item)).unwrap_or_default(),
-        environment: environments(reader, &table),
-        release: table.take("release").and_then(|item| release(reader, &item)),
-        strategy: table.take("strategy").and_then(|item| strategy(reader, &item)),
+        vars: table.take("vars").map(|item| vars(reader, &item, &mut gaps)).unwrap_or_default(),
+        modules: table.take("modules").map(|item| modules(reader, &item, &mut gaps)).unwrap_or_default(),
+        environment: environments(reader, &table, &mut gaps),
+        release: table.take("release").and_then(|item| release(reader, &item, &mut gaps)),
+        strategy: table.take("strategy").and_then(|item| strategy(reader, &item, &mut gaps)),
         limits: table.take("limits").map(|item| limits(reader, &item, "`[limits]`")).unwrap_or_default(),
-        phases: ["prepare", "stage", "rollout", "finish", "always"].map(|phase| {
-            let tables = table.take(phase).map(|item| reader.tables(&item, "a step")).unwrap_or_default();
-            tables.into_iter().filter_map(|table| step(reader, &table)).collect()
+        phases: PHASES.map(|phase| {
+            let item = table.take(phase);
+            let tables = item.as_ref().map(|item| reader.tables(item, "a step")).unwrap_or_default();
+            if item.is_some() && tables.is_empty() {
+                gaps.steps.add_all();
+            }
+            tables.into_iter().filter_map(|table| step(reader, &table, &mut gaps)).collect()
         }),
+        gaps: Gaps::default(),
     };
     table.finish(reader, &LATER);
+    for key in table.misspelled() {
+        match key {
+            "vars" => gaps.vars.add_all(),
+            "modules" => gaps.modules.add_all(),
+            "environment" => gaps.environments.add_all(),
+            "release" => gaps.release = true,
+            "strategy" => gaps.strategy = true,
+            phase if PHASES.contains(&phase) => gaps.steps.add_all(),
+            _ => {}
+        }
+    }
     unique_ids(reader, &draft.phases);
-    draft
+    Draft { gaps, ..draft }
 }
 
-fn vars(reader: &Reader, item: &Item<'_>) -> BTreeMap<VarName, Variable> {
+fn vars(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> BTreeMap<VarName, Variable> {
     let mut vars = BTreeMap::new();
+    if !is_table(item) {
+        gaps.vars.add_all();
+    }
     for entry in reader.entries(item) {
-        let (Some(name), Some(value)) =
-            (reader.named::<VarName>(&entry), values(reader, &entry, "", &mut With::default()))
-        else {
-            continue;
-        };
-        match value.as_plain() {
-            Some(value) => {
-                vars.insert(name.value, Variable { value, name: name.span, span: entry.span });
-            }
-            None => reader.push(
-                reader
-                    .problem(
-                        Code::BadReference,
-                        entry.span,
-                        format!("the variable `{}` refers to something", entry.name),
-                    )
-                    .because("the value of a variable is what it says, no more")
-                    .hint("write the reference where the variable is used; `$${` is the text `${`"),
-            ),
+        let before = reader.count();
+        let name = reader.named::<VarName>(&entry);
+        let value = values(reader, &entry, "", &mut With::default());
+        match (name, value.filter(|_| reader.count() == before)) {
+            (Some(name), Some(value)) => match value.as_plain() {
+                Some(value) => {
+                    vars.insert(name.value, Variable { value, name: name.span, span: entry.span });
+                }
+                None => {
+                    gaps.vars.add(entry.name);
+                    reader.push(
+                        reader
+                            .problem(
+                                Code::BadReference,
+                                entry.span,
+                                format!("the variable `{}` refers to something", entry.name),
+                            )
+                            .because("the value of a variable is what it says, no more")
+                            .hint("write the reference where the variable is used; `$${` is the text `${`"),
+                    );
+                }
+            },
+            _ => gaps.vars.add(entry.name),
         }
     }
     vars
 }
 
-fn modules(reader: &Reader, item: &Item<'_>) -> BTreeMap<ModuleName, Spanned<ModuleSource>> {
+fn modules(
+    reader: &Reader,
+    item: &Item<'_>,
+    gaps: &mut Gaps,
+) -> BTreeMap<ModuleName, Spanned<ModuleSource>> {
     let mut modules = BTreeMap::new();
+    if !is_table(item) {
+        gaps.modules.add_all();
+    }
     for entry in reader.entries(item) {
         if let (Some(name), Some(source)) = (reader.named::<ModuleName>(&entry), module(reader, &entry)) {
             modules.insert(name.value, Spanned::new(source, entry.span));
+        } else {
+            gaps.modules.add(entry.name);
         }
     }
     modules
@@ -192,15 +241,24 @@ fn module(reader: &Reader, entry: &Item<'_>) -> Option<ModuleSource> {
     }
 }
 
-fn environments(reader: &Reader, table: &Table<'_>) -> BTreeMap<EnvironmentName, Environment> {
+fn environments(
+    reader: &Reader,
+    table: &Table<'_>,
+    gaps: &mut Gaps,
+) -> BTreeMap<EnvironmentName, Environment> {
     let mut environments = BTreeMap::new();
     const HINT: &str = "add `[environment.staging]` with `inventory = \"staging.toml\"`";
     let Some(item) = table.take("environment") else {
+        gaps.environments.add_all();
         let problem = reader.problem(Code::Missing, table.span, "a plan needs at least one environment");
         reader.push(problem.hint(HINT));
         return environments;
     };
+    if !is_table(&item) {
+        gaps.environments.add_all();
+    }
     for entry in reader.entries(&item) {
+        let known = environments.len();
         if let Some(name) = reader.named::<EnvironmentName>(&entry)
             && let Some(table) = reader.table(&entry, "an environment")
         {
@@ -210,11 +268,21 @@ fn environments(reader: &Reader, table: &Table<'_>) -> BTreeMap<EnvironmentName,
                 environments.insert(name.value, Environment { inventory, span: name.span });
             }
         }
+        if environments.len() == known {
+            gaps.environments.add(entry.name);
+        }
     }
     environments
 }
 
-fn release(reader: &Reader, item: &Item<'_>) -> Option<Spanned<ReleaseTable>> {
+fn release(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> Option<Spanned<ReleaseTable>> {
+    let before = reader.count();
+    let release = release_table(reader, item);
+    gaps.release = reader.count() > before;
+    release
+}
+
+fn release_table(reader: &Reader, item: &Item<'_>) -> Option<Spanned<ReleaseTable>> {
     let table = reader.table(item, "`[release]`")?;
     let root = table.require(reader, "root", "\"/srv/shop\"").and_then(|item| template(reader, &item));
     let artifact = table.take("artifact").and_then(|item| template(reader, &item));
@@ -226,7 +294,13 @@ fn release(reader: &Reader, item: &Item<'_>) -> Option<Spanned<ReleaseTable>> {
     Some(Spanned::new(ReleaseTable { root: root?, artifact, shared, keep, version }, table.span))
 }
 
-fn strategy(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Strategy>> {
+fn strategy(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> Option<Spanned<Strategy>> {
+    let strategy = strategy_table(reader, item);
+    gaps.strategy = strategy.is_none();
+    strategy
+}
+
+fn strategy_table(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Strategy>> {
     let table = reader.table(item, "`[strategy]`")?;
     let role = table
         .require(reader, "role", "\"web\"")
@@ -323,13 +397,15 @@ fn some_time(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Period>> {
     Some(time)
 }
 
-fn step(reader: &Reader, table: &Table<'_>) -> Option<Step> {
+fn step(reader: &Reader, table: &Table<'_>, gaps: &mut Gaps) -> Option<Step> {
     let id = table
         .require(reader, "id", "\"switch\"")
         .and_then(|item| reader.parsed::<StepId>(&item, "the id of a step"));
     let id = id.filter(|id| is_free(reader, id));
     let uses = table.require(reader, "uses", "\"std/switch\"").and_then(|item| reader.line(&item));
+    let before = reader.count();
     let with = table.take("with").map(|item| with(reader, &item)).unwrap_or_default();
+    let with_has_gaps = reader.count() > before;
     let timeout = table.take("timeout").and_then(|item| some_time(reader, &item));
     let limits = table.take("limits").map(|item| limits(reader, &item, "`limits`")).unwrap_or_default();
     if let (Some(time), Some(timeout)) = (&limits.time, &timeout) {
@@ -341,12 +417,27 @@ fn step(reader: &Reader, table: &Table<'_>) -> Option<Step> {
                 .hint("keep `timeout`"),
         );
     }
+    let before = reader.count();
     let on = table.take("on").and_then(|item| reader.line(&item));
     let once = table.take("once").and_then(|item| reader.boolean(&item));
+    let place_has_gaps = reader.count() > before;
     let retry = table.take("retry").and_then(|item| retry(reader, &item));
     let acts_as = table.take("become").and_then(|item| reader.parsed(&item, "the name of a user in quotes"));
     let allow = table.take("allow").and_then(|item| allow(reader, &item));
     table.finish(reader, &LATER_STEP);
+    let misspelled = table.misspelled();
+    match (&id, &uses) {
+        (None, _) => gaps.steps.add_all(),
+        (Some(id), None) => gaps.steps.add(id.as_str()),
+        (Some(id), Some(_)) => {
+            if with_has_gaps || misspelled.contains(&"with") {
+                gaps.parameters.insert(id.value.clone());
+            }
+            if place_has_gaps || misspelled.iter().any(|key| ["on", "once"].contains(key)) {
+                gaps.places.insert(id.value.clone());
+            }
+        }
+    }
     Some(Step {
         id: id?,
         uses: uses?,
@@ -360,6 +451,10 @@ fn step(reader: &Reader, table: &Table<'_>) -> Option<Step> {
         limits,
         span: table.span,
     })
+}
+
+fn is_table(item: &Item<'_>) -> bool {
+    matches!(item.value, DeValue::Table(_))
 }
 
 /// A step called like a scope could not be referred to.
@@ -424,7 +519,7 @@ fn with(reader: &Reader, item: &Item<'_>) -> With {
     with
 }
 
-/// A value with references in its strings. Of what is wrong in it all is reported.
+/// A value with references in its strings. Of what is wrong in it all is reported, and it is left out.
 fn values(reader: &Reader, item: &Item<'_>, pointer: &str, with: &mut With) -> Option<ValueTemplate> {
     with.places.insert(pointer.to_owned(), item.span);
     match item.value {
@@ -436,17 +531,17 @@ fn values(reader: &Reader, item: &Item<'_>, pointer: &str, with: &mut With) -> O
                 .enumerate()
                 .map(|(index, element)| values(reader, element, &format!("{pointer}/{index}"), with))
                 .collect();
-            values.into_iter().collect::<Option<Vec<_>>>().map(ValueTemplate::Array)
+            Some(ValueTemplate::Array(values.into_iter().flatten().collect()))
         }
         DeValue::Table(_) => {
-            let mut found = Vec::new();
+            let mut found = BTreeMap::new();
             for entry in reader.entries(item) {
                 let pointer = below(pointer, entry.name);
                 with.keys.insert(pointer.clone(), entry.key);
                 let value = values(reader, &entry, &pointer, with);
-                found.push(value.map(|value| (entry.name.to_owned(), value)));
+                found.extend(value.map(|value| (entry.name.to_owned(), value)));
             }
-            found.into_iter().collect::<Option<BTreeMap<_, _>>>().map(ValueTemplate::Object)
+            Some(ValueTemplate::Object(found))
         }
         _ => reader.json(item).map(ValueTemplate::literal),
     }
