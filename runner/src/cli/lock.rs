@@ -4,8 +4,8 @@ use super::args::Lock as Args;
 use super::fail::Fail;
 use super::load::{Loaded, shown};
 use super::talk;
-use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::EnvironmentName;
+use runner_model::lock::{Lock, LockedEnvironment};
 use std::io::Write as _;
 use std::path::Path;
 

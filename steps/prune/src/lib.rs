@@ -51,8 +51,9 @@ impl Step for Prune {
 
         // The live one takes a place among the good ones: in the run that has just switched to it, it is marked only
         // when all its steps have passed, and that is after this one.
-        let counts =
-            |release: &&Release| release.mark == Mark::Good || (release.live && release.mark == Mark::Untried);
+        let counts = |release: &&Release| {
+            release.mark == Mark::Good || (release.live && release.mark == Mark::Untried)
+        };
         let good: Vec<&Release> = releases.iter().filter(counts).collect();
         let first_kept = good.len().saturating_sub(keep.get() as usize);
         let mut spared: Vec<&str> = good[first_kept..].iter().map(|release| release.id.as_str()).collect();

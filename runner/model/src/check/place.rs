@@ -29,7 +29,9 @@ impl Check<'_> {
     fn module(&self, step: &Step) -> Option<ModuleRef> {
         let module = match self.plan.find_module(&step.uses) {
             Ok(module) => module,
-            Err(_) if self.plan.gaps.modules.has(step.uses.split('/').next().unwrap_or_default()) => return None,
+            Err(_) if self.plan.gaps.modules.has(step.uses.split('/').next().unwrap_or_default()) => {
+                return None;
+            }
             Err(none) => {
                 self.push(self.problem(Code::UnknownName, step.uses.span, none.message).hint(none.hint));
                 return None;

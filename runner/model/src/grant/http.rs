@@ -174,9 +174,8 @@ impl Requests {
             && self.at.is_some() == other.at.is_some()
             && match (self.url.now(), other.url.now()) {
                 (Some(a), Some(b)) => {
-                    let covers = |a: &UrlRule, b: &UrlRule| {
-                        Url::parse(&b.to_string()).is_ok_and(|url| a.covers(&url))
-                    };
+                    let covers =
+                        |a: &UrlRule, b: &UrlRule| Url::parse(&b.to_string()).is_ok_and(|url| a.covers(&url));
                     covers(a, b) || covers(b, a)
                 }
                 _ => true,

@@ -23,11 +23,7 @@ pub struct Lost {
 /// The grants of which the policy leaves nothing: `deny` covers them as a whole, or nothing in `allow` overlaps with
 /// them. What has references of the run or stars in it is left to the run. `narrowed`: the step's own `allow`; what it
 /// leaves out is not the policy's doing.
-pub(crate) fn lost(
-    grants: &GrantSet,
-    narrowed: Option<&GrantSet>,
-    policy: &EnvironmentPolicy,
-) -> Vec<Lost> {
+pub(crate) fn lost(grants: &GrantSet, narrowed: Option<&GrantSet>, policy: &EnvironmentPolicy) -> Vec<Lost> {
     let mut lost = Vec::new();
     let mut look = |list: List, grant: String, single: &GrantSet| {
         let of_the_step = |asks: &[Ask<'_>]| {
@@ -159,7 +155,8 @@ mod tests {
     use super::*;
 
     fn set(ssh: &[&str], files: &[&str], http: &[&str]) -> GrantSet {
-        GrantSet::from_lists(ssh.iter().copied(), files.iter().copied(), http.iter().copied()).expect("grants")
+        GrantSet::from_lists(ssh.iter().copied(), files.iter().copied(), http.iter().copied())
+            .expect("grants")
     }
 
     fn policy(allow: Option<GrantSet>, deny: GrantSet) -> EnvironmentPolicy {
@@ -187,7 +184,15 @@ mod tests {
             &["GET http://shop.example.org/health", "GET http://other.example.org/"],
         );
         let deny = set(
-            &["write:/srv/shop", "read:/srv/shop", "service:nginx *", "service:php-fpm stop", "as:root", "exec-opaque:/bin/df **", "exec-read:du **"],
+            &[
+                "write:/srv/shop",
+                "read:/srv/shop",
+                "service:nginx *",
+                "service:php-fpm stop",
+                "as:root",
+                "exec-opaque:/bin/df **",
+                "exec-read:du **",
+            ],
             &["read:."],
             &["GET http://shop.example.org/"],
         );

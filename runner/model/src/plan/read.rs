@@ -1,8 +1,8 @@
 //! From TOML to [`Plan`].
 
 use super::{
-    AllowTable, Environment, Gaps, Goal, LimitsTable, ModuleSource, OnFailure, Plan, ReleaseTable, RetryTable,
-    Step, Strategy, Variable, With,
+    AllowTable, Environment, Gaps, Goal, LimitsTable, ModuleSource, OnFailure, Plan, ReleaseTable,
+    RetryTable, Step, Strategy, Variable, With,
 };
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::quantity::Period;
@@ -175,11 +175,7 @@ fn vars(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> BTreeMap<VarName, 
     vars
 }
 
-fn modules(
-    reader: &Reader,
-    item: &Item<'_>,
-    gaps: &mut Gaps,
-) -> BTreeMap<ModuleName, Spanned<ModuleSource>> {
+fn modules(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> BTreeMap<ModuleName, Spanned<ModuleSource>> {
     let mut modules = BTreeMap::new();
     if !is_table(item) {
         gaps.modules.add_all();
