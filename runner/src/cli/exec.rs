@@ -3,7 +3,7 @@
 use super::args::Exec;
 use super::fail::Fail;
 use super::load::{self, Checked, Loaded, shown};
-use super::{permitted, stale, talk, warn};
+use super::{permitted, stale, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
 use crate::report::{Reporting, Settings};
 use crate::sandbox::Sandbox;
