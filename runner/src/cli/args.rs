@@ -26,8 +26,8 @@ A first release:
   runner exec plan.toml       take it live
 
 Variables:
-  RUNNER_POLICY       the operator's policy; else runner/policy.toml in $XDG_CONFIG_HOME or ~/.config,
-                      else /etc/runner/policy.toml
+  RUNNER_POLICY       the operator's policy, in place of runner/policy.toml in $XDG_CONFIG_HOME,
+                      ~/.config or /etc
   XDG_CACHE_HOME      where artifacts and compiled modules are kept; else ~/.cache
   NO_COLOR, RUST_LOG  as everywhere
 
