@@ -6,7 +6,7 @@ use super::load::{self, Checked, Loaded, shown};
 use super::{permitted, stale, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
 use crate::report::{Reporting, Settings};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Origin, Sandbox};
 use runner_artifact::{Store, Workspace};
 use runner_engine::{About, Signals};
 use runner_journal::{Engine, FORMAT, Header, Journal, new_run_id, run_folder};
@@ -62,6 +62,10 @@ async fn go(
     let store = open_store()?;
     let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
     let header = header(&loaded, &resolved, &run, checked.inventory, &locked);
+    let origin = Origin {
+        started: header.started.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs(),
+        seed: header.seed.clone(),
+    };
     let journal = Arc::new(Journal::create(&folder, Arc::clone(&store), header).map_err(cannot_keep)?);
     let seal = Arc::clone(&settings.seal);
     reporters.insert(0, Box::new(EventJournal::new(Arc::clone(&journal), shown(journal.path()), seal)));
@@ -91,6 +95,7 @@ async fn go(
         workspace: Workspace::open(&loaded.folder, Arc::clone(&store))
             .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
         store,
+        origin,
         journal,
         events: events.clone(),
     };

@@ -14,7 +14,7 @@ pub use http::Requests;
 use crate::module::load::Module;
 use crate::sandbox::context::{Context, Given, Marks, RunInfo};
 use crate::sandbox::limits::Limits;
-use crate::sandbox::{Ended, Prepared, Sandbox};
+use crate::sandbox::{Ended, Origin, Prepared, Sandbox};
 use async_trait::async_trait;
 use fleet::Fleet;
 use record::JournalRecord;
@@ -55,6 +55,8 @@ pub struct Parts {
     pub workspace: Workspace,
     /// Files of it that no step may write: the plan, the lock, the inventory.
     pub reserved_files: Vec<WorkspacePath>,
+    /// What clocks and random numbers of the run come from; the journal's header has it.
+    pub origin: Origin,
     /// The record of the run.
     pub journal: Arc<Journal>,
     /// The events of the run.
@@ -80,6 +82,7 @@ pub struct Host {
     store: Arc<Store>,
     workspace: Workspace,
     reserved_files: Vec<WorkspacePath>,
+    origin: Origin,
     journal: Arc<Journal>,
     record: Arc<JournalRecord>,
     events: EventSender,
@@ -110,6 +113,7 @@ impl Host {
         Ok(Self {
             http: Arc::new(Requests::new(fleet.clone(), Arc::clone(&store))),
             record: Arc::new(JournalRecord(Arc::clone(&parts.journal))),
+            origin: parts.origin,
             journal: parts.journal,
             workspace: parts.workspace,
             reserved_files: parts.reserved_files,
@@ -213,6 +217,7 @@ impl Host {
             cancel,
             acting: self.resolved.acting(step, &current),
             machines: self.fleet.clone(),
+            origin: self.origin.clone(),
             record: self.record.clone(),
             marks: Arc::clone(&self.marks),
             given: Arc::clone(&self.given),

@@ -4,8 +4,9 @@
 
 use super::compile::{Refused, private_folder};
 use super::imports::Imports;
+use crate::sandbox::clock::{Clock, Origin, SleepsView};
 use crate::sandbox::limits::{Limits, Meter};
-use crate::sandbox::wasi::{Origin, Tail, nothing};
+use crate::sandbox::wasi::{Clocked, Tail, nothing};
 use runner_model::{Digest, Manifest};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -42,11 +43,18 @@ struct Bare {
     table: ResourceTable,
     meter: Meter,
     wasi: WasiCtx,
+    clock: Clock,
 }
 
 impl WasiView for Bare {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Clocked for Bare {
+    fn sleeps(&mut self) -> SleepsView<'_> {
+        SleepsView { clock: &self.clock, table: &mut self.table }
     }
 }
 
@@ -77,17 +85,18 @@ fn call(
 ) -> wasmtime::Result<String> {
     let mut linker = Linker::new(engine);
     if imports.wasi {
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        crate::sandbox::wasi::link(&mut linker)?;
     }
     linker.define_unknown_imports_as_traps(component)?;
-    let mut store = Store::new(
-        engine,
-        Bare {
-            table: ResourceTable::new(),
-            meter: Meter::new(limits.clone()),
-            wasi: nothing(Origin::fixed(), stderr),
-        },
-    );
+    let clock = Clock::default();
+    let bare = Bare {
+        table: ResourceTable::new(),
+        meter: Meter::new(limits.clone()),
+        // The same every time: what a module says of itself must not depend on when it is asked.
+        wasi: nothing(&Origin::default(), "describe", &clock, stderr),
+        clock,
+    };
+    let mut store = Store::new(engine, bare);
     store.limiter(|bare| &mut bare.meter);
     store.set_fuel(limits.fuel)?;
     store.set_hostcall_fuel(limits.argument);

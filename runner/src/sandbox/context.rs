@@ -3,6 +3,7 @@
 //! The sandbox names the things it needs as traits; the executor of this process gives it connections, a journal and
 //! a workspace, and a test gives it what it likes.
 
+use super::clock::Origin;
 use async_trait::async_trait;
 use runner_engine::EventSender;
 use runner_model::grant::{Ask, Granted, Layers};
@@ -312,6 +313,8 @@ pub struct Context {
     pub acting: Acting,
     /// The machines.
     pub machines: Arc<dyn Machines>,
+    /// Where its clocks and random numbers come from.
+    pub origin: Origin,
     /// The journal.
     pub record: Arc<dyn Record>,
     /// What earlier attempts changed.

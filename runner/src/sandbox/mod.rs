@@ -5,6 +5,7 @@
 
 mod artifacts;
 pub mod bindings;
+pub(crate) mod clock;
 mod commands;
 pub mod context;
 mod convert;
@@ -25,4 +26,5 @@ mod timer;
 pub(crate) mod wasi;
 mod workspace;
 
+pub use clock::Origin;
 pub use run::{Ended, Prepared, Sandbox};

@@ -72,7 +72,7 @@ impl Sandbox {
         let linker = |wasi: bool| -> wasmtime::Result<Linker<State>> {
             let mut linker = Linker::new(engine);
             if wasi {
-                wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+                super::wasi::link(&mut linker)?;
             }
             super::bindings::Step::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
             Ok(linker)

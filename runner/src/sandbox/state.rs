@@ -1,10 +1,11 @@
 //! What a store holds for one invocation, and the order that every host function keeps: check, record, act, record.
 
 use super::bindings::wit::types;
+use super::clock::{Clock, SleepsView};
 use super::context::{Call, Context};
 use super::limits::{Limits, Meter, Reached};
 use super::log::{Log, Throttle};
-use super::wasi::{Origin, Tail, nothing};
+use super::wasi::{Clocked, Tail, nothing};
 use runner_model::{Digest, EffectClass, EffectKey, Failure, FailureKind, Tally, TargetName};
 use serde::Serialize;
 use serde_json::Value;
@@ -35,6 +36,7 @@ pub struct State {
     number: u32,
     held: usize,
     wasi: WasiCtx,
+    clock: Clock,
 }
 
 /// The end of an invocation by a limit of the sandbox: the one error that a host function traps with, beside bugs.
@@ -53,13 +55,14 @@ impl State {
             limits.log_line,
         );
         let stderr = Tail::new(limits.stderr);
-        let now = now();
-        let origin = Origin::derived(&format!("{}/{}", info.operation_key(), info.attempt), now);
+        let invocation = format!("{}/{}", info.operation_key(), info.attempt);
+        let clock = Clock::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
             table,
-            wasi: nothing(origin, stderr.clone()),
+            wasi: nothing(&context.origin, &invocation, &clock, stderr.clone()),
+            clock,
             meter: Meter::new(limits),
             log: Arc::new(log),
             throttle: Throttle::default(),
@@ -161,6 +164,12 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Clocked for State {
+    fn sleeps(&mut self) -> SleepsView<'_> {
+        SleepsView { clock: &self.clock, table: &mut self.table }
     }
 }
 

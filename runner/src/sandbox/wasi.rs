@@ -1,16 +1,16 @@
 //! WASI for modules of languages whose runtimes import it, with nothing behind it: no environment, no arguments, no
-//! files, no network, no names. The clock starts at what the host recorded, random numbers come from a seed that the
-//! host recorded, and stderr is kept for the message when the guest traps.
+//! files, no network, no names. Time and random numbers are those of [`clock`](super::clock), and stderr is kept for
+//! the message when the guest traps.
 
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
-use runner_model::Digest;
+use super::clock::{Clock, Origin, Sleeps, SleepsView, WallClock};
+use rand::RngExt as _;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
 
 /// The last bytes that a guest wrote to stderr. A trap must not lose them, so they live outside of the store's WASI.
 #[derive(Debug, Clone)]
@@ -78,77 +78,35 @@ impl OutputStream for Tail {
     }
 }
 
-/// What makes WASI of one invocation repeatable; the host records it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin {
-    /// The time at which the clock starts.
-    pub(crate) now: Duration,
-    /// Where random numbers come from.
-    pub(crate) seed: [u8; 32],
+/// A store whose guest may import WASI.
+pub(crate) trait Clocked: WasiView {
+    /// Its clock, and where its sleeps are kept.
+    fn sleeps(&mut self) -> SleepsView<'_>;
 }
 
-impl Origin {
-    /// An origin that is the same every time: `describe` must not depend on when it runs.
-    pub(crate) fn fixed() -> Self {
-        Self { now: Duration::ZERO, seed: [0; 32] }
-    }
-
-    /// A seed that another invocation does not have, from what names this one and from the time.
-    pub(crate) fn derived(name: &str, now: Duration) -> Self {
-        let digest = Digest::of(format!("{name}\0{}", now.as_nanos()));
-        let mut seed = [0; 32];
-        seed.copy_from_slice(&digest.hex().as_bytes()[..32]);
-        Self { now, seed }
-    }
+/// Links all of WASI, with the clock of this host in the place of this machine's.
+pub(crate) fn link<T: Clocked + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    let linked = monotonic_clock::add_to_linker::<T, Sleeps>(linker, T::sleeps);
+    linker.allow_shadowing(false);
+    linked
 }
 
-/// A clock that starts where the host says.
-struct Clock {
-    base: Duration,
-    started: Instant,
-}
-
-impl HostWallClock for Clock {
-    fn resolution(&self) -> Duration {
-        Duration::from_millis(1)
-    }
-
-    fn now(&self) -> Duration {
-        self.base + self.started.elapsed()
-    }
-}
-
-impl HostMonotonicClock for Clock {
-    fn resolution(&self) -> u64 {
-        1_000_000
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-}
-
-/// WASI with nothing behind it.
-pub(crate) fn nothing(origin: Origin, stderr: Tail) -> WasiCtx {
-    let clock = |base| Clock { base, started: Instant::now() };
-    let random = || StdRng::from_seed(origin.seed);
+/// WASI with nothing behind it, for the invocation of this name.
+pub(crate) fn nothing(origin: &Origin, invocation: &str, clock: &Clock, stderr: Tail) -> WasiCtx {
+    let random = |purpose| origin.random(invocation, purpose);
     WasiCtxBuilder::new()
         .stderr(stderr)
-        .secure_random(random())
-        .insecure_random(random())
-        .insecure_random_seed(u128::from_le_bytes(first_half(origin.seed)))
-        .wall_clock(clock(origin.now))
-        .monotonic_clock(clock(Duration::ZERO))
+        .secure_random(random("random"))
+        .insecure_random(random("insecure"))
+        .insecure_random_seed(random("insecure-seed").random())
+        .wall_clock(WallClock(origin.started, clock.clone()))
+        .monotonic_clock(clock.clone())
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .build()
-}
-
-fn first_half(seed: [u8; 32]) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(&seed[..16]);
-    half
 }
 
 #[cfg(test)]
