@@ -284,3 +284,85 @@ pub(crate) fn readable(interface: &str, item: &str) -> String {
     };
     format!("{interface}.{item}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> Result<Imports, NotAStep> {
+        let engine = crate::sandbox::engine::engine().expect("an engine");
+        let bytes = wat::parse_str(format!("(component {text})")).expect(text);
+        check(&engine, &Component::new(&engine, bytes).expect("it is valid"))
+    }
+
+    fn refused(text: &str) -> String {
+        checked(text).expect_err(text).to_string()
+    }
+
+    /// What every component here lacks, since none of them exports anything.
+    const NO_EXPORTS: [&str; 2] = ["it does not export `describe: ", "it does not export `run: "];
+
+    #[test]
+    fn another_version_is_said_before_all_else() {
+        for (import, found) in [
+            (r#"(import "runner:step/types@0.2.0" (instance))"#, "0.2.0"),
+            (r#"(import "runner:step/log@1.0.0-rc1" (instance))"#, "1.0.0-rc1"),
+            (r#"(import "evil:x/y" (instance)) (import "runner:step/types@9.9.9" (instance))"#, "9.9.9"),
+        ] {
+            let refused = checked(import).expect_err(import);
+            assert_eq!(refused, NotAStep::Version { found: found.to_owned(), spoken: "0.1.0".to_owned() });
+            assert!(refused.to_string().contains("rebuild it"), "{refused}");
+        }
+        // A later patch asks for nothing that is not looked at one by one.
+        let refused = refused(r#"(import "runner:step/types@0.1.7" (instance))"#);
+        assert!(NO_EXPORTS.iter().all(|line| refused.contains(line)), "{refused}");
+    }
+
+    #[test]
+    fn a_component_of_another_world_is_no_step() {
+        for (text, exports) in [
+            ("", "nothing"),
+            (r#"(import "wasi:cli/stdin@0.2.0" (instance))"#, "nothing"),
+            (r#"(import "a:b/c" (instance $i)) (export "x:y/z" (instance $i))"#, "`x:y/z`"),
+        ] {
+            let said = refused(text);
+            assert!(said.starts_with("it is a component of another world"), "{said}");
+            assert!(said.ends_with(&format!("exports {exports}")), "{said}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_in_one_error() {
+        let said = refused(
+            r#"(import "runner:step/log@0.1.0" (instance
+                   (export "info" (func (param "message" u32)))
+                   (export "shout" (func (param "message" string)))
+                   (export "door" (type (sub resource)))))
+               (import "runner:step/teleport@0.1.0" (instance))
+               (import "runner:step/timer@0.1.0" (func))
+               (import "wasi:http/types@0.2.0" (instance))
+               (import "evil:thing/x" (instance))"#,
+        );
+        let expected = [
+            "it imports `log.info` as `func(message: u32)`, and this runner has `func(message: string)`",
+            "it imports the function `log.shout`, which this runner does not have",
+            "it imports the resource `log.door`, which this runner does not have",
+            "it imports the interface `runner:step/teleport@0.1.0`, which this runner does not have",
+            "it imports `runner:step/timer@0.1.0`, and not as an interface",
+            "it imports `wasi:http/types@0.2.0`, which this runner does not have",
+            "it imports `evil:thing/x`, which this runner does not have",
+        ];
+        for line in expected.into_iter().chain(NO_EXPORTS) {
+            assert!(said.contains(line), "{line}\n\n{said}");
+        }
+        assert!(said.starts_with("9 things do not fit:\n"), "{said}");
+    }
+
+    #[test]
+    fn functions_that_fit_are_named_as_people_write_them() {
+        assert_eq!(readable("targets", "[method]target.read"), "targets.target.read");
+        assert_eq!(readable("commands", "[constructor]command"), "commands.command.new");
+        assert_eq!(readable("artifacts", "[static]artifact.open"), "artifacts.artifact.open");
+        assert_eq!(readable("log", "info"), "log.info");
+    }
+}
