@@ -1,110 +1,61 @@
-//! Every host function that touches a target, attacked on a real one: this machine, through the transport's own local
-//! connection. What must not happen is looked for on the disk, not only in the answers.
+//! Every host function that touches a target, attacked on real ones: this machine through the transport's own local
+//! connection, and hosts of a fleet over OpenSSH, as a user who is not root. One list of attacks, two ways to go.
+//! What must not happen is looked for on the target's disk, not only in the answers.
 
 #[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
 mod support;
 
-use async_trait::async_trait;
-use runner::sandbox::context::Machines;
-use runner_model::{Acting, Failure, TargetName};
-use runner_transport::{Connection, Limits, RunPlace, Transport};
 use serde_json::{Value, json};
-use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
-use support::{Result_, Run};
+use support::Run;
+use support::ground::{Via, World};
 
-/// This machine under the names `web-1` and `db-1`.
-struct Here {
-    web: Arc<dyn Connection>,
-    db: Arc<dyn Connection>,
-}
-
-#[async_trait]
-impl Machines for Here {
-    fn has(&self, name: &TargetName) -> bool {
-        ["web-1", "db-1"].contains(&name.as_str())
-    }
-
-    async fn acting(
-        &self,
-        name: &TargetName,
-        user: &Acting,
-    ) -> Result<Arc<dyn runner_transport::Target>, Failure> {
-        Ok(if name.as_str() == "db-1" { self.db.acting(user) } else { self.web.acting(user) })
-    }
-}
-
-/// A folder that may be touched, one beside it that may not, and a step in between.
-struct World {
-    run: Run,
-    granted: PathBuf,
-    secret: PathBuf,
-    _place: tempfile::TempDir,
-}
-
-impl World {
-    /// `grants`: with `{granted}` and `{secret}` for the folders.
-    async fn new(grants: &[&str]) -> Self {
-        // Not below /tmp: an ancestor that anybody may write to is refused, as it should be.
-        let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let base = place.path().canonicalize().expect("it is there");
-        let (granted, secret) = (base.join("granted"), base.join("granted-not"));
-        for folder in [&granted, &secret] {
-            fs::create_dir(folder).expect("a folder");
+/// Every attack as a test in `local`, and as one in `ssh`.
+macro_rules! both_ways {
+    ($($attack:ident),* $(,)?) => {
+        mod local {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $attack() {
+                    super::$attack(super::Via::Local).await;
+                }
+            )*
         }
-        fs::write(secret.join("key"), "hunter2").expect("a file");
-        fs::write(granted.join("file"), "hello\n").expect("a file");
-        let fill = |text: &&str| {
-            text.replace("{granted}", &granted.to_string_lossy())
-                .replace("{secret}", &secret.to_string_lossy())
-        };
-        let grants: Vec<String> = grants.iter().map(fill).collect();
-        let mut run = Run::granted(&grants.iter().map(String::as_str).collect::<Vec<_>>(), &[], &[]);
-        run.reserved = vec![remote(&granted.join(".runner"))];
-        let transport = Transport::new(run.store(), Limits::default());
-        let connect = async |name: &str| {
-            let connection = transport.local(name.parse().expect("a name"), None).await.expect("a shell");
-            let run_place = RunPlace {
-                root: Some(remote(&granted)),
-                plan: "shop".to_owned(),
-                run: "r-7".parse().expect("a run"),
-            };
-            connection.begin(&run_place).await.expect("a place for intents");
-            connection
-        };
-        run.machines = Arc::new(Here { web: connect("web-1").await, db: connect("db-1").await });
-        Self { run, granted, secret, _place: place }
-    }
 
-    /// Both, below the folder only.
-    async fn read_write() -> Self {
-        Self::new(&["read:{granted}", "write:{granted}"]).await
-    }
-
-    fn in_granted(&self, path: &str) -> String {
-        self.granted.join(path).to_string_lossy().into_owned()
-    }
-
-    fn in_secret(&self, path: &str) -> String {
-        self.secret.join(path).to_string_lossy().into_owned()
-    }
-
-    async fn calls(&self, calls: Value) -> Result_ {
-        self.run.calls(calls).await
-    }
-
-    /// Nothing of the folder that is not granted was read, changed or added to.
-    fn assert_untouched(&self) {
-        assert_eq!(fs::read_to_string(self.secret.join("key")).expect("still there"), "hunter2");
-        assert_eq!(fs::read_dir(&self.secret).expect("still there").count(), 1);
-    }
+        mod ssh {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $attack() {
+                    if let Some(via) = super::Via::ssh() {
+                        super::$attack(via).await;
+                    }
+                }
+            )*
+        }
+    };
 }
 
-fn remote(path: &Path) -> runner_model::RemotePath {
-    path.to_string_lossy().parse().expect("a path")
+both_ways! {
+    without_a_grant_every_verb_is_denied_and_journaled,
+    a_path_beside_the_granted_one_is_denied,
+    paths_that_go_up_or_are_none_are_invalid,
+    a_link_in_a_granted_folder_leads_nowhere_else,
+    a_link_that_the_step_makes_itself_is_no_way_out,
+    the_runners_own_folder_is_out_of_reach,
+    what_is_granted_works_and_is_journaled_before_it_happens,
+    a_retry_still_says_true_for_what_a_failed_attempt_changed,
+    another_target_needs_a_grant_of_its_own,
+    commands_run_only_as_they_are_granted,
+    a_command_that_fails_says_how_and_its_escapes_are_written_out,
+    a_check_that_holds_skips_its_command,
+    a_running_command_ends_with_the_cancel,
+    services_are_granted_by_unit_and_action,
+    attributes_and_links_that_make_no_sense_are_invalid,
+    unpack_lays_out_only_what_fits,
+    a_folder_of_another_user_is_refused,
+    another_user_needs_a_grant,
+    a_run_without_a_release_root_keeps_its_intents_at_home,
 }
 
 /// Every verb on a path, with `path` filled in.
@@ -132,9 +83,8 @@ fn every_verb(path: &str) -> Vec<Value> {
     calls
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_grant_every_verb_is_denied_and_journaled() {
-    let world = World::new(&[]).await;
+async fn without_a_grant_every_verb_is_denied_and_journaled(via: Via) {
+    let world = World::new(via, &[]).await;
     let calls = every_verb(&world.in_secret("key"));
     let count = calls.len();
     let result = world.calls(calls.into()).await;
@@ -148,17 +98,15 @@ async fn without_a_grant_every_verb_is_denied_and_journaled() {
     world.assert_untouched();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_path_beside_the_granted_one_is_denied() {
-    let world = World::read_write().await;
+async fn a_path_beside_the_granted_one_is_denied(via: Via) {
+    let world = World::read_write(via).await;
     let result = world.calls(every_verb(&world.in_secret("key")).into()).await;
     assert!(result.kinds()[1..].iter().all(|kind| kind == "Denied"), "{:?}", result.kinds());
     world.assert_untouched();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn paths_that_go_up_or_are_none_are_invalid() {
-    let world = World::read_write().await;
+async fn paths_that_go_up_or_are_none_are_invalid(via: Via) {
+    let world = World::read_write(via).await;
     for path in [
         world.in_granted("../granted-not/key"),
         world.in_granted("./file"),
@@ -177,11 +125,10 @@ async fn paths_that_go_up_or_are_none_are_invalid() {
     world.assert_untouched();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_in_a_granted_folder_leads_nowhere_else() {
-    let world = World::read_write().await;
-    symlink(&world.secret, world.granted.join("link")).expect("a link");
-    symlink(world.secret.join("key"), world.granted.join("key-link")).expect("a link");
+async fn a_link_in_a_granted_folder_leads_nowhere_else(via: Via) {
+    let world = World::read_write(via).await;
+    world.link(&world.secret, world.granted.join("link"));
+    world.link(world.secret.join("key"), world.granted.join("key-link"));
     let result = world.calls(every_verb(&world.in_granted("link/key")).into()).await;
     let kinds = result.kinds();
     assert!(kinds[1..].iter().all(|kind| kind != "ok"), "{kinds:?}");
@@ -201,9 +148,8 @@ async fn a_link_in_a_granted_folder_leads_nowhere_else() {
     world.assert_untouched();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_the_step_makes_itself_is_no_way_out() {
-    let world = World::read_write().await;
+async fn a_link_that_the_step_makes_itself_is_no_way_out(via: Via) {
+    let world = World::read_write(via).await;
     let result = world
         .calls(json!([
             { "call": "targets.symlink", "path": world.in_granted("out"), "points-to": world.secret },
@@ -218,12 +164,12 @@ async fn a_link_that_the_step_makes_itself_is_no_way_out() {
     world.assert_untouched();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_runners_own_folder_is_out_of_reach() {
-    let world = World::read_write().await;
-    fs::create_dir_all(world.granted.join(".runner/releases")).expect("the host's folder");
+async fn the_runners_own_folder_is_out_of_reach(via: Via) {
+    let world = World::read_write(via).await;
+    world.mkdir(world.granted.join(".runner"));
+    world.mkdir(world.granted.join(".runner/releases"));
     let manifest = world.granted.join(".runner/releases/1.json");
-    fs::write(&manifest, "{}").expect("a file");
+    world.write(&manifest, "{}");
     let result = world.calls(every_verb(&world.in_granted(".runner/releases/1.json")).into()).await;
     assert!(result.kinds()[1..].iter().all(|kind| kind == "Denied"), "{:?}", result.kinds());
     // Nor by a name of its own, nor by moving, packing or removing what is around it.
@@ -238,15 +184,14 @@ async fn the_runners_own_folder_is_out_of_reach() {
         ]))
         .await;
     assert!(result.kinds().iter().all(|kind| kind == "Denied"), "{:?}", result.kinds());
-    symlink(world.granted.join(".runner"), world.granted.join("mine")).expect("somebody else makes the link");
+    world.link(world.granted.join(".runner"), world.granted.join("mine"));
     let result = world.calls(every_verb(&world.in_granted("mine/releases/1.json")).into()).await;
     assert!(result.kinds()[1..].iter().all(|kind| kind != "ok"), "{:?}", result.kinds());
-    assert_eq!(fs::read_to_string(manifest).expect("still there"), "{}");
+    assert_eq!(world.read(manifest), "{}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_granted_works_and_is_journaled_before_it_happens() {
-    let world = World::read_write().await;
+async fn what_is_granted_works_and_is_journaled_before_it_happens(via: Via) {
+    let world = World::read_write(via).await;
     let path = world.in_granted("conf");
     let write = json!({ "call": "targets.write", "path": path, "text": "a\n", "mode": 0o640 });
     let result = world.calls(json!([write, write, { "call": "targets.read", "path": path }])).await;
@@ -255,16 +200,15 @@ async fn what_is_granted_works_and_is_journaled_before_it_happens() {
         result.journal,
         ["intent targets.write", "outcome targets.write done true", "targets.write ok", "targets.read ok"]
     );
-    assert_eq!(fs::metadata(&path).expect("written").permissions().mode() & 0o7777, 0o640);
+    assert_eq!(world.mode(&path), 0o640);
     assert_eq!(result.ended.tally.changes, 1, "a change that found all as it should be is not counted");
     // The intent is on the target too.
-    let intents = fs::read_dir(world.granted.join(".runner/runs/r-7")).expect("the run's folder").count();
-    assert!(intents > 0);
+    let intents = world.outside(world.granted.join(".runner/runs/r-7"));
+    assert!(intents.read_dir().expect("the run's folder").count() > 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_retry_still_says_true_for_what_a_failed_attempt_changed() {
-    let mut world = World::read_write().await;
+async fn a_retry_still_says_true_for_what_a_failed_attempt_changed(via: Via) {
+    let mut world = World::read_write(via).await;
     let write = json!({ "call": "targets.write", "path": world.in_granted("conf"), "text": "a" });
     let fail = json!({ "call": "fail", "message": "the restart failed" });
     let first = world.calls(json!([write, fail])).await;
@@ -277,27 +221,23 @@ async fn a_retry_still_says_true_for_what_a_failed_attempt_changed() {
     assert_eq!(third.answer(), json!({ "ok": false }), "it ended well since");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn another_target_needs_a_grant_of_its_own() {
-    let world = World::read_write().await;
+async fn another_target_needs_a_grant_of_its_own(via: Via) {
+    let world = World::read_write(via).await;
     let on = |name: &str| json!({ "call": "targets.named", "on": name });
     let result = world
         .calls(json!([on("web-1"), on("db-1"), on("nowhere"), on("../x"), on("-oProxyCommand=x")]))
         .await;
     assert_eq!(result.kinds(), ["ok", "Denied", "Denied", "Invalid", "Invalid"]);
-    let world = World::new(&["target:*", "read:{granted}"]).await;
+    let world = World::new(via, &["target:*", "read:{granted}"]).await;
     let result = world.calls(json!([on("db-1"), on("nowhere")])).await;
     assert_eq!(result.kinds(), ["ok", "NotFound"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn commands_run_only_as_they_are_granted() {
-    let world = World::new(&[
-        "exec-read:printf %s *",
-        "exec-change:mkdir *",
-        "exec-change:rmdir *",
-        "read:{granted}",
-    ])
+async fn commands_run_only_as_they_are_granted(via: Via) {
+    let world = World::new(
+        via,
+        &["exec-read:printf %s *", "exec-change:mkdir *", "exec-change:rmdir *", "read:{granted}"],
+    )
     .await;
     let run = |argv: &[&str], effect: &str| json!({ "call": "commands.run", "argv": argv, "effect": effect });
     let new = world.in_granted("made");
@@ -326,7 +266,7 @@ async fn commands_run_only_as_they_are_granted() {
     );
     let error = &result.answers()[5]["err"];
     assert!(error.to_string().contains("signal"), "it says that the class is the matter: {error}");
-    assert!(!Path::new(&new).exists());
+    assert!(!world.exists(&new));
 
     let mut change = run(&["mkdir", &new], "change");
     change["undo"] = run(&["rm", "-rf", &new], "change");
@@ -346,13 +286,12 @@ async fn commands_run_only_as_they_are_granted() {
         ["Denied", "Denied", "Denied", "Denied", "Denied", "ok"],
         "an undo, a check, a variable, a file and a folder need grants of their own"
     );
-    assert!(Path::new(&new).exists());
+    assert!(world.exists(&new));
     world.assert_untouched();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_fails_says_how_and_its_escapes_are_written_out() {
-    let world = World::new(&["exec-read:sh -c *", "exec-read:definitely-not-a-program"]).await;
+async fn a_command_that_fails_says_how_and_its_escapes_are_written_out(via: Via) {
+    let world = World::new(via, &["exec-read:sh -c *", "exec-read:definitely-not-a-program"]).await;
     let result = world
         .calls(json!([
             { "call": "commands.run", "argv": ["sh", "-c", "printf '\\033[31mno\\n' >&2; exit 7"] },
@@ -367,9 +306,8 @@ async fn a_command_that_fails_says_how_and_its_escapes_are_written_out() {
     assert!(result.log.iter().any(|(_, line)| line == "\\u{1b}[31mno"), "{:?}", result.log);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_check_that_holds_skips_its_command() {
-    let world = World::new(&["exec-read:test -d *", "exec-change:mkdir *", "exec-change:rmdir *"]).await;
+async fn a_check_that_holds_skips_its_command(via: Via) {
+    let world = World::new(via, &["exec-read:test -d *", "exec-change:mkdir *", "exec-change:rmdir *"]).await;
     let new = world.in_granted("made");
     let call = json!({
         "call": "commands.run", "argv": ["mkdir", new], "effect": "change",
@@ -385,9 +323,10 @@ async fn a_check_that_holds_skips_its_command() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_running_command_ends_with_the_cancel() {
-    let world = World::new(&["exec-read:sleep *"]).await;
+async fn a_running_command_ends_with_the_cancel(via: Via) {
+    // A length of its own for each way: the process is looked for on the target.
+    let length = if matches!(via, Via::Local) { "31.4159" } else { "31.4160" };
+    let world = World::new(via, &["exec-read:sleep *"]).await;
     let cancel = world.run.cancel.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -395,14 +334,17 @@ async fn a_running_command_ends_with_the_cancel() {
     });
     let started = std::time::Instant::now();
     let result =
-        world.calls(json!([{ "call": "commands.run", "argv": ["sleep", "31.4159"], "hand-on": true }])).await;
+        world.calls(json!([{ "call": "commands.run", "argv": ["sleep", length], "hand-on": true }])).await;
     assert_eq!(result.failure().kind, runner_model::FailureKind::Cancelled);
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    while is_running(&["sleep", length]) {
+        assert!(started.elapsed() < Duration::from_secs(20), "it goes on on the target");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn services_are_granted_by_unit_and_action() {
-    let world = World::new(&["service:nginx restart"]).await;
+async fn services_are_granted_by_unit_and_action(via: Via) {
+    let world = World::new(via, &["service:nginx restart"]).await;
     let service =
         |unit: &str, action: &str| json!({ "call": "targets.service", "unit": unit, "action": action });
     let result = world
@@ -425,9 +367,8 @@ async fn services_are_granted_by_unit_and_action() {
     assert!(result.journal.iter().all(|line| !line.starts_with("intent")), "{:?}", result.journal);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn attributes_and_links_that_make_no_sense_are_invalid() {
-    let world = World::read_write().await;
+async fn attributes_and_links_that_make_no_sense_are_invalid(via: Via) {
+    let world = World::read_write(via).await;
     let at = world.in_granted("file");
     let result = world
         .calls(json!([
@@ -440,16 +381,15 @@ async fn attributes_and_links_that_make_no_sense_are_invalid() {
         ]))
         .await;
     assert!(result.kinds().iter().all(|kind| kind == "Invalid"), "{:?}", result.kinds());
-    assert_eq!(fs::read_to_string(at).expect("unchanged"), "hello\n");
+    assert_eq!(world.read(at), "hello\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn unpack_lays_out_only_what_fits() {
-    let world = World::read_write().await;
+async fn unpack_lays_out_only_what_fits(via: Via) {
+    let mut world = World::read_write(via).await;
     let plan = world.run.plan();
-    fs::create_dir(plan.join("site")).expect("a folder");
-    fs::write(plan.join("site/index.html"), "<p>hello").expect("a file");
-    let world = World { run: Run { grants: with_files(&world.run), ..world.run }, ..world };
+    std::fs::create_dir(plan.join("site")).expect("a folder");
+    std::fs::write(plan.join("site/index.html"), "<p>hello").expect("a file");
+    world.run.grants = with_files(&world.run);
     let release = world.in_granted("releases");
     let unpack = |path: &str, extra: Value| {
         let mut call = json!({ "call": "targets.unpack", "path": path, "artifact": "tree" });
@@ -477,11 +417,109 @@ async fn unpack_lays_out_only_what_fits() {
         ["ok", "ok", "Invalid", "Invalid", "Invalid", "Denied", "Denied", "Denied", "ok", "ok", "Invalid"]
     );
     assert_eq!(result.answers()[8..10], [json!({ "ok": true }), json!({ "ok": false })]);
-    assert_eq!(fs::read_to_string(Path::new(&one).join("index.html")).expect("laid out"), "<p>hello");
+    assert_eq!(world.read(Path::new(&one).join("index.html")), "<p>hello");
     world.assert_untouched();
 }
 
 fn with_files(run: &Run) -> runner_model::grant::GrantSet {
     let files = runner_model::grant::GrantSet::from_lists([], ["read:site"], []).expect("grants");
     runner_model::grant::GrantSet { files: files.files, ..run.grants.clone() }
+}
+
+/// Whether a process of this machine, or of a host on it, has these arguments.
+fn is_running(argv: &[&str]) -> bool {
+    let line: String = argv.iter().map(|word| format!("{word}\0")).collect();
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    processes.into_iter().any(|entry| {
+        std::fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|arguments| arguments == line)
+    })
+}
+
+async fn a_folder_of_another_user_is_refused(via: Via) {
+    // Without root nobody can give a folder away.
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: a folder of another user needs root");
+        return;
+    }
+    let world = World::read_write(via).await;
+    // In a sticky folder, such as `/tmp`, whoever made a file can change it, and nobody else.
+    for (name, mode, owner) in [("theirs", 0o755, 65_534), ("anybodys", 0o777, 0), ("sticky", 0o1777, 0)] {
+        let folder = world.granted.join(name);
+        world.mkdir(&folder);
+        world.write(folder.join("file"), "hello");
+        world.give(folder.join("file"), 65_534);
+        world.give(&folder, owner);
+        world.set_mode(&folder, mode);
+        let result = world.calls(every_verb(&world.in_granted(&format!("{name}/file"))).into()).await;
+        let kinds = result.kinds();
+        // Where a release root would be there is a file, so that the last two never come to look at the folder.
+        assert!(kinds[1..kinds.len() - 2].iter().all(|kind| kind == "Denied"), "{name}: {kinds:?}");
+        assert!(kinds.iter().skip(1).all(|kind| kind != "ok"), "{name}: {kinds:?}");
+        assert_eq!(world.read(folder.join("file")), "hello");
+        let left = world.outside(&folder).read_dir().expect("still there").count();
+        assert_eq!(left, 1, "nothing was added to {name}");
+    }
+}
+
+async fn another_user_needs_a_grant(via: Via) {
+    if matches!(via, Via::Local) && !Path::new("/usr/bin/sudo").exists() {
+        println!("SKIPPED: there is no sudo");
+        return;
+    }
+    let as_root = || runner_model::Acting::As("root".parse().expect("a user"));
+    let id = json!({ "call": "commands.run", "argv": ["id", "-un"] });
+    let mut world = World::new(via, &["read:{granted}", "write:{granted}", "exec-read:id -un"]).await;
+    world.run.acting = as_root();
+    let mut calls = every_verb(&world.in_granted("file"));
+    calls.push(id.clone());
+    let result = world.calls(calls.into()).await;
+    assert!(result.kinds()[1..].iter().all(|kind| kind == "Denied"), "{:?}", result.kinds());
+    let error = &result.answers()[1]["err"];
+    assert!(error["message"].as_str().expect("text").contains("become `root`"), "{error}");
+    assert!(
+        error["detail"].as_str().expect("text").contains("runner lock"),
+        "it says what mends it: {error}"
+    );
+    assert_eq!(world.read(world.granted.join("file")), "hello\n");
+
+    let grants = ["as:root", "read:{granted}", "write:{granted}", "exec-read:id -un"];
+    let mut world = World::new(via, &grants).await;
+    world.run.acting = as_root();
+    let path = world.in_granted("roots");
+    let result = world
+        .calls(json!([
+            id,
+            { "call": "targets.write", "path": path, "text": "root was here", "mode": 0o600 },
+            { "call": "targets.write", "path": world.in_secret("new"), "text": "evil" },
+            { "call": "targets.read", "path": "/etc/shadow" },
+        ]))
+        .await;
+    assert_eq!(result.kinds(), ["ok", "ok", "Denied", "Denied"], "{:?}", result.answers());
+    assert_eq!(result.answers()[0]["ok"]["stdout"], "root\n");
+    assert_eq!(world.owner_of(&path), 0);
+    let intents = world.outside(world.granted.join(".runner/runs/r-7"));
+    assert_eq!(world.owner_of(&intents), world.owner, "intents are the login user's");
+    world.assert_untouched();
+}
+
+async fn a_run_without_a_release_root_keeps_its_intents_at_home(via: Via) {
+    let Via::Ssh(fleet) = via else {
+        // The home of whoever runs the tests is no place for them: the hosts of a fleet have homes of their own.
+        return;
+    };
+    if !fleet.isolated() {
+        println!("SKIPPED: without root a fleet's user has no home of its own");
+        return;
+    }
+    let world = World::with_root(via, &["read:{granted}", "write:{granted}"], false).await;
+    let path = world.in_granted("conf");
+    let result = world.calls(json!([{ "call": "targets.write", "path": path, "text": "a" }])).await;
+    assert_eq!(result.answer(), json!({ "ok": true }));
+    assert!(!world.exists(world.granted.join(".runner")), "not where the step writes");
+    let home = format!("/home/{}/.runner/shop", fleet.user());
+    let found =
+        fleet.host(1).inside(&["find", &home, "-type", "f", "-size", "+0"]).expect("the plan's folder");
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    println!("{found}");
+    assert!(found.lines().any(|file| file.contains("/r-7/")), "{found}");
 }

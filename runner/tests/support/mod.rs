@@ -9,7 +9,7 @@ use runner::sandbox::context::{
     RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
-use runner::sandbox::{Ended, Prepared, Sandbox};
+use runner::sandbox::{Ended, Origin, Prepared, Sandbox};
 use runner_artifact::{Store, Workspace};
 use runner_engine::EventReceiver;
 use runner_model::grant::{GrantSet, Layers};
@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 use tokio_util::sync::CancellationToken;
+
+pub mod ground;
+pub mod job;
 
 /// The component of the puppet; built once for all tests.
 pub static PUPPET: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -31,6 +34,22 @@ pub static PUPPET: LazyLock<Vec<u8>> = LazyLock::new(|| {
         .unwrap_or_else(|error| panic!("{error}"));
     guests.remove(0).component
 });
+
+/// The component of a puppet that declares these capabilities.
+pub fn puppet_with(capabilities: &Value) -> Vec<u8> {
+    const MARK: &[u8] = b"capabilities of the puppet:";
+    const ROOM: usize = 2048;
+    let mut bytes = PUPPET.clone();
+    let places: Vec<usize> =
+        (0..bytes.len() - MARK.len()).filter(|&at| bytes[at..].starts_with(MARK)).collect();
+    let place = *places.iter().find(|&&at| bytes[at + MARK.len()] == b'{').expect("the puppet has the mark");
+    let text = capabilities.to_string();
+    assert!(MARK.len() + text.len() <= ROOM, "the puppet has no room for that");
+    let room = &mut bytes[place + MARK.len()..place + ROOM];
+    room.fill(b' ');
+    room[..text.len()].copy_from_slice(text.as_bytes());
+    bytes
+}
 
 /// The sandbox and the puppet in it.
 pub static SANDBOX: LazyLock<(Sandbox, Prepared)> = LazyLock::new(|| {
@@ -134,6 +153,8 @@ pub struct Run {
     pub given: Arc<Given>,
     pub reserved: Vec<runner_model::RemotePath>,
     pub attempt: u32,
+    pub acting: Acting,
+    pub origin: Origin,
     pub place: Arc<tempfile::TempDir>,
 }
 
@@ -162,6 +183,8 @@ impl Run {
             given: Arc::default(),
             reserved: Vec::new(),
             attempt: 1,
+            acting: Acting::Login,
+            origin: Origin::default(),
             place: Arc::new(place),
         }
     }
@@ -211,8 +234,9 @@ impl Run {
             module: "test/puppet".to_owned(),
             events,
             cancel: self.cancel.clone(),
-            acting: Acting::Login,
+            acting: self.acting.clone(),
             machines: Arc::clone(&self.machines),
+            origin: self.origin.clone(),
             record: Arc::new(journal),
             marks: Arc::clone(&self.marks),
             given: Arc::clone(&self.given),
