@@ -1,0 +1,263 @@
+//! Hostile modules in real runs: the real program, a plan, a lock, a policy, and targets over OpenSSH. A refusal is in
+//! the journal with the layer that refused and the line that mends it there, the exit code is the documented one, and
+//! nothing is changed.
+
+#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
+mod support;
+
+use runner_fleet::{Fleet, fleet_or_skip};
+use runner_model::text::is_unsafe;
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use support::job::{Job, digest};
+
+/// The exit codes: something failed in the run, it was refused before it began, a file that people write is wrong.
+const FAILED: i32 = 4;
+const REFUSED: i32 = 3;
+const INVALID: i32 = 2;
+
+/// One attempt at a file of the target, whose refusal the step hands on.
+fn write() -> Value {
+    json!([{ "call": "targets.write", "path": "/srv/app/evil", "text": "evil", "hand-on": true }])
+}
+
+fn both() -> Value {
+    json!({ "ssh": ["read:/srv/app", "write:/srv/app"] })
+}
+
+/// Runs the job, and sees that the layer refused, said how that is mended, and nothing happened.
+fn assert_refused(fleet: &Fleet, job: &Job, layer: &str, mend: &str) {
+    let before = digest(fleet);
+    let ran = job.runner(&["exec"]);
+    assert_eq!(ran.code, FAILED, "{ran:?}");
+    let denials = job.denials();
+    assert!(!denials.is_empty(), "the refusal is in the journal: {:?}", job.journal());
+    for (message, detail) in denials {
+        assert!(message.contains(layer), "it names the layer: {message}");
+        assert!(detail.contains(mend), "it says what mends it: {detail}");
+    }
+    for said in [layer, mend.lines().next().unwrap_or_default()] {
+        assert!(ran.stderr.contains(said) || ran.stdout.contains(said), "{said} is said: {ran:?}");
+    }
+    assert_eq!(digest(fleet), before, "nothing changed on the targets");
+    let entries = job.journal().expect("a journal");
+    assert!(entries.iter().all(|entry| entry["kind"] != "intent"), "nothing was even begun: {entries:?}");
+}
+
+#[test]
+fn what_the_manifest_does_not_declare_is_refused() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let job = Job::locked(&fleet, &json!({ "ssh": ["read:/srv/app"] }), &write(), "");
+    assert_refused(
+        &fleet,
+        &job,
+        "the module's manifest does not grant it",
+        "\"capabilities\": { \"ssh\": [\"write:/srv/app/evil\"] }",
+    );
+}
+
+#[test]
+fn what_the_step_is_not_allowed_is_refused() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let allow = "allow = { ssh = [\"read:/srv/app\"] }";
+    let job = Job::locked(&fleet, &both(), &write(), allow);
+    assert_refused(
+        &fleet,
+        &job,
+        "the step's `allow` does not grant it",
+        "allow = { ssh = [\"write:/srv/app/evil\"] }",
+    );
+}
+
+#[test]
+fn what_the_operator_does_not_allow_is_refused() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let mut job = Job::locked(&fleet, &both(), &write(), "");
+    job.policy = Some("policy = 1\n[environment.test]\nallow = { ssh = [\"read:/srv/app\"] }\n".to_owned());
+    assert_refused(
+        &fleet,
+        &job,
+        "the operator's policy for `test` does not grant it",
+        "[environment.test]\nallow = { ssh = [\"write:/srv/app/evil\"] }",
+    );
+}
+
+#[test]
+fn what_the_operator_denies_is_refused() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let mut job = Job::locked(&fleet, &both(), &write(), "");
+    job.policy = Some("policy = 1\n[environment.\"*\"]\ndeny = { ssh = [\"write:/srv\"] }\n".to_owned());
+    assert_refused(
+        &fleet,
+        &job,
+        "the operator's policy for `test` denies `write:/srv`",
+        "only the operator can take `write:/srv` out of `deny`",
+    );
+}
+
+#[test]
+fn what_the_lock_did_not_accept_does_not_begin() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let before = digest(&fleet);
+    let refused = |job: &Job, code: i32, why: &str| {
+        let ran = job.runner(&["exec"]);
+        assert_eq!(ran.code, code, "{why}: {ran:?}");
+        assert!(ran.stderr.contains("runner lock"), "{why}: it says the command: {ran:?}");
+        assert!(job.journal().is_none(), "{why}: nothing ran");
+    };
+    refused(&Job::new(&fleet, &both(), &write(), ""), REFUSED, "no lock");
+
+    let job = Job::locked(&fleet, &both(), &write(), "");
+    let lock = job.plan().join("plan.lock");
+    let text = std::fs::read_to_string(&lock).expect("a lock");
+    assert!(text.contains("write:/srv/app"), "{text}");
+    std::fs::write(&lock, text.replace("write:/srv/app", "write:/srv/other")).expect("edited");
+    refused(&job, INVALID, "a lock that was changed by hand");
+
+    let job = Job::locked(&fleet, &json!({ "ssh": ["read:/srv/app"] }), &write(), "");
+    let swapped = support::puppet_with(&both());
+    std::fs::write(job.plan().join("puppet.wasm"), swapped).expect("another module");
+    refused(&job, REFUSED, "a module that was swapped after the lock");
+
+    let mut job = Job::locked(&fleet, &both(), &write(), "");
+    job.policy = Some("policy = 1\n[environment.production]\n".to_owned());
+    let ran = job.runner(&["exec"]);
+    assert_eq!(ran.code, REFUSED, "{ran:?}");
+    assert!(ran.stderr.contains("does not speak of the environment `test`"), "{ran:?}");
+    assert_eq!(digest(&fleet), before, "nothing changed on the targets");
+}
+
+#[test]
+fn the_same_plan_with_every_layer_in_favour_writes() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let mut job = Job::locked(&fleet, &both(), &write(), "");
+    job.policy = Some("policy = 1\n[environment.test]\nallow = { ssh = [\"write:/srv\"] }\n".to_owned());
+    let ran = job.runner(&["exec"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let written = fleet.host(1).outside("/srv/app/evil");
+    assert_eq!(std::fs::read_to_string(written).expect("written"), "evil");
+}
+
+/// Nothing in the text does something to a terminal.
+fn assert_harmless(what: &str, text: &str) {
+    let found = text.lines().find(|line| line.contains(is_unsafe));
+    assert!(found.is_none(), "{what}: {found:?}");
+}
+
+#[test]
+fn terminal_escapes_are_written_out_wherever_a_step_can_put_them() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let evil = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}txt\u{9b}31m\r";
+    fleet.host(1).put(&format!("{evil}-name"), "x").expect("a file");
+    let calls = json!([
+        { "call": "log", "message": format!("{evil}-line") },
+        { "call": "log.error", "message": format!("{evil}-error") },
+        { "call": "log.progress", "done": 1, "total": 2, "what": format!("{evil}-unit") },
+        { "call": "commands.run", "argv": ["printf", "%b", "\\033[2J\\033]0;owned\\007out\\n"] },
+        { "call": "targets.read-dir", "path": "/srv/app" },
+        { "call": "targets.read", "path": format!("/srv/app/{evil}-missing") },
+        { "call": "targets.read", "path": "/srv/app/\u{202e}missing" },
+        { "call": "fail", "message": format!("{evil}-message"), "detail": format!("{evil}-detail\nsecond") },
+    ]);
+    let capabilities = json!({ "ssh": ["read:/srv/app", "exec-read:printf %b *"] });
+    for json in [false, true] {
+        let job = Job::locked(&fleet, &capabilities, &calls, "");
+        let events = job.plan().join("events.jsonl");
+        let events_option = events.to_string_lossy().into_owned();
+        let mut arguments = vec!["exec", "-v", "--events", &events_option];
+        arguments.extend(json.then_some("--json"));
+        let ran = job.runner(&arguments);
+        assert_eq!(ran.code, FAILED, "{ran:?}");
+        let events = std::fs::read_to_string(events).expect("events");
+        for (what, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr), ("events", &events)] {
+            assert_harmless(what, text);
+        }
+        for part in ["-line", "-error", "-message", "-detail", "out"] {
+            assert!(events.contains(part), "{part} is in the events");
+            let shown = ran.stdout.contains(part) || ran.stderr.contains(part);
+            assert!(shown || json, "{part} is shown: {ran:?}");
+        }
+        if json {
+            let document: Value = serde_json::from_str(&ran.stdout).expect("one JSON document");
+            assert!(document.to_string().contains("-message"), "{document}");
+        }
+    }
+}
+
+/// A server that counts requests, and says which user of this machine connected.
+fn server() -> (u16, Arc<Mutex<Vec<(String, u32)>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let owner = owner_of(stream.peer_addr().expect("connected").port());
+            let mut head = [0; 8192];
+            let count = stream.read(&mut head).unwrap_or(0);
+            let path = String::from_utf8_lossy(&head[..count]).split(' ').nth(1).unwrap_or("").to_owned();
+            let answer = match path.as_str() {
+                "/away" => format!(
+                    "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{port}/evil\r\ncontent-length: 0\r\n\r\n"
+                ),
+                _ => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok".to_owned(),
+            };
+            kept.lock().expect("no panic").push((path, owner));
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (port, seen)
+}
+
+/// The user whose socket has this port of this machine.
+fn owner_of(port: u16) -> u32 {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("sockets");
+    let mut lines = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let line = lines.find(|words| words[1].ends_with(&format!(":{port:04X}"))).expect("it is connected");
+    line[7].parse().expect("a user id")
+}
+
+#[test]
+fn requests_go_through_the_target_only_when_granted_and_no_redirect_is_followed() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let (port, seen) = server();
+    let origin = format!("http://127.0.0.1:{port}");
+    let get = |path: &str, via: bool| {
+        let mut call = json!({ "call": "http.send", "method": "GET", "url": format!("{origin}{path}") });
+        if via {
+            call["via"] = json!(true);
+        }
+        call
+    };
+    // Each is granted one way, and tries the other too.
+    let calls = json!([
+        get("/here", false),
+        get("/there", true),
+        get("/away", false),
+        get("/away", true),
+        get("/evil", false)
+    ]);
+    let grant = |suffix: &str| {
+        json!({ "http": [format!("GET {origin}/here{suffix}"), format!("GET {origin}/there{suffix}"),
+                         format!("GET {origin}/away{suffix}")] })
+    };
+    for (suffix, paths) in [("", ["/here", "/away"]), (" from target", ["/there", "/away"])] {
+        let job = Job::locked(&fleet, &grant(suffix), &calls, "");
+        let ran = job.runner(&["exec"]);
+        assert_eq!(ran.code, 0, "the step lists its errors: {ran:?}");
+        let seen: Vec<_> = std::mem::take(&mut *seen.lock().expect("no panic"));
+        assert_eq!(seen.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), paths, "{seen:?}");
+        let denials = job.denials();
+        assert_eq!(denials.len(), 3, "{denials:?}");
+        if fleet.isolated() {
+            let deploy = fleet.host(1).root();
+            let deploy = std::os::unix::fs::MetadataExt::uid(
+                &std::fs::metadata(fleet.host(1).outside(deploy)).expect("it is there"),
+            );
+            let wanted = if suffix.is_empty() { rustix::process::geteuid().as_raw() } else { deploy };
+            assert!(seen.iter().all(|(_, owner)| *owner == wanted), "who connected: {seen:?}, not {wanted}");
+        }
+    }
+}
