@@ -58,6 +58,14 @@ fn failed(sending: &Sending, error: &reqwest::Error) -> Failure {
     while let Some(source) = cause.source() {
         cause = source;
     }
+    // TLS tells it so, and through how many layers it comes is nobody's promise: the text is.
+    if let Some(why) = cause.to_string().strip_prefix("invalid peer certificate: ") {
+        let why = format!("the server's certificate is not trusted: {why}");
+        return failure(sending, FailureKind::Unreachable, why).with_detail(
+            "the server must be the one that its certificate names, and the certificate valid and signed by an \
+             authority that this machine trusts (its `ca-certificates`, or the file in `SSL_CERT_FILE`)",
+        );
+    }
     let kind = if error.is_timeout() {
         FailureKind::Timeout
     } else if error.is_connect() || error.is_request() || error.is_body() {
