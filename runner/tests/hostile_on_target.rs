@@ -7,6 +7,8 @@ mod support;
 
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::Run;
 use support::ground::{Via, World};
@@ -53,6 +55,7 @@ both_ways! {
     services_are_granted_by_unit_and_action,
     attributes_and_links_that_make_no_sense_are_invalid,
     unpack_lays_out_only_what_fits,
+    a_link_swapped_in_by_a_concurrent_attacker_leads_nowhere,
     a_folder_of_another_user_is_refused,
     another_user_needs_a_grant,
     a_run_without_a_release_root_keeps_its_intents_at_home,
@@ -187,6 +190,9 @@ async fn the_runners_own_folder_is_out_of_reach(via: Via) {
     world.link(world.granted.join(".runner"), world.granted.join("mine"));
     let result = world.calls(every_verb(&world.in_granted("mine/releases/1.json")).into()).await;
     assert!(result.kinds()[1..].iter().all(|kind| kind != "ok"), "{:?}", result.kinds());
+    // What the host is making beside others' files has names of its own, which are out of reach as well.
+    let making = every_verb(&world.in_granted(".runner-unpack-1.77/tree"));
+    assert!(world.calls(making.into()).await.kinds()[1..].iter().all(|kind| kind == "Denied"));
     assert_eq!(world.read(manifest), "{}");
 }
 
@@ -435,6 +441,59 @@ fn is_running(argv: &[&str]) -> bool {
     })
 }
 
+/// Swaps a folder for a link and back, as fast as it goes, until told to stop; answers how often.
+fn swap_until(done: &AtomicBool, folder: &Path, trap: &Path) -> u32 {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let mut swaps = 0;
+    while !done.load(Ordering::Relaxed) {
+        renameat_with(CWD, folder, CWD, trap, RenameFlags::EXCHANGE).expect("both are there");
+        swaps += 1;
+        // Each of the two is there for a while that has nothing to do with how long a verb takes.
+        std::thread::sleep(Duration::from_micros(u64::from(swaps * 37 % 900)));
+    }
+    swaps
+}
+
+async fn a_link_swapped_in_by_a_concurrent_attacker_leads_nowhere(via: Via) {
+    let world = World::read_write(via).await;
+    let (swap, trap) = (world.granted.join("swap"), world.granted.join("trap"));
+    world.mkdir(&swap);
+    world.link(&world.secret, &trap);
+    let secret_digest = runner_model::Digest::of("hunter2").to_string();
+    let done = Arc::new(AtomicBool::new(false));
+    let attacker = std::thread::spawn({
+        let (done, swap, trap) = (Arc::clone(&done), world.outside(&swap), world.outside(&trap));
+        move || swap_until(&done, &swap, &trap)
+    });
+    let (mut well, mut refused) = (0, 0);
+    let started = std::time::Instant::now();
+    while started.elapsed() < Duration::from_secs(4) {
+        let mut calls = Vec::new();
+        for _ in 0..4 {
+            calls.push(
+                json!({ "call": "targets.write", "path": world.in_granted("swap/key"), "text": "mine" }),
+            );
+            calls.extend(every_verb(&world.in_granted("swap/key")));
+            calls.push(json!({ "call": "targets.read-dir", "path": world.in_granted("swap") }));
+            calls.push(json!({ "call": "targets.mkdir", "path": world.in_granted("swap/new") }));
+            calls.push(json!({ "call": "targets.remove-tree", "path": world.in_granted("swap/key") }));
+        }
+        let result = world.calls(calls.into()).await;
+        for answer in result.answers() {
+            let text = answer.to_string();
+            assert!(!text.contains("hunter2") && !text.contains(&secret_digest), "{text}");
+            // The secret is the only file here of seven bytes.
+            assert!(!text.contains("\"size\":7"), "{text}");
+            *(if answer["err"].is_null() { &mut well } else { &mut refused }) += 1;
+        }
+        world.assert_untouched();
+    }
+    done.store(true, Ordering::Relaxed);
+    let swaps = attacker.join().expect("it ends");
+    println!("{swaps} swaps; of the calls {well} went well, {refused} failed");
+    assert!(swaps > 100 && well > 0 && refused > 0, "the two must meet: {swaps}, {well}, {refused}");
+}
+
 async fn a_folder_of_another_user_is_refused(via: Via) {
     // Without root nobody can give a folder away.
     if !rustix::process::geteuid().is_root() {
@@ -497,8 +556,8 @@ async fn another_user_needs_a_grant(via: Via) {
     assert_eq!(result.kinds(), ["ok", "ok", "Denied", "Denied"], "{:?}", result.answers());
     assert_eq!(result.answers()[0]["ok"]["stdout"], "root\n");
     assert_eq!(world.owner_of(&path), 0);
-    let intents = world.outside(world.granted.join(".runner/runs/r-7"));
-    assert_eq!(world.owner_of(&intents), world.owner, "intents are the login user's");
+    let intents = world.granted.join(".runner/runs/r-7");
+    assert_eq!(world.owner_of(intents), world.owner, "intents are the login user's");
     world.assert_untouched();
 }
 

@@ -29,7 +29,7 @@ v_archive() {
   }
   t=$H/$1
   mkfifo -m 600 -- "$t.pipe" || return 47
-  sum "$t.pipe" > "$t.sum" &
+  sha256sum < "$t.pipe" > "$t.sum" &
   {
     tar -cf - . || [ $? -eq 1 ] || printf "tar failed" > "$t.bad"
   } | tee -- "$t.pipe" | pack "$2" > "$t" || printf "packing failed" > "$t.bad"
@@ -45,7 +45,7 @@ v_archive() {
     printf "the archive differs from the folder when it is read back"
   fi
   rm -f -- "$t.pipe" "$t.sum" "$t.bad"
-  [ "$s" -eq 0 ] && cd -P -- "$H" && wc -c < "./$1" && place "./$1" - - && return
+  [ "$s" -eq 0 ] && back "$H" && wc -c < "./$1" && place "./$1" - - && return
   rm -f -- "$t"
   return "$s"
 }

@@ -1,9 +1,14 @@
 # Verbs that change one thing.
 
-# dress PATH MODE OWNER: `-` leaves it as it is.
+# dress PATH MODE OWNER: `-` leaves it as it is. chmod follows links, so it is given what is open.
 dress() {
   [ "$3" = - ] || chown -h -- "$3" "$1" || return 47
-  [ "$2" = - ] || chmod -- "$2" "$1" || return 47
+  [ "$2" != - ] || return 0
+  open "$1" || return
+  chmod -- "$2" /proc/self/fd/8
+  s=$?
+  exec 8<&-
+  [ "$s" -eq 0 ] || return 47
 }
 
 # place TEMPORARY MODE OWNER: gives it its attributes and its name, or removes it.
@@ -59,7 +64,7 @@ down() {
       *) R= ;;
     esac
     mkdir -- "./$b" || return 47
-    cd -P -- "./$b" || return 44
+    step "$b" || return
     Z=
   done
 }
@@ -90,19 +95,31 @@ v_symlink() {
   place "./$3" - -
 }
 
-# v_rename FOLDER BASE NEW-FOLDER NEW-BASE
+# v_rename FOLDER BASE NEW-FOLDER NEW-BASE: the old folder stays open, since by its name it could be another by then.
 v_rename() {
   AB=1
   at "$1" "$2" || return
   here || return 41
   alone "$1/$2" "$B" || return
-  H=${PWD%/}/$2
-  at "$3" "$4" || return
+  H=$V
+  command exec 8< . || return 47
+  move "$2" "$3" "$4"
+  s=$?
+  exec 8<&-
+  return "$s"
+}
+
+move() {
+  at "$2" "$3" || return
   there "$B" && {
     no 42 "the new name is taken"
     return
   }
-  mv -T -- "$H" "$B"
+  [ "$H" = "$V" ] || {
+    mv -T -- "/proc/self/fd/8/$1" "$B"
+    return
+  }
+  mv -T -- "./$1" "$B"
 }
 
 v_remove() {

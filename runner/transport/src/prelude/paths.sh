@@ -214,18 +214,12 @@ apart() {
   esac
 }
 
-# again: enters the folder V by its checked name, which makes sure, whatever a shell remembers of where it is.
-again() {
-  cd -P -- "$V" || return 44
-  [ "$PWD" = "$V" ] || no 40 "where $V leads has changed meanwhile"
-}
-
 # hold FOLDER BASE [REST]: this folder was just entered; what is in it, at BASE or further down at REST, may be acted on.
 hold() {
   led "$1" "$2" || return
   trust "$V" || return
   [ -z "$WX" ] || spared "${3:-$2}" || return
-  again
+  back "$V"
 }
 
 # stand FOLDER: enters a folder to work in, which may itself belong to others, but be swapped by none of them.
@@ -242,7 +236,7 @@ stand() {
   mine "./${V##*/}" || return
   [ -z "$Z" ] || return 41
   [ -z "$WX" ] || spared . || return
-  again
+  back "$V"
 }
 
 # second: from here on it is about the second path of the request.
@@ -263,6 +257,49 @@ alone() {
   }
   x=$(find "$2" -name .runner -prune -print 2>/dev/null)
   [ -z "$x" ] || no 40 "${x%%"$n"*} in it belongs to the runner"
+}
+
+# back FOLDER: enters a folder by its real name; then V is that.
+back() {
+  cd -P -- "$1" || return 44
+  V=$1
+  sure
+}
+
+# step NAME: enters the folder of this name in V, the one that we are in. Looking at it before would be no use: whoever
+# may write here can swap it for a link between the look and the step.
+step() {
+  cd -P -- "./$1" 2>/dev/null || {
+    no 47 "no permission to enter it"
+    return
+  }
+  [ "$1" = . ] || V=${V%/}/$1
+  sure
+}
+
+# sure: we are in V. Where we are is what the kernel says: bash and others say which way they believe to have come.
+sure() {
+  P=$PWD
+  [ -z "$BASH_VERSION$KSH_VERSION$ZSH_VERSION$YASH_VERSION" ] || {
+    P=$(env pwd -P && printf x) || return 44
+    P=${P%?x}
+  }
+  [ "$P" = "$V" ] || no 40 "the way to $V has changed meanwhile, and leads to $P"
+}
+
+# open PATH: opens what is there, in V, as 8, and looks where it really is. Of a file that was looked at before, the
+# name may be that of a link by now.
+open() {
+  command exec 8< "$1" || return 47
+  x=$(readlink -- /proc/self/fd/8 && printf x) || {
+    exec 8<&-
+    no 40 "/proc is missing on the target, so that nothing can be opened safely"
+    return
+  }
+  [ "${x%?x}" = "${V%/}/${1#./}" ] || {
+    exec 8<&-
+    no 40 "it was swapped for a link meanwhile"
+  }
 }
 
 # at FOLDER BASE: enters the folder; B is then what to act on.
@@ -319,7 +356,7 @@ into() {
     no 42 "it is not a folder"
     return
   }
-  cd -P -- "$B" 2>/dev/null || no 47 "no permission to enter it"
+  step "$2"
 }
 
 there() {

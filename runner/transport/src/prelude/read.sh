@@ -49,11 +49,19 @@ plain() {
 
 # v_read FOLDER BASE LIMIT
 v_read() {
-  at "$1" "$2" && plain && head -c "$3" -- "$B"
+  at "$1" "$2" && plain && open "$B" || return
+  head -c "$3" <&8
+  s=$?
+  exec 8<&-
+  return "$s"
 }
 
 v_cat() {
-  at "$1" "$2" && plain && cat -- "$B"
+  at "$1" "$2" && plain && open "$B" || return
+  cat <&8
+  s=$?
+  exec 8<&-
+  return "$s"
 }
 
 v_sum() {
@@ -61,7 +69,11 @@ v_sum() {
 }
 
 sum() {
-  sha256sum < "$1"
+  open "$1" || return
+  sha256sum <&8
+  s=$?
+  exec 8<&-
+  return "$s"
 }
 
 v_free() {

@@ -37,13 +37,13 @@ v_unpack() {
   fill "$4" "$5" "$6" "$7" "$8"
   s=$?
   [ "$s" -eq 0 ] || {
-    cd -P -- "$H" && rm -rf -- "./$T"
+    back "$H" >/dev/null && rm -rf -- "./$T"
   }
   return "$s"
 }
 
 fill() {
-  cd -P -- "./$T" || return 44
+  step "$T" || return
   case $1 in
     zstd) zstd -qdc ;;
     gzip) gzip -dc ;;
@@ -54,21 +54,26 @@ fill() {
     return
   }
   if [ -f ./copy ]; then
+    command exec 6< ./copy && command exec 7< ./copy && command exec 8< ./tree || return 47
     second
-    into "$2" "$3" >/dev/null && {
-      xargs -0 cp -P --reflink=auto --preserve=mode,timestamps --parents -t "$H/$T/tree" -- < "$H/$T/copy" 2>/dev/null || {
-        tr "\0" "\n" < "$H/$T/copy" > "$H/$T/lines" && tar -cf - -T "$H/$T/lines" | tar -xmof - -C "$H/$T/tree"
-      }
-    } || {
+    into "$2" "$3" >/dev/null && copy 2>/dev/null
+    s=$?
+    exec 6<&- 7<&- 8<&-
+    [ "$s" -eq 0 ] || {
       no 50 "the files of the earlier release could not be copied"
       return
     }
-    cd -P -- "$H/$T" || return 44
+    back "$H/$T" || return
   fi
   [ "$4" = - ] || chown -R -h -- "$4" ./tree || return 47
-  cd -P ./tree || return 44
+  step tree || return
   printf "%s\n" "$T"
   tree "$5"
+}
+
+# copy: what is listed in 6, and in 7 again, from here into the folder that is open as 8.
+copy() {
+  xargs -0 cp -P --reflink=auto --preserve=mode,timestamps --parents -t /proc/self/fd/8 -- <&6 || tr "\0" "\n" <&7 | tar -cf - -T - | tar -xmof - -C /proc/self/fd/8
 }
 
 # v_own FOLDER BASE OWNER: of all in it.
@@ -102,7 +107,7 @@ v_place() {
     printf "%s\n" "$x" > ../sequence || return 45
     printf "{\"sequence\":%s,%s\n" "$x" "$5" > "$H/$3/$4.json" || return 45
     mv -f -- "$H/$3/$4.tree" "$H/$3/$4.json" ./ || return 47
-    cd -P -- "$H" || return 44
+    back "$H" || return
   fi
   mv -T -- "./$3/tree" "$B" || return 47
   rm -rf -- "./$3"
