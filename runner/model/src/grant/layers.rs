@@ -41,6 +41,9 @@ pub struct Granted {
 
 /// The name of the runner's own folders, on targets and beside the plan.
 const OWN_FOLDER: &str = ".runner";
+/// What the names of files begin with that the runner is making on a target: a step that could swap one while it is
+/// made would lead the runner elsewhere.
+const IN_THE_MAKING: &str = ".runner-";
 
 impl Layers {
     /// A manifest and a lock, with no `allow` and no policy.
@@ -92,7 +95,7 @@ impl Layers {
 
     fn is_reserved(&self, ask: &Ask<'_>) -> bool {
         let within = |path: &RemotePath| {
-            path.segments().any(|segment| segment == OWN_FOLDER)
+            path.segments().any(|segment| segment == OWN_FOLDER || segment.starts_with(IN_THE_MAKING))
                 || self.reserved.iter().any(|reserved| path.is_within(reserved))
         };
         match ask {

@@ -15,7 +15,8 @@
 //! | `as:USER` | becoming this user; only in the lock and a policy, since `become` is the plan's to say |
 //! | `exec-CLASS:PATTERN` | a command that the step declares to be of this class: `read`, `change`, `signal`, `leave`, `join` or `opaque` |
 //!
-//! A UNIT, a NAME, a USER or an ACTION may be `*`. A path with a segment `.runner` belongs to the runner: no grant covers it.
+//! A UNIT, a NAME, a USER or an ACTION may be `*`. A path with a segment `.runner`, or one that begins with `.runner-`,
+//! belongs to the runner: no grant covers it.
 //!
 //! # Patterns of commands
 //!

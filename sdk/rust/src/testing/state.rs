@@ -220,7 +220,7 @@ impl State {
         if refused {
             return Err(Error::invalid(format!("{name} `{path}`: the path must be absolute and normalised")));
         }
-        if segments().any(|segment| segment == ".runner") {
+        if segments().any(|segment| segment == ".runner" || segment.starts_with(".runner-")) {
             return Err(Error::new(ErrorKind::Denied, format!("{name} `{path}`: it belongs to the runner")));
         }
         self.call(target, name, path, |granted| granted.path(word, path))?;
