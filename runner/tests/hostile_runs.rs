@@ -186,8 +186,11 @@ fn terminal_escapes_are_written_out_wherever_a_step_can_put_them() {
     }
 }
 
-/// A server that counts requests, and says which user of this machine connected.
-fn server() -> (u16, Arc<Mutex<Vec<(String, u32)>>>) {
+/// The paths that a server was asked for, and the user of this machine who connected.
+type Seen = Arc<Mutex<Vec<(String, u32)>>>;
+
+/// A server that keeps what it was asked for.
+fn server() -> (u16, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -260,4 +263,91 @@ fn requests_go_through_the_target_only_when_granted_and_no_redirect_is_followed(
             assert!(seen.iter().all(|(_, owner)| *owner == wanted), "who connected: {seen:?}, not {wanted}");
         }
     }
+}
+
+#[test]
+fn a_request_is_what_its_grant_says_however_it_is_written() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let (port, seen) = server();
+    let calls: Vec<Value> = [
+        ("GET", "http://127.0.0.1:{port}/evil", "read"),
+        ("GET", "http://127.0.0.1:{port}/here/../evil", "read"),
+        ("GET", "http://127.0.0.1:{port}/here/%2e%2e/evil", "read"),
+        ("GET", "http://127.0.0.1:{port}/here/..%2fevil", "read"),
+        ("GET", "http://127.0.0.1:{port}/here/..;/evil", "read"),
+        ("GET", "http://127.0.0.1:{port}\\evil", "read"),
+        ("GET", "http://127.0.0.1:{port}/hereafter", "read"),
+        ("GET", "http://user@127.0.0.1:{port}/here", "read"),
+        ("GET", "http://shop.example.org@127.0.0.1:{port}/evil", "read"),
+        ("GET", "http://0x7f.1:{port}/evil", "read"),
+        ("GET", "http://2130706433:{port}/evil", "read"),
+        ("GET", "http://localhost:{port}/here", "read"),
+        ("GET", "http://[::1]:{port}/here", "read"),
+        ("GET", "file:///etc/passwd", "read"),
+        ("GET", "unix:/run/docker.sock", "read"),
+        ("POST", "http://127.0.0.1:{port}/here", "read"),
+        ("POST", "http://127.0.0.1:{port}/here", "opaque"),
+        ("GET", "http://127.0.0.1:{port}/here", "opaque"),
+        ("GET\r\nX: y", "http://127.0.0.1:{port}/here", "read"),
+        ("POST", "http://127.0.0.1:{port}/told", "opaque"),
+    ]
+    .into_iter()
+    .map(|(method, url, effect)| {
+        let url = url.replace("{port}", &port.to_string());
+        json!({ "call": "http.send", "method": method, "url": url, "effect": effect })
+    })
+    .collect();
+    let count = calls.len();
+    let capabilities = json!({ "http": [
+        format!("GET http://127.0.0.1:{port}/here"), format!("signal POST http://127.0.0.1:{port}/told"),
+    ] });
+    for via in [false, true] {
+        let mut calls = calls.clone();
+        if via {
+            calls.iter_mut().for_each(|call| call["via"] = json!(true));
+        }
+        let job = Job::locked(&fleet, &capabilities, &calls.into(), "");
+        let ran = job.runner(&["exec"]);
+        assert_eq!(ran.code, 0, "the step lists its errors: {ran:?}");
+        let entries = job.journal().expect("a journal");
+        let ended = entries.iter().find(|entry| entry["kind"] == "invocation-ended").expect("it ended");
+        let answers = ended["answer"]["ok"]["answers"].as_array().expect("answers").clone();
+        assert_eq!(answers.len(), count);
+        let granted: Vec<_> = answers.iter().filter(|answer| answer["err"].is_null()).collect();
+        assert!(granted.is_empty(), "{granted:?}");
+        let kinds = answers.iter().map(|answer| answer["err"]["kind"].as_str().unwrap_or_default());
+        assert!(kinds.clone().all(|kind| ["Denied", "Invalid"].contains(&kind)), "{answers:?}");
+        assert!(kinds.filter(|kind| *kind == "Denied").count() > count / 2, "{answers:?}");
+        assert!(entries.iter().all(|entry| entry["kind"] != "intent"), "{entries:?}");
+    }
+    let seen = seen.lock().expect("no panic");
+    assert!(seen.is_empty(), "nobody was asked: {seen:?}");
+}
+
+#[test]
+fn a_step_that_misbehaves_ends_alone_and_changes_nothing() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let before = digest(&fleet);
+    let limits = "limits = { memory = \"32MiB\", fuel = 50000000, log = \"64KiB\", time = \"20s\" }";
+    for (call, says) in [
+        (json!({ "call": "misbehave.eat" }), "memory"),
+        (json!({ "call": "misbehave.spin" }), "fuel"),
+        (json!({ "call": "misbehave.recurse" }), "recursion"),
+        (json!({ "call": "misbehave.panic", "message": "\u{1b}[2Jgone" }), "aborted"),
+        (json!({ "call": "log", "message": { "xs": 1000 }, "times": 1000 }), "log"),
+        (json!({ "call": "misbehave.hold-commands", "times": 1000 }), "host"),
+        (json!({ "call": "misbehave.hold-targets", "times": 1000000 }), "handles"),
+    ] {
+        let job = Job::locked(&fleet, &both(), &json!([call]), limits);
+        let ran = job.runner(&["exec"]);
+        assert_eq!(ran.code, FAILED, "{call}: {ran:?}");
+        assert_harmless("stdout", &ran.stdout);
+        assert_harmless("stderr", &ran.stderr);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("step `attack`") || said.contains("attack"), "it names the step: {said}");
+        println!("{call}: {}", said.lines().find(|line| line.contains(says)).unwrap_or("?").trim());
+        assert!(said.contains(says), "{call}: it says {says}: {said}");
+        assert!(said.len() < 512 * 1024, "{call}: {} bytes were said", said.len());
+    }
+    assert_eq!(digest(&fleet), before, "nothing changed on the targets");
 }
