@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
 use runner::module::load::Loader;
-use runner::sandbox::Sandbox;
+use runner::sandbox::{Origin, Sandbox};
 use runner::sandbox::context::{
     Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Pending, Record,
     RunInfo, Sending,
@@ -115,6 +115,7 @@ async fn calls() -> Outcome<Vec<Figure>> {
             cancel: tokio_util::sync::CancellationToken::new(),
             acting: Acting::Login,
             machines: world.clone(),
+            origin: Origin::default(),
             record: world.clone(),
             marks: Arc::default(),
             given: Arc::default(),
