@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
 use runner::module::load::Loader;
-use runner::sandbox::{Origin, Sandbox};
 use runner::sandbox::context::{
     Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Pending, Record,
     RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
+use runner::sandbox::{Origin, Sandbox};
 use runner_artifact::{Store, Workspace};
 use runner_model::grant::{GrantSet, Layers};
 use runner_model::{Acting, Failure, FailureKind, TargetName};
