@@ -490,14 +490,14 @@ async fn a_link_swapped_in_by_a_concurrent_attacker_leads_nowhere(via: Via) {
     }
     done.store(true, Ordering::Relaxed);
     let swaps = attacker.join().expect("it ends");
-    println!("{swaps} swaps; of the calls {well} went well, {refused} failed");
+    eprintln!("{swaps} swaps; of the calls {well} went well, {refused} failed");
     assert!(swaps > 100 && well > 0 && refused > 0, "the two must meet: {swaps}, {well}, {refused}");
 }
 
 async fn a_folder_of_another_user_is_refused(via: Via) {
     // Without root nobody can give a folder away.
     if !rustix::process::geteuid().is_root() {
-        println!("SKIPPED: a folder of another user needs root");
+        eprintln!("SKIPPED: a folder of another user needs root");
         return;
     }
     let world = World::read_write(via).await;
@@ -522,7 +522,7 @@ async fn a_folder_of_another_user_is_refused(via: Via) {
 
 async fn another_user_needs_a_grant(via: Via) {
     if matches!(via, Via::Local) && !Path::new("/usr/bin/sudo").exists() {
-        println!("SKIPPED: there is no sudo");
+        eprintln!("SKIPPED: there is no sudo");
         return;
     }
     let as_root = || runner_model::Acting::As("root".parse().expect("a user"));
@@ -567,7 +567,7 @@ async fn a_run_without_a_release_root_keeps_its_intents_at_home(via: Via) {
         return;
     };
     if !fleet.isolated() {
-        println!("SKIPPED: without root a fleet's user has no home of its own");
+        eprintln!("SKIPPED: without root a fleet's user has no home of its own");
         return;
     }
     let world = World::with_root(via, &["read:{granted}", "write:{granted}"], false).await;
@@ -579,6 +579,6 @@ async fn a_run_without_a_release_root_keeps_its_intents_at_home(via: Via) {
     let found =
         fleet.host(1).inside(&["find", &home, "-type", "f", "-size", "+0"]).expect("the plan's folder");
     let found = String::from_utf8_lossy(&found.stdout).into_owned();
-    println!("{found}");
+    eprintln!("{found}");
     assert!(found.lines().any(|file| file.contains("/r-7/")), "{found}");
 }

@@ -354,7 +354,7 @@ fn a_step_that_misbehaves_ends_alone_and_changes_nothing() {
         assert_harmless("stderr", &ran.stderr);
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(said.contains("step `attack`") || said.contains("attack"), "it names the step: {said}");
-        println!("{call}: {}", said.lines().find(|line| line.contains(says)).unwrap_or("?").trim());
+        eprintln!("{call}: {}", said.lines().find(|line| line.contains(says)).unwrap_or("?").trim());
         assert!(said.contains(says), "{call}: it says {says}: {said}");
         assert!(said.len() < 512 * 1024, "{call}: {} bytes were said", said.len());
     }

@@ -32,7 +32,7 @@ fn openssl(folder: &Path, arguments: &str) -> bool {
 /// A server whose certificate is signed by an authority of its own; `None`, and a word, where there is no openssl.
 fn server(folder: &Path) -> Option<(Server, u16)> {
     if Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_err() {
-        println!("SKIPPED: there is no openssl");
+        eprintln!("SKIPPED: there is no openssl");
         return None;
     }
     for arguments in [
@@ -92,7 +92,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_and_said_to_be() {
     for url in urls {
         let result = run.calls(json!([{ "call": "http.send", "method": "GET", "url": url }])).await;
         let error = &result.answer()["err"];
-        println!("{error}");
+        eprintln!("{error}");
         assert_eq!(error["kind"], "Unreachable", "{error}");
         let message = error["message"].as_str().expect("text");
         assert!(message.starts_with(&format!("GET {url}: ")), "{message}");
