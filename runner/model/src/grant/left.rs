@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_step_left_out_itself_is_not_the_policys_doing() {
+    fn what_the_step_left_out_itself_is_not_the_doing_of_the_policy() {
         let grants = set(&["service:nginx restart", "service:nginx reload", "as:root"], &[], &[]);
         let narrowed = set(&["service:nginx reload"], &[], &[]);
         let deny = set(&["service:nginx restart", "as:root"], &[], &[]);
