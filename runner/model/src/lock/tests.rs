@@ -158,11 +158,13 @@ fn a_further_target_of_the_same_kind_leaves_the_lock_as_it_is() {
 #[test]
 fn without_a_lock_nothing_runs() {
     let resolved = resolve(PLAN, INVENTORY, &modules(), &[]);
-    for lock in [None, Some(Lock::default())] {
-        let stale = Lock::verify(lock.as_ref(), &resolved, "plan.lock").expect_err("missing");
+    let said = |lock: Option<&Lock>| {
+        let stale = Lock::verify(lock, &resolved, "plan.lock").expect_err("missing");
         assert!(stale.missing);
-        insta::assert_snapshot!("without_a_lock", format!("{stale}\nhint: {}", stale.hint()));
-    }
+        format!("{stale}\nhint: {}", stale.hint())
+    };
+    insta::assert_snapshot!("without_a_lock", said(None));
+    insta::assert_snapshot!("without_the_environment", said(Some(&Lock::default())));
 }
 
 #[test]
