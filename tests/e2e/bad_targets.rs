@@ -1,8 +1,9 @@
 //! What targets do to a run: each has a clear error and its exit code, and nothing is left half switched.
 
-use crate::support::{Project, Ran, current, leftovers, restarts, version};
+use crate::support::{Project, Ran, Tree, current, leftovers, restarts, tree, version};
 use runner_fleet::{Fleet, Host, fleet_or_skip};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// The target still serves what it served.
 #[track_caller]
@@ -11,16 +12,26 @@ fn still(host: &Host, expected: &str) {
     assert_eq!(leftovers(host), "", "{}", host.name());
 }
 
-/// One release is live; then something happens to the first target, and the next version is to go out.
+/// One release is live; then something happens to the first target, and the next version is to go out. Whatever comes
+/// of it, the releases that were there stay as they were, and so does `current` where the rollout did not come.
 fn next_version_after(fleet: &Fleet, fault: impl FnOnce(&Host)) -> (Project, Ran) {
     let project = Project::new(fleet);
     project.release();
     fault(fleet.host(1));
     project.next_version("1.0.1");
     project.lock();
-    let start = Instant::now();
+    let before: Vec<(Tree, Option<PathBuf>)> =
+        fleet.hosts().iter().map(|host| (tree(host).releases(), current(host))).collect();
     let ran = project.exec();
-    assert!(start.elapsed() < Duration::from_secs(90), "a hang: {:?}", start.elapsed());
+    let switched = |host: &Host| {
+        ran.events_of("step-started").any(|e| e["step"] == "switch" && e["target"] == host.name())
+    };
+    for (host, (releases, live)) in fleet.hosts().iter().zip(before) {
+        releases.must_be_in(&tree(host));
+        if !switched(host) {
+            assert_eq!(current(host), live, "{}", host.name());
+        }
+    }
     (project, ran)
 }
 
@@ -79,9 +90,7 @@ fn a_connection_that_dies_in_the_middle_ends_the_run_and_says_where() {
         std::thread::sleep(Duration::from_millis(20));
     }
     fleet.host(1).stop_sshd().unwrap();
-    let start = Instant::now();
     let ran = running.end();
-    assert!(start.elapsed() < Duration::from_secs(60), "a hang");
     assert!([Some(4), Some(5)].contains(&ran.code), "{ran}");
     assert_eq!(current(fleet.host(2)), None, "no second batch");
     assert!(ran.stderr.contains("web-1") && ran.stderr.contains("restart"), "{ran}");

@@ -1,7 +1,7 @@
 //! The main job: `examples/web` on machines with OpenSSH's defaults, a deploy user who is not root, and nginx.
 
 use crate::support::{BLOB, Project, current, leftovers, restarts, version};
-use runner_fleet::{Fleet, fleet_or_skip};
+use runner_fleet::{Fleet, Host, fleet_or_skip};
 
 #[test]
 fn the_example_goes_live_on_ten_machines_then_sends_one_file_then_changes_nothing() {
@@ -19,7 +19,17 @@ fn the_example_goes_live_on_ten_machines_then_sends_one_file_then_changes_nothin
     }
 
     project.next_version("1.0.1");
+    let watched = fleet.isolated().then(|| list_what_arrives(fleet.host(1)));
+    if watched.is_none() {
+        eprintln!("SKIPPED: the list of what arrives: needs root");
+    }
     let second = project.release();
+    if let Some(list) = watched {
+        let list = std::fs::read_to_string(fleet.host(1).outside(list)).unwrap();
+        let files: Vec<&str> = list.lines().filter(|l| l.starts_with("tree/") && !l.ends_with('/')).collect();
+        // The first one is a link to what is shared.
+        assert_eq!(files, ["tree/settings.json", "tree/version.txt"], "what was sent: {list}");
+    }
     for host in fleet.hosts() {
         assert_eq!(version(host), "1.0.1");
         let sent = second.bytes_sent("distribute", host.name());
@@ -34,7 +44,20 @@ fn the_example_goes_live_on_ten_machines_then_sends_one_file_then_changes_nothin
     for (host, live) in fleet.hosts().iter().zip(live) {
         assert_eq!((current(host), restarts(host)), (live, 2));
         assert_eq!(third.bytes_sent("distribute", host.name()), 0);
+        let intents = host.root().join(".runner/runs").join(third.run()).join("intents.jsonl");
+        let announced = std::fs::read_to_string(host.outside(intents)).unwrap_or_default();
+        assert_eq!(announced, "", "nothing was announced on {}", host.name());
     }
+}
+
+/// From now on, the members of what the host unpacks from outside are listed in a file of it.
+fn list_what_arrives(host: &Host) -> &'static str {
+    const LIST: &str = "/srv/log/members";
+    const SCRIPT: &str = "cp /usr/bin/tar /srv/bin/tar; : > $1; chmod 666 $1
+        printf '#!/bin/sh\n[ \"$*\" != \"-xmof -\" ] || set -- -v --index-file=%s \"$@\"\nexec /srv/bin/tar \"$@\"\n' $1 > /srv/bin/listing-tar
+        chmod 755 /srv/bin/listing-tar; mount --bind /srv/bin/listing-tar /usr/bin/tar";
+    host.inside(&["sh", "-euc", SCRIPT, "sh", LIST]).unwrap();
+    LIST
 }
 
 #[test]

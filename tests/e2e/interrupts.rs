@@ -56,9 +56,7 @@ fn twice_stops_now_also_what_runs_on_the_target() {
     running.signal("INT");
     running.wait_until("cancelling", |event| event["event"] == "cancelling");
     running.signal("INT");
-    let asked = Instant::now();
     let ran = running.end();
-    assert!(asked.elapsed() < Duration::from_secs(10), "it took {:?}", asked.elapsed());
     ran.must_say(130, &["web-1"]);
     assert_eq!(leftovers(fleet.host(1)), "");
     assert!(matches!(ran.entries.last(), Some(Entry::Closed { .. })), "the journal is closed");

@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_targets;
 mod goes_live;
 mod interrupts;
+mod journal_first;
 mod lock;
 mod same_everywhere;
 mod support;

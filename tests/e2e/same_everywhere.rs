@@ -21,6 +21,9 @@ fn the_same_plan_has_the_same_artifact_and_effects_in_another_folder_umask_time_
     let here = Project::new(&one);
     let reference = promises(&here.release());
     assert!(!reference.1.is_empty() && reference.0.len() == 1);
+    // The next one also backs up, reuses files and switches from one release to another.
+    here.next_version("1.0.1");
+    let next = promises(&here.release());
 
     let parent = tempfile::tempdir().unwrap();
     fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -40,8 +43,13 @@ fn the_same_plan_has_the_same_artifact_and_effects_in_another_folder_umask_time_
     let other = promises(&there.release());
     assert_eq!(reference.0, other.0, "the release, and with it the artifact");
     assert_eq!(reference.1, other.1, "the effects");
+    there.next_version("1.0.1");
+    let other = promises(&there.release());
+    assert_eq!(next.0, other.0, "the next release");
+    assert_eq!(next.1, other.1, "the effects of the next release");
+    assert!(next.1.iter().any(|effect| effect.contains("-TIME.tar")), "{:?}", next.1);
     for fleet in [&one, &two] {
-        assert!(fleet.hosts().iter().all(|host| version(host) == "1.0.0"));
+        assert!(fleet.hosts().iter().all(|host| version(host) == "1.0.1"));
     }
 }
 

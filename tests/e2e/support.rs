@@ -3,9 +3,10 @@
 use runner_fleet::{Fleet, Host};
 use runner_journal::{Entry, Reader};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -98,7 +99,7 @@ impl Project {
     /// Runs it to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let before = self.runs();
-        let output = self.command(arguments).output().unwrap();
+        let output = ended(self.command(arguments).spawn().unwrap());
         self.ran(&before, output.status.code(), &output.stdout, &output.stderr)
     }
 
@@ -160,6 +161,27 @@ impl Project {
     }
 }
 
+/// Whatever takes longer hangs; nothing that is asserted depends on it.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// Waits for a program; one that hangs is ended, which fails the test.
+fn ended(child: Child) -> std::process::Output {
+    let pid = child.id().to_string();
+    let (done, over) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let hangs =
+            over.recv_timeout(PATIENCE).is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout);
+        if hangs {
+            let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
+        }
+        hangs
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    assert!(!watch.join().unwrap(), "it hangs: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
 /// The size of the file that no test changes.
 pub(crate) const BLOB: usize = 300_000;
 
@@ -185,9 +207,31 @@ impl Running<'_> {
     pub(crate) fn wait_until(&self, what: &str, is: impl Fn(&Value) -> bool) {
         let start = Instant::now();
         while !self.project.events().iter().any(&is) {
-            assert!(start.elapsed() < Duration::from_secs(60), "no {what}");
+            assert!(start.elapsed() < PATIENCE, "no {what}");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Waits until the journal of the run has so many lines, or the run has ended.
+    pub(crate) fn wait_for_lines(&self, lines: u64) {
+        let start = Instant::now();
+        let has = || {
+            let journal = self.project.runs().difference(&self.before).next()?.join("journal.jsonl");
+            let text = fs::read(journal).ok()?;
+            let closed = text.windows(15).any(|window| window == b"\"kind\":\"closed\"");
+            let count = text.iter().filter(|byte| **byte == b'\n').count();
+            Some(closed || u64::try_from(count).unwrap() >= lines)
+        };
+        while has() != Some(true) {
+            assert!(start.elapsed() < PATIENCE, "the journal has not {lines} lines");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits for the end of a run that was killed; the folder of its journal.
+    pub(crate) fn end_of_killed(self) -> PathBuf {
+        ended(self.child);
+        self.project.runs().difference(&self.before).next().unwrap().clone()
     }
 
     /// Sends a signal, by its name: `INT`.
@@ -198,7 +242,7 @@ impl Running<'_> {
 
     /// Waits for the end.
     pub(crate) fn end(self) -> Ran {
-        let output = self.child.wait_with_output().unwrap();
+        let output = ended(self.child);
         self.project.ran(&self.before, output.status.code(), &output.stdout, &output.stderr)
     }
 }
@@ -253,7 +297,16 @@ impl Ran {
         effects
             .into_iter()
             .map(|(key, what)| format!("{} {} {} {}: {what}", key.target, key.step, key.attempt, key.number))
+            .map(|effect| without_times(&effect))
             .collect()
+    }
+
+    /// The id of the run.
+    pub(crate) fn run(&self) -> &str {
+        match self.entries.first() {
+            Some(Entry::Header(header)) => header.run.as_str(),
+            _ => panic!("no run has begun: {self}"),
+        }
     }
 
     /// The events of a kind.
@@ -286,6 +339,100 @@ impl Ran {
             event["targets"].as_array().unwrap().iter().map(|t| t.as_str().unwrap().to_owned()).collect()
         };
         self.events_of("batch-started").map(names).collect()
+    }
+}
+
+/// The text with every time in the name of a backup, `20260131T235959Z`, as `TIME`.
+fn without_times(text: &str) -> String {
+    const SHAPE: &[u8] = b"00000000T000000Z";
+    let is_time = |window: &[u8]| {
+        window
+            .iter()
+            .zip(SHAPE)
+            .all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
+    };
+    match text.as_bytes().windows(SHAPE.len()).position(is_time) {
+        Some(at) => format!("{}TIME{}", &text[..at], without_times(&text[at + SHAPE.len()..])),
+        None => text.to_owned(),
+    }
+}
+
+/// All that is in the release root of a host, but for what the runner keeps there for itself.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Tree(BTreeMap<String, String>);
+
+impl Tree {
+    /// The releases alone.
+    pub(crate) fn releases(self) -> Self {
+        Self(self.0.into_iter().filter(|(path, _)| path.starts_with("releases/")).collect())
+    }
+
+    /// Whether the other has all of this, unchanged.
+    #[track_caller]
+    pub(crate) fn must_be_in(&self, other: &Self) {
+        for (path, what) in &self.0 {
+            assert_eq!(other.0.get(path), Some(what), "`{path}` is not what it was");
+        }
+    }
+
+    /// The paths that are not the same in both.
+    pub(crate) fn differences(&self, other: &Self) -> BTreeSet<String> {
+        let paths = self.0.keys().chain(other.0.keys());
+        paths.filter(|path| self.0.get(*path) != other.0.get(*path)).cloned().collect()
+    }
+}
+
+/// What is in the release root of a host now.
+pub(crate) fn tree(host: &Host) -> Tree {
+    let mut found = BTreeMap::new();
+    let root = host.outside(host.root());
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            let mode = meta.mode();
+            let what = if meta.is_dir() {
+                format!("folder {mode:o}")
+            } else if meta.is_symlink() {
+                format!("link {} to {:?}", meta.ino(), fs::read_link(&path).unwrap())
+            } else {
+                format!(
+                    "file {} {mode:o} {}",
+                    meta.ino(),
+                    runner_model::Digest::of(&fs::read(&path).unwrap())
+                )
+            };
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if ![".runner", ".filler"].contains(&name.as_str()) {
+                if meta.is_dir() {
+                    folders.push(path);
+                }
+                found.insert(name, what);
+            }
+        }
+    }
+    Tree(found)
+}
+
+/// Waits until nothing runs on the host any more that a run has begun.
+pub(crate) fn settled(host: &Host) {
+    const BUSY: &str = "for p in /proc/[0-9]*; do
+        read -r name < $p/comm || continue
+        case $name in
+          sshd) ;;
+          servicectl) echo $name ;;
+          *) [ \"$(stat -c %U $p)\" != deploy ] || echo $name ;;
+        esac
+      done 2>/dev/null; true";
+    let start = Instant::now();
+    loop {
+        let busy = host.inside(&["sh", "-c", BUSY]).unwrap();
+        if busy.stdout.is_empty() {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{}: {}", host.name(), String::from_utf8_lossy(&busy.stdout));
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -1,0 +1,91 @@
+//! The journal comes first: whenever the runner is killed, whatever has changed on a target was announced before, in
+//! the journal and on the target itself.
+
+use crate::support::{Project, Tree, restarts, settled, tree, version};
+use runner_fleet::{Fleet, Host, fleet_or_skip};
+use runner_journal::{Entry, Payload};
+use serde_json::Value;
+use std::collections::hash_map::RandomState;
+use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::Path;
+
+/// How often the runner is killed.
+const KILLS: u64 = 6;
+
+#[test]
+fn what_a_killed_run_changed_was_announced_before() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let project = Project::new(&fleet);
+    let lines = u64::try_from(project.release().entries.len()).unwrap();
+    let mut changes = 0;
+    for round in 0..KILLS {
+        project.next_version(&format!("1.1.{round}"));
+        project.lock();
+        let before: Vec<(Tree, usize)> = fleet.hosts().iter().map(|h| (tree(h), restarts(h))).collect();
+        // Each kill comes in another part of the run, anywhere in it.
+        let at = (lines * round + random() % lines) / KILLS + 1;
+        let running = project.begin();
+        running.wait_for_lines(at);
+        running.signal("KILL");
+        let run = running.end_of_killed();
+        eprintln!("round {round}: killed after {at} of some {lines} lines");
+        let journal = fs::read_to_string(run.join("journal.jsonl")).unwrap();
+        for (host, (tree_before, restarts_before)) in fleet.hosts().iter().zip(&before) {
+            settled(host);
+            let folder = host.root().join(".runner/runs").join(run.file_name().unwrap());
+            let there = fs::read_to_string(host.outside(folder.join("intents.jsonl"))).unwrap_or_default();
+            // The last line of a journal may be torn; an intent on the target is one that was whole here before.
+            for line in there.lines() {
+                assert!(
+                    journal.lines().any(|own| own == line),
+                    "{}: not in the journal: {line}",
+                    host.name()
+                );
+            }
+            let announced = |text: &str| announced(text, host);
+            let (here, there) = (announced(&journal), announced(&there));
+            for path in tree_before.differences(&tree(host)) {
+                changes += 1;
+                let covers = |intent: &Value| names(intent, &host.root().join(&path));
+                assert!(here.iter().any(covers), "{}: `{path}` is not in the journal", host.name());
+                assert!(there.iter().any(covers), "{}: `{path}` is not on the target", host.name());
+            }
+            let restart = |intent: &Value| intent["action"] == "restart";
+            let restarted = restarts(host) - restarts_before;
+            assert!(here.iter().filter(|i| restart(i)).count() >= restarted, "{}", host.name());
+            assert!(there.iter().filter(|i| restart(i)).count() >= restarted, "{}", host.name());
+            assert!(version(host).starts_with("1."), "{} serves {}", host.name(), version(host));
+        }
+    }
+    assert!(changes > 0, "no run came far enough");
+    // Nothing that was left stands in the way of the next run.
+    let again = project.exec();
+    assert_eq!(again.code, Some(0), "{again}");
+    for host in fleet.hosts() {
+        assert_eq!(version(host), format!("1.1.{}", KILLS - 1));
+    }
+}
+
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// The arguments of the intents for a target, in a journal or in what is kept on the target.
+fn announced(text: &str, host: &Host) -> Vec<Value> {
+    let entry = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        match serde_json::from_value(line["entry"].clone()).ok()? {
+            Entry::Intent { key, args: Payload::Inline(args), .. } if key.target.as_str() == host.name() => {
+                Some(args)
+            }
+            _ => None,
+        }
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+/// Whether the intent is about the path, or about a folder above it.
+fn names(intent: &Value, path: &Path) -> bool {
+    ["path", "into", "to"].iter().filter_map(|key| intent[key].as_str()).any(|named| path.starts_with(named))
+}
