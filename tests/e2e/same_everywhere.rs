@@ -28,7 +28,12 @@ fn the_same_plan_has_the_same_artifact_and_effects_in_another_folder_umask_time_
     let parent = tempfile::tempdir().unwrap();
     fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut there = Project::in_folder(&two, &parent.path().join("a folder with spaces"));
-    there.env = vec![("TZ".into(), "Pacific/Kiritimati".into()), ("LC_ALL".into(), "C".into())];
+    let cache = there.path("cache").to_str().unwrap().to_owned();
+    there.env = vec![
+        ("TZ".into(), "Pacific/Kiritimati".into()),
+        ("LC_ALL".into(), "C".into()),
+        ("XDG_CACHE_HOME".into(), cache),
+    ];
     for (file, mode) in [("app/version.txt", 0o600), ("app/style.css", 0o640), ("app/blob.bin", 0o666)] {
         fs::set_permissions(there.path(file), fs::Permissions::from_mode(mode)).unwrap();
     }

@@ -91,7 +91,9 @@ impl Project {
         for name in ["RUNNER_POLICY", "SSH_AUTH_SOCK", "CI", "NO_COLOR"] {
             command.env_remove(name);
         }
-        command.env("XDG_CACHE_HOME", self.path("cache")).env("XDG_CONFIG_HOME", self.path("config"));
+        // All tests share one cache, as all runs of a user do: modules are compiled once.
+        let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+        command.env("XDG_CACHE_HOME", cache).env("XDG_CONFIG_HOME", self.path("config"));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
