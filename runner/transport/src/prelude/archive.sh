@@ -1,7 +1,7 @@
 # Archives.
 
-# v_archive FOLDER BASE INTO-FOLDER INTO-BASE TEMPORARY ZIP: what is packed is the second path. The tar goes to the file and to sha256sum at once; the
-# file is then read back.
+# v_archive FOLDER BASE INTO-FOLDER INTO-BASE TEMPORARY ZIP: what is packed is the second path. The tar goes to the file
+# and to sha256sum at once; the file is then read back.
 v_archive() {
   at "$3" "$4" || return
   there "$B" && {
@@ -9,45 +9,49 @@ v_archive() {
     return
   }
   H=$PWD
-  has tar && has mkfifo || {
-    no 51 "tar or mkfifo is missing on the target"
+  has tar || {
+    no 51 "tar is missing on the target"
     return
   }
+  m=$(df -Pk .)
+  set -- "$1" "$2" "$4" "$5" "$6" ${m##*"$n"}
+  set -C
+  filled "$1" "$2" "$5" "$9" 4> "./$4" 5< "./$4"
+  s=$?
+  set +C
+  back "$H" || return
+  B=./$3
+  if [ "$s" -eq 0 ]; then
+    wc -c < "./$4" && place "./$4" - - && return
+    s=$?
+  fi
+  rm -f -- "./$4"
+  [ "$s" -ge 40 ] || s=47
+  return "$s"
+}
+
+# filled FOLDER BASE ZIP FREE: archives the folder to descriptor 4 and reads it back from 5. Both were opened before its
+# own folder was left: a path to it could be swapped meanwhile. The checksum is taken on the way, through descriptor 3.
+filled() {
+  set +C
   second
   AB=1
   into "$1" "$2" || return
   alone "$1/$2" . || return
-  B=./$4
   x=$(du -sk .)
   x=${x%%[!0-9]*}
-  m=$(df -Pk -- "$H")
-  m=${m##*"$n"}
-  set -- "$5" "$6" $m
-  [ "$6" -ge "$x" ] || {
-    no 42 "the folder has $x KiB, and $H has only $6 KiB left"
+  [ "$4" -ge "$x" ] || {
+    no 42 "the folder has $x KiB, and $H has only $4 KiB left"
     return
   }
-  t=$H/$1
-  mkfifo -m 600 -- "$t.pipe" || return 47
-  sha256sum < "$t.pipe" > "$t.sum" &
-  {
-    tar -cf - . || [ $? -eq 1 ] || printf "tar failed" > "$t.bad"
-  } | tee -- "$t.pipe" | pack "$2" > "$t" || printf "packing failed" > "$t.bad"
-  wait
-  read -r x < "$t.sum"
-  m=$(unpack "$2" < "$t" | sha256sum)
-  s=0
-  if [ -s "$t.bad" ]; then
-    s=45
-    printf "the archive could not be written whole: the disk is full, or a file cannot be read"
-  elif [ "${x%% *}" != "${m%% *}" ]; then
-    s=45
-    printf "the archive differs from the folder when it is read back"
-  fi
-  rm -f -- "$t.pipe" "$t.sum" "$t.bad"
-  [ "$s" -eq 0 ] && back "$H" && wc -c < "./$1" && place "./$1" - - && return
-  rm -f -- "$t"
-  return "$s"
+  x=$({ { { tar -cf - . || [ $? -eq 1 ] || printf "FAILED\n" >&7; } | tee /dev/fd/3 | { pack "$3" >&4 || printf "FAILED\n" >&7; }; } 3>&1 | sha256sum; } 7>&1)
+  case $x in
+    *FAILED*)
+      no 45 "the archive could not be written whole: the disk is full, or a file cannot be read"
+      return ;;
+  esac
+  m=$(unpack "$3" <&5 | sha256sum)
+  [ "${x%% *}" = "${m%% *}" ] || no 45 "the archive differs from the folder when it is read back"
 }
 
 pack() {
