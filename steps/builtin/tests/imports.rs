@@ -39,6 +39,7 @@ fn no_module_imports_more_than_it_uses() {
             "backup",
             &[
                 "releases.all",
+                "run-info.release-id",
                 "targets.[method]target.archive",
                 "targets.[method]target.disk-free",
                 "targets.[method]target.fact",
