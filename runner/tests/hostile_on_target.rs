@@ -477,6 +477,14 @@ async fn a_link_swapped_in_by_a_concurrent_attacker_leads_nowhere(via: Via) {
             calls.push(json!({ "call": "targets.read-dir", "path": world.in_granted("swap") }));
             calls.push(json!({ "call": "targets.mkdir", "path": world.in_granted("swap/new") }));
             calls.push(json!({ "call": "targets.remove-tree", "path": world.in_granted("swap/key") }));
+            // Archives take long: what they are written to must stay where it was when they began.
+            calls.push(json!({ "call": "targets.mkdir", "path": world.in_granted("folder") }));
+            calls.push(json!({
+                "call": "targets.archive",
+                "path": world.in_granted("folder"),
+                "into": world.in_granted("swap/folder.tar"),
+            }));
+            calls.push(json!({ "call": "targets.remove", "path": world.in_granted("swap/folder.tar") }));
         }
         let result = world.calls(calls.into()).await;
         for answer in result.answers() {

@@ -8,7 +8,7 @@ v_archive() {
     no 42 "$3/$4 exists"
     return
   }
-  H=$PWD
+  H=$V
   has tar || {
     no 51 "tar is missing on the target"
     return

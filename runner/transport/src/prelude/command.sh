@@ -27,8 +27,10 @@ v_run() {
   to=
   if [ -n "$3" ]; then
     at "$1" "$2" || return
-    H=$PWD
-    to=$H/$3
+    H=$V
+    # The folder stays open: by its name it could be another by then.
+    command exec 8< . || return 47
+    to=/proc/self/fd/8/$3
   fi
   T=$2
   t=$3
@@ -56,7 +58,7 @@ v_run() {
   if [ -n "$to" ]; then
     set -C
     command exec 4> "$to" || {
-      no 47 "its output cannot be written to $to"
+      no 47 "its output cannot be written to $H"
       return
     }
     set +C
@@ -64,7 +66,7 @@ v_run() {
     exec 4>&1
   fi
   (
-    exec 9>&-
+    exec 8<&- 9>&-
     unset LC_ALL OLDPWD SHLVL
     if [ -n "$y" ]; then
       set -- "$y" "$@"
@@ -80,7 +82,7 @@ v_run() {
   if [ -n "$to" ]; then
     case " $C " in
       *" $s "*)
-        cd -P -- "$H" && B=./$T && place "./$t" - - || printf "%s:placed:no\n" "$N" >&2 ;;
+        back "$H" >&2 && B=./$T && place "./$t" - - || printf "%s:placed:no\n" "$N" >&2 ;;
       *) rm -f -- "$to" ;;
     esac
   fi

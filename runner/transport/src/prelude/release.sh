@@ -96,7 +96,8 @@ v_place() {
     return
   }
   if [ -n "$4" ]; then
-    H=$PWD
+    H=$V
+    command exec 8< . || return 47
     account || return
     x=0
     [ ! -r ../sequence ] || read -r x < ../sequence
@@ -105,8 +106,9 @@ v_place() {
     esac
     x=$((x + 1))
     printf "%s\n" "$x" > ../sequence || return 45
-    printf "{\"sequence\":%s,%s\n" "$x" "$5" > "$H/$3/$4.json" || return 45
-    mv -f -- "$H/$3/$4.tree" "$H/$3/$4.json" ./ || return 47
+    printf "{\"sequence\":%s,%s\n" "$x" "$5" > "/proc/self/fd/8/$3/$4.json" || return 45
+    mv -f -- "/proc/self/fd/8/$3/$4.tree" "/proc/self/fd/8/$3/$4.json" ./ || return 47
+    exec 8<&-
     back "$H" || return
   fi
   mv -T -- "./$3/tree" "$B" || return 47
