@@ -399,11 +399,7 @@ pub(crate) fn tree(host: &Host) -> Tree {
             } else if meta.is_symlink() {
                 format!("link {} to {:?}", meta.ino(), fs::read_link(&path).unwrap())
             } else {
-                format!(
-                    "file {} {mode:o} {}",
-                    meta.ino(),
-                    runner_model::Digest::of(&fs::read(&path).unwrap())
-                )
+                format!("file {} {mode:o} {}", meta.ino(), runner_model::Digest::of(fs::read(&path).unwrap()))
             };
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             if ![".runner", ".filler"].contains(&name.as_str()) {
