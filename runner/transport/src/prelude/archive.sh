@@ -9,8 +9,8 @@ v_archive() {
     return
   }
   H=$V
-  has tar || {
-    no 51 "tar is missing on the target"
+  has tar && has sha256sum || {
+    no 51 "tar or sha256sum is missing on the target"
     return
   }
   m=$(df -Pk .)
@@ -51,7 +51,7 @@ filled() {
       return ;;
   esac
   m=$(unpack "$3" <&5 | sha256sum)
-  [ "${x%% *}" = "${m%% *}" ] || no 45 "the archive differs from the folder when it is read back"
+  [ -n "$x" ] && [ "${x%% *}" = "${m%% *}" ] || no 45 "the archive differs from the folder when it is read back"
 }
 
 pack() {
