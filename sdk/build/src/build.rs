@@ -128,9 +128,12 @@ impl Build {
 }
 
 /// The target folder of the cargo that runs this build script or test, found from a path inside it: `OUT_DIR` of a
-/// build script, the executable of a test.
+/// build script (`TARGET/PROFILE/build/…`), the executable of a test (`TARGET/PROFILE/deps/…`).
+///
+/// By place, since cargo marks (`CACHEDIR.TAG`) only a folder that it made itself.
 pub fn outer_target_dir(inside: &Path) -> Option<PathBuf> {
-    inside.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_owned)
+    let of_profile = |folder: &&Path| folder.ends_with("build") || folder.ends_with("deps");
+    inside.ancestors().find(of_profile)?.ancestors().nth(2).map(Path::to_owned)
 }
 
 /// The modules that cargo's messages name, one JSON object a line.
@@ -156,4 +159,22 @@ fn cargo_home() -> Option<PathBuf> {
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outer_target_dir;
+    use std::path::Path;
+
+    #[test]
+    fn the_outer_target_folder_is_found_by_place() {
+        let found =
+            |inside: &str| outer_target_dir(Path::new(inside)).map(|folder| folder.display().to_string());
+        assert_eq!(
+            found("/home/build/web/target/debug/build/steps-0a/out").as_deref(),
+            Some("/home/build/web/target")
+        );
+        assert_eq!(found("/src/t/release/deps/cli-0a").as_deref(), Some("/src/t"));
+        assert_eq!(found("/usr/bin/cli"), None);
+    }
 }
