@@ -1,6 +1,6 @@
 //! Changes, each a request that writes its intent and then acts.
 
-use crate::channel::{Bounds, Input, Keep, temporary};
+use crate::channel::{Bounds, Input, Keep, Request, temporary};
 use crate::held::Held;
 use crate::machine::refusal;
 use crate::script::Line;
@@ -175,7 +175,8 @@ impl User {
     ) -> Result<Answer, Failure> {
         let mut keep = Keep::default();
         let bounds = Bounds { limit: self.machine.limits().data, cancel: None };
-        let ended = self.exchange(what, held, line, input, &mut keep, bounds).await?;
+        let request = Request { input, ..Request::new(line) };
+        let ended = self.exchange(what, held, request, &mut keep, bounds).await?;
         Ok(Answer { status: ended.status, out: keep.out, err: keep.err })
     }
 }

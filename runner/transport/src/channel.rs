@@ -31,6 +31,29 @@ pub(crate) enum Input {
     File(std::fs::File),
 }
 
+/// A request to a channel of its own.
+pub(crate) struct Request<'a> {
+    /// Script text for this request only.
+    pub(crate) setup: &'a str,
+    pub(crate) line: &'a Line,
+    pub(crate) input: Input,
+    /// It starts programs of the step's choice, which may leave others behind that still hold the channel's ends.
+    pub(crate) foreign: bool,
+}
+
+impl<'a> Request<'a> {
+    /// A request of the prelude's own tools, without input.
+    pub(crate) fn new(line: &'a Line) -> Self {
+        Self { setup: "", line, input: Input::None, foreign: false }
+    }
+
+    /// Whether its channel can serve again. After bytes it cannot: what a verb leaves of them, the shell would take for
+    /// its next requests.
+    fn leaves_a_channel(&self) -> bool {
+        !self.foreign && matches!(self.input, Input::None)
+    }
+}
+
 /// Takes what a channel prints.
 #[async_trait]
 pub(crate) trait Sink: Send {
@@ -87,50 +110,27 @@ impl User {
         &self,
         what: &str,
         held: Held<'_>,
-        line: &Line,
-        input: Input,
-        sink: &mut dyn Sink,
-        bounds: Bounds<'_>,
-    ) -> Result<Ended, Failure> {
-        self.exchange_with(what, held, "", line, input, sink, bounds).await
-    }
-
-    /// The same after `setup`, script text for this request only.
-    #[expect(clippy::too_many_arguments, reason = "the request and what bounds it, each once")]
-    pub(crate) async fn exchange_with(
-        &self,
-        what: &str,
-        held: Held<'_>,
-        setup: &str,
-        line: &Line,
-        input: Input,
+        request: Request<'_>,
         sink: &mut dyn Sink,
         bounds: Bounds<'_>,
     ) -> Result<Ended, Failure> {
         let trusted = self.trusted(what).await?;
-        let opening = async {
-            match &self.acting {
-                Acting::Login => self.machine.host.open(Login::Own).await,
-                Acting::As(user) => {
-                    let pipes = self.machine.host.open(Login::Sudo(user)).await?;
-                    take_over(pipes, self.machine.limits().verb).await
-                }
-            }
-        };
         let deadline = tokio::time::Instant::now() + bounds.limit;
         let named = |failure: Failure| Failure { message: format!("{what}: {}", failure.message), ..failure };
         let pipes = tokio::select! {
-            pipes = opening => pipes.map_err(named)?,
+            pipes = self.channel() => pipes.map_err(named)?,
             () = tokio::time::sleep_until(deadline) => {
                 return Err(Failure::new(FailureKind::Timeout, format!("{what}: no channel was free in time")));
             }
             () = cancelled(bounds.cancel) => return Err(cancelled_failure(what)),
         };
         let nonce = nonce();
-        let setup = format!("{trusted}{}{setup}", held.setup());
-        let mut request = format!("N='{nonce}'\n{setup}group; q 1 ").into_bytes();
-        request.extend_from_slice(line.bytes());
-        request.push(b'\n');
+        let again = request.leaves_a_channel();
+        let setup = format!("{trusted}{}{}", held.setup(), request.setup);
+        let mut bytes = format!("N='{nonce}'\n{setup}group; q 1 ").into_bytes();
+        bytes.extend_from_slice(request.line.bytes());
+        // Nothing that follows may ever be taken for a request.
+        bytes.extend_from_slice(if again { b" </dev/null\n" } else { b"; exit\n" });
         let Pipes { stdin, stdout, stderr, _hold: hold } = pipes;
         let mut work = Work {
             out: Side::new(stdout, &nonce),
@@ -138,8 +138,9 @@ impl User {
             ended: Ended::default(),
             guard: Guard { machine: Arc::clone(&self.machine), acting: self.acting.clone(), groups: vec![] },
         };
+        let mut stdin = Some(stdin);
         let why = tokio::select! {
-            why = work.run(stdin, request, input, sink) => why,
+            why = work.run(&mut stdin, bytes, request.input, again, sink) => why,
             () = tokio::time::sleep_until(deadline) => Some(Stop::Timeout),
             () = cancelled(bounds.cancel) => Some(Stop::Cancelled),
         };
@@ -147,6 +148,12 @@ impl User {
         match why {
             None => {
                 work.guard.groups.clear();
+                if let Some(stdin) = stdin.filter(|_| again) {
+                    let Side { pipe: stdout, .. } = work.out;
+                    let Side { pipe: stderr, .. } = work.err;
+                    let pipes = Pipes { stdin, stdout, stderr, _hold: hold };
+                    self.machine.keep_idle(self.acting.clone(), pipes);
+                }
                 Ok(work.ended)
             }
             Some(Stop::Broken) => {
@@ -171,6 +178,20 @@ impl User {
                     ),
                 }
                 .with_detail(state))
+            }
+        }
+    }
+
+    /// A channel with the prelude, ready for a request: the one that an earlier request left, or a new one.
+    async fn channel(&self) -> Result<Pipes, Failure> {
+        if let Some(pipes) = self.machine.take_idle(&self.acting) {
+            return Ok(pipes);
+        }
+        match &self.acting {
+            Acting::Login => self.machine.host.open(Login::Own).await,
+            Acting::As(user) => {
+                let pipes = self.machine.host.open(Login::Sudo(user)).await?;
+                take_over(pipes, self.machine.limits().verb).await
             }
         }
     }
@@ -243,13 +264,14 @@ impl Work {
     /// `None`: it ended and said how.
     async fn run(
         &mut self,
-        stdin: Box<dyn AsyncWrite + Send + Unpin>,
+        stdin: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>,
         request: Vec<u8>,
         input: Input,
+        again: bool,
         sink: &mut dyn Sink,
     ) -> Option<Stop> {
         let machine = Arc::clone(&self.guard.machine);
-        let mut sending = std::pin::pin!(send(stdin, request, input, &machine));
+        let mut sending = std::pin::pin!(send(stdin, request, input, again, &machine));
         let mut sent = false;
         loop {
             self.take_out(sink).await;
@@ -308,13 +330,16 @@ impl Work {
     }
 }
 
-/// Sends the request and what follows it, then ends stdin. Whoever does not read it all is not at fault.
+/// Sends the request and what follows it, then ends stdin unless it is wanted again. Whoever does not read it all is
+/// not at fault.
 async fn send(
-    mut stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    end: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>,
     request: Vec<u8>,
     input: Input,
+    again: bool,
     machine: &Machine,
 ) {
+    let Some(mut stdin) = end.take() else { return };
     if stdin.write_all(&request).await.is_err() {
         return;
     }
@@ -344,7 +369,11 @@ async fn send(
             }
         }
     }
-    let _ = stdin.shutdown().await;
+    if again {
+        *end = stdin.flush().await.is_ok().then_some(stdin);
+    } else {
+        let _ = stdin.shutdown().await;
+    }
 }
 
 /// Ends the groups when the work is given up without waiting.

@@ -1,6 +1,6 @@
 //! Commands and services, each on a channel of its own under a wrapper that tells its process group.
 
-use crate::channel::{Bounds, Ended, Input, Keep, Sink, temporary};
+use crate::channel::{Bounds, Ended, Input, Keep, Request, Sink, temporary};
 use crate::machine::refusal;
 use crate::script::{Line, no_nul, quoted};
 use crate::shell::Answer;
@@ -100,7 +100,8 @@ impl User {
         let mut lines = Lines { to: output, out: Captured::default(), err: Captured::default() };
         let bounds =
             Bounds { limit: Duration::from_millis(u64::from(command.timeout)), cancel: Some(cancel) };
-        let ended = by.exchange(&what, held, &line, input, &mut lines, bounds).await?;
+        let request = Request { input, foreign: true, ..Request::new(&line) };
+        let ended = by.exchange(&what, held, request, &mut lines, bounds).await?;
         lines.finish();
         finished(&what, &ended, lines.out, lines.err)
     }
@@ -127,9 +128,8 @@ impl User {
         self.intend(&what, intent).await?;
         let mut keep = Keep::default();
         let bounds = Bounds { limit: limit + self.machine.limits().verb, cancel: None };
-        let ended = by
-            .exchange_with(&what, Within::default().reading(), &setup, &line, Input::None, &mut keep, bounds)
-            .await?;
+        let request = Request { setup: &setup, foreign: true, ..Request::new(&line) };
+        let ended = by.exchange(&what, Within::default().reading(), request, &mut keep, bounds).await?;
         let said = |keep: &Keep| {
             let all = [&keep.err[..], &keep.out[..]].concat();
             String::from_utf8_lossy(&all).trim().to_owned()

@@ -1,6 +1,6 @@
 //! One machine as seen by a run: its shells, one for each user, and what was learned of it.
 
-use crate::host::{Host, Login};
+use crate::host::{Host, Login, Pipes};
 use crate::payload::Payloads;
 use crate::script::Line;
 use crate::shell::{Answer, Lost, Shell};
@@ -100,6 +100,9 @@ pub(crate) struct Machine {
     /// The run's folder, for a login shell that is opened anew.
     place: Mutex<Option<(RemotePath, String)>>,
     root: Mutex<Option<RemotePath>>,
+    /// A channel that is done with its request and can take another of the same user. Never more than one: every
+    /// channel counts among the connection's few.
+    idle: Mutex<Option<(Acting, Pipes)>>,
     sent: AtomicU64,
 }
 
@@ -125,6 +128,7 @@ impl Machine {
             slots: Mutex::default(),
             place: Mutex::default(),
             root: Mutex::default(),
+            idle: Mutex::default(),
             sent: AtomicU64::new(0),
         }
     }
@@ -144,6 +148,16 @@ impl Machine {
 
     pub(crate) fn count_sent(&self, bytes: u64) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn keep_idle(&self, acting: Acting, pipes: Pipes) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some((acting, pipes));
+    }
+
+    /// The idle channel if it is this user's; another user's is closed, to make room.
+    pub(crate) fn take_idle(&self, acting: &Acting) -> Option<Pipes> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        idle.filter(|(owner, _)| owner == acting).map(|(_, pipes)| pipes)
     }
 
     fn slot(&self, acting: &Acting) -> Arc<tokio::sync::Mutex<Slot>> {
@@ -187,6 +201,7 @@ impl Machine {
     async fn start(&self, login: Login<'_>, uid: &str, group: &str) -> Result<Ready, Failure> {
         let limit = self.limits().verb;
         let what = format!("start a shell on {}", self.name);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         let shell = Shell::open(&*self.host, login, limit).await?;
         let place = match login {
             Login::Own => self.place.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -337,6 +352,7 @@ impl Connection for Connected {
 
     async fn close(&self) {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         let limit = Duration::from_secs(5);
         if tokio::time::timeout(limit, self.0.host.close()).await.is_err() {
             tracing::debug!(target = %self.0.name, "the connection did not close in time");

@@ -1,7 +1,7 @@
 //! Trees on a target: listing, digest, and copying them into the artifact store.
 
 use crate::Within;
-use crate::channel::{Bounds, Input, Keep, Sink};
+use crate::channel::{Bounds, Input, Keep, Request, Sink};
 use crate::held::Held;
 use crate::listing::{self, Listed};
 use crate::machine::refusal;
@@ -39,7 +39,7 @@ impl User {
         let line = Line::new("v_tree").arg(folder).arg(base).arg(&mark);
         let mut keep = Keep::default();
         let bounds = Bounds { limit: self.machine.limits().data, cancel: None };
-        let ended = self.exchange(what, held, &line, Input::None, &mut keep, bounds).await?;
+        let ended = self.exchange(what, held, Request::new(&line), &mut keep, bounds).await?;
         if ended.status != 0 {
             return Err(refusal(what, &Answer { status: ended.status, out: tail(keep.out), err: keep.err }));
         }
@@ -145,7 +145,8 @@ impl User {
         let writing =
             tokio::task::spawn_blocking(move || take(&store, Reader { from: receiver, chunk: Vec::new() }));
         let bounds = Bounds { limit: self.machine.limits().data, cancel: None };
-        let ended = self.exchange(what, held, line, input, &mut sink, bounds).await;
+        let request = Request { input, ..Request::new(line) };
+        let ended = self.exchange(what, held, request, &mut sink, bounds).await;
         if !matches!(&ended, Ok(ended) if ended.status == 0)
             && let Some(to) = &sink.to
         {

@@ -357,6 +357,29 @@ async fn names_and_contents_are_never_script() {
     .await;
 }
 
+/// What is sent after a request is for that request alone, also when it fails or ends without reading it.
+#[tokio::test]
+async fn what_nobody_reads_is_never_a_request() {
+    in_every_shell(async |bench| {
+        let all = bench.all();
+        let both = Within::both(&all);
+        let never = CancellationToken::new();
+        let script = format!("touch {}\n", bench.at("root/gone").display()).repeat(2000);
+        let big = bench.write("root/no/such/folder", script.as_bytes());
+        for _ in 0..10 {
+            for argv in [&["true"][..], &["no-such-program"], &["head", "-c", "1"]] {
+                let mut command = command(argv);
+                command.stdin = Some(runner_model::Content::Text(script.clone()));
+                let _ = bench.target.run(&command, both, None, &Log::default(), &never).await;
+            }
+            let applied = bench.target.apply(&big, &State::Absent, both, Intent("{}")).await;
+            assert_eq!(applied.expect_err("no folder").kind, FailureKind::NotFound, "{}", bench.shell);
+        }
+        assert!(!bench.at("root/gone").exists(), "{}: content was carried out", bench.shell);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn argument_lists_and_variables_are_taken_as_they_are_or_refused() {
     in_every_shell(async |bench| {
