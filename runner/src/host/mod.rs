@@ -155,7 +155,8 @@ impl Host {
     async fn live_on(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
         let connection = self.fleet.connection(target).await?;
         let Some(root) = self.resolved.root(target) else { return Ok(None) };
-        let releases = connection.acting(&Acting::Login).releases(root).await?;
+        let releases = connection.acting(&Acting::Login);
+        let releases = releases.releases(root, Within::both(std::slice::from_ref(root))).await?;
         Ok(releases.into_iter().find(|release| release.live).map(|release| release.id))
     }
 

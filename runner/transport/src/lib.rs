@@ -184,8 +184,9 @@ pub trait Target: Send + Sync {
         cancel: &CancellationToken,
     ) -> Result<Output, Failure>;
 
-    /// The complete releases below the root, newest first.
-    async fn releases(&self, root: &RemotePath) -> Result<Vec<Release>, Failure>;
+    /// The complete releases below the root, newest first; none where nothing is there. `<root>/releases` must be in
+    /// these places, wherever links lead.
+    async fn releases(&self, root: &RemotePath, within: Within<'_>) -> Result<Vec<Release>, Failure>;
     /// Marks a release; nothing when it already has the mark.
     async fn mark(&self, root: &RemotePath, release: &ReleaseId, mark: Mark) -> Result<(), Failure>;
     /// Where on this machine a socket is that leads to `host:port` as seen from the target.

@@ -50,12 +50,16 @@ impl Machine {
 }
 
 impl User {
-    pub(crate) async fn accounts(&self, root: &RemotePath) -> Result<Accounts, Failure> {
+    /// All accounts, for a look at `<root>/releases` that these places allow.
+    pub(crate) async fn accounts(&self, root: &RemotePath, within: Within<'_>) -> Result<Accounts, Failure> {
         let what = self.what("list the releases below", root);
+        let invalid = |error| Failure::new(FailureKind::Invalid, format!("{what}: {error}"));
+        let held = within.reading();
+        held.covers(&what, &root.join("releases").map_err(invalid)?)?;
         let ready = self.ready(&what).await?;
         let limit = self.machine.limits().verb;
-        let setup = Within::both(std::slice::from_ref(root)).reading().setup();
-        let answer = match ready.shell.ask(&setup, Line::new("v_releases").arg(root.as_str()), limit).await {
+        let line = Line::new("v_releases").arg(root.as_str());
+        let answer = match ready.shell.ask(&held.setup(), line, limit).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.machine.lost(&what, lost, limit).await),
         };
@@ -73,8 +77,12 @@ impl User {
         Ok(Accounts { live, all })
     }
 
-    pub(crate) async fn do_releases(&self, root: &RemotePath) -> Result<Vec<Release>, Failure> {
-        let accounts = self.accounts(root).await?;
+    pub(crate) async fn do_releases(
+        &self,
+        root: &RemotePath,
+        within: Within<'_>,
+    ) -> Result<Vec<Release>, Failure> {
+        let accounts = self.accounts(root, within).await?;
         let live = accounts.live;
         let release = |account: Account| Release {
             live: live.as_deref() == Some(account.release.as_str()),
@@ -93,7 +101,8 @@ impl User {
         mark: Mark,
     ) -> Result<(), Failure> {
         let what = format!("mark the release {release} on {}", self.machine.name());
-        let found = self.accounts(root).await?.all.into_iter().find(|account| account.release == *release);
+        let found = self.accounts(root, Within::both(std::slice::from_ref(root))).await?;
+        let found = found.all.into_iter().find(|account| account.release == *release);
         let Some(mut account) = found else {
             return Err(Failure::new(FailureKind::NotFound, format!("{what}: it is not there")));
         };

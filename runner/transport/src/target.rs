@@ -80,8 +80,8 @@ impl Target for User {
         self.do_run(command, within, intent, sink, cancel).await
     }
 
-    async fn releases(&self, root: &RemotePath) -> Result<Vec<Release>, Failure> {
-        self.do_releases(root).await
+    async fn releases(&self, root: &RemotePath, within: Within<'_>) -> Result<Vec<Release>, Failure> {
+        self.do_releases(root, within).await
     }
 
     async fn mark(&self, root: &RemotePath, release: &ReleaseId, mark: Mark) -> Result<(), Failure> {

@@ -87,6 +87,10 @@ impl Bench {
         self.target.observe(change, Within::both(&[self.root()])).await
     }
 
+    async fn releases(&self) -> Result<Vec<runner_model::Release>, runner_model::Failure> {
+        self.target.releases(&self.path("root"), Within::both(&[self.root()])).await
+    }
+
     fn root(&self) -> RemotePath {
         self.dir.path().canonicalize().expect("a folder").to_str().expect("UTF-8").parse().expect("a path")
     }
@@ -380,7 +384,7 @@ async fn a_tree_is_laid_out_once_and_then_from_what_is_there() {
             std::fs::read_link(bench.at("root/releases/two/conf")).expect("a link"),
             Path::new("../../shared/conf")
         );
-        let releases = bench.target.releases(&bench.path("root")).await.expect("listed");
+        let releases = bench.releases().await.expect("listed");
         let ids: Vec<_> = releases.iter().map(|r| (r.id.as_str(), r.sequence, r.mark, r.live)).collect();
         assert_eq!(
             ids,
@@ -398,7 +402,7 @@ async fn a_tree_is_laid_out_once_and_then_from_what_is_there() {
         for _ in 0..2 {
             bench.target.mark(&bench.path("root"), &two, Mark::Good).await.expect("marked");
         }
-        let releases = bench.target.releases(&bench.path("root")).await.expect("listed");
+        let releases = bench.releases().await.expect("listed");
         assert_eq!((releases[0].mark, releases[0].live), (Mark::Good, true));
         // Somebody changed a file of the earlier release: its copy is found out, and all is sent.
         std::fs::write(bench.at("root/releases/two/big"), big.replacen('c', "C", 1)).expect("written");
@@ -410,7 +414,7 @@ async fn a_tree_is_laid_out_once_and_then_from_what_is_there() {
         bench.change(&Change::RemoveTree { path: bench.path("root/releases/three") }).await;
         assert!(!bench.at("root/.runner/releases/three.json").exists());
         bench.change(&unpack("four", second, Some("nowhere"))).await;
-        let releases = bench.target.releases(&bench.path("root")).await.expect("listed");
+        let releases = bench.releases().await.expect("listed");
         assert_eq!(releases[0].sequence, 4, "a number is never used again");
         let left: Vec<_> = walk(&bench.at("root")).into_iter().filter(|p| p.contains(".runner-")).collect();
         assert_eq!(left, Vec::<String>::new(), "temporary files are left");

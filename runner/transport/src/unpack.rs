@@ -118,7 +118,7 @@ impl User {
         if let Some(id) = self.machine.release_at(reuse)
             && let Some(root) = reuse.parent().and_then(|releases| releases.parent())
         {
-            let accounts = self.accounts(&root).await?;
+            let accounts = self.accounts(&root, Within::both(std::slice::from_ref(&root))).await?;
             if let Some(account) = accounts.all.into_iter().find(|account| account.release == id) {
                 return self.manifest(what, &root, &account).await;
             }

@@ -130,8 +130,8 @@ account() {
 
 # v_releases ROOT: what is live, then one account a line.
 v_releases() {
-  cd -P -- "$1" 2>/dev/null || return 41
-  hold "$1" . || return
+  [ -d "$1" ] || return 41
+  at "$1" releases || return
   H=$PWD
   x=
   if [ -L ./current ] && cd -P ./current 2>/dev/null; then
