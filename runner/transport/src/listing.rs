@@ -131,26 +131,70 @@ pub(crate) struct Listed {
     pub(crate) owners: Vec<(String, String, String)>,
 }
 
+/// One entry of a listing.
+struct Listing<'a> {
+    kind: EntryKind,
+    /// Permission bits.
+    mode: u32,
+    size: u64,
+    uid: &'a str,
+    gid: &'a str,
+    name: &'a [u8],
+    /// Of a link.
+    points_to: Option<&'a [u8]>,
+}
+
+impl<'a> Listing<'a> {
+    /// Reads `%y %m %s %U %G %p\0%l\0`, as find prints it.
+    fn of_find(record: &'a [u8]) -> Option<Self> {
+        let (line, rest) = words(record, 5)?;
+        let mut ends = rest.split(|&b| b == 0);
+        let (name, points_to) = (ends.next()?, ends.next()?);
+        let words: Vec<&str> = line.split(' ').collect();
+        let [kind, mode, size, uid, gid] = words[..] else { return None };
+        let kind = match kind {
+            "f" => EntryKind::File,
+            "d" => EntryKind::Directory,
+            "l" => EntryKind::Symlink,
+            _ => EntryKind::Other,
+        };
+        let mode = u32::from_str_radix(mode, 8).ok()?;
+        let points_to = (kind == EntryKind::Symlink).then_some(points_to);
+        Some(Self { kind, mode, size: size.parse().ok()?, uid, gid, name, points_to })
+    }
+
+    /// Reads `%f %s %u %g %n`, as stat prints it.
+    fn of_stat(record: &'a [u8]) -> Option<Self> {
+        let (line, name) = words(record, 4)?;
+        let words: Vec<&str> = line.split(' ').collect();
+        let [mode, size, uid, gid] = words[..] else { return None };
+        let mode = u32::from_str_radix(mode, 16).ok()?;
+        let size = size.parse().ok()?;
+        Some(Self { kind: kind(mode), mode: mode & 0o7777, size, uid, gid, name, points_to: None })
+    }
+}
+
 /// What `tree` of the prelude printed.
 pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
-    // After the empty record come the links.
+    let find = |what: &[u8]| printed.windows(what.len()).rposition(|window| window == what);
+    // After the empty record come the links that find did not print.
     let empty = format!("{mark} \n").into_bytes();
-    let cut = printed
-        .windows(empty.len())
-        .rposition(|window| window == empty)
-        .ok_or("the listing is not complete")?;
-    let (printed, links) = (&printed[..cut], &printed[cut + empty.len()..]);
-    let mut links = links.split(|&b| b == 0);
+    let cut = find(&empty).ok_or("the listing is not complete")?;
+    let again = format!("{mark} again\n").into_bytes();
+    let by_stat = find(&again).map(|at| at + again.len());
+    let mut links = printed[cut + empty.len()..].split(|&b| b == 0);
+    let printed = &printed[by_stat.unwrap_or(0)..cut];
     let mut sums = HashMap::new();
     let mut stats = Vec::new();
-    for record in records_and_sums(printed, mark, &mut sums)? {
-        let odd = || format!("stat printed `{}`", record.escape_ascii());
-        let (line, name) = words(record, 4).ok_or_else(odd)?;
-        let words: Vec<&str> = line.split(' ').collect();
-        let [mode, size, uid, gid] = words[..] else { return Err(odd()) };
-        let mode = u32::from_str_radix(mode, 16).map_err(|_| odd())?;
-        let size = size.parse::<u64>().map_err(|_| odd())?;
-        stats.push((mode, size, uid.to_owned(), gid.to_owned(), name));
+    for record in records(printed, mark) {
+        let odd = || format!("the listing has `{}`", record.escape_ascii());
+        let (record, printed_sums) =
+            if by_stat.is_some() { before_sums(record) } else { after_links(record).ok_or_else(odd)? };
+        for (digest, name) in parse_sha256sum(printed_sums).map_err(|error| error.to_string())? {
+            sums.insert(name, digest);
+        }
+        let stat = if by_stat.is_some() { Listing::of_stat(record) } else { Listing::of_find(record) };
+        stats.push(stat.ok_or_else(odd)?);
     }
     let mut listed = Listed {
         tree: Tree::default(),
@@ -159,14 +203,15 @@ pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
         owners: Vec::with_capacity(stats.len()),
     };
     let mut entries = Vec::with_capacity(stats.len());
-    for (mode, size, uid, gid, name) in stats {
+    for Listing { kind, mode, size, uid, gid, name, points_to } in stats {
+        let (uid, gid) = (uid.to_owned(), gid.to_owned());
         if name == b"." {
-            listed.folders.push((String::new(), mode & 0o7777, uid.clone(), gid.clone()));
+            listed.folders.push((String::new(), mode, uid.clone(), gid.clone()));
             listed.owners.push((".".to_owned(), uid, gid));
             continue;
         }
         let name = utf8(name.strip_prefix(b"./").unwrap_or(name))?;
-        let node = match kind(mode) {
+        let node = match kind {
             EntryKind::File => {
                 let digest = sums
                     .remove(name)
@@ -174,18 +219,19 @@ pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
                 Node::File { digest, size, executable: mode & 0o100 != 0 }
             }
             EntryKind::Directory => {
-                listed.folders.push((name.to_owned(), mode & 0o7777, uid.clone(), gid.clone()));
+                listed.folders.push((name.to_owned(), mode, uid.clone(), gid.clone()));
                 Node::Directory
             }
             EntryKind::Symlink => {
-                let points_to = links.next().ok_or("the listing of its links is not complete")?;
+                let points_to =
+                    points_to.or_else(|| links.next()).ok_or("the listing of its links is not complete")?;
                 Node::Symlink { points_to: utf8(points_to)?.to_owned() }
             }
             EntryKind::Other => {
                 return Err(format!("`{}` is neither a file, a folder nor a link", name.escape_debug()));
             }
         };
-        if !matches!(node, Node::Symlink { .. }) && mode & 0o7777 != node.mode() {
+        if !matches!(node, Node::Symlink { .. }) && mode != node.mode() {
             listed.odd_modes.push(name.to_owned());
         }
         listed.owners.push((name.to_owned(), uid, gid));
@@ -196,26 +242,22 @@ pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
     Ok(listed)
 }
 
-/// Tells the records of `stat` from the lines of `sha256sum`, which run in turns in a large tree. A line of
-/// `sha256sum` begins with a digit or a backslash, and has no line end within where it escapes names.
-fn records_and_sums<'a>(
-    printed: &'a [u8],
-    mark: &str,
-    sums: &mut HashMap<String, Digest>,
-) -> Result<Vec<&'a [u8]>, String> {
-    let mut all = Vec::new();
-    for mut record in records(printed, mark) {
-        // Sums follow a record's name after its line end. The name itself may have line ends, but what looks like a
-        // line of sha256sum down to the end of the record is one.
-        if let Some(at) = first_sum(record) {
-            for (digest, name) in parse_sha256sum(&record[at..]).map_err(|error| error.to_string())? {
-                sums.insert(name, digest);
-            }
-            record = record[..at].strip_suffix(b"\n").unwrap_or(&record[..at]);
-        }
-        all.push(record);
+/// A record of find, up to the end of what its link points to, and the lines of `sha256sum` that follow: the two run
+/// in turns in a large tree.
+fn after_links(record: &[u8]) -> Option<(&[u8], &[u8])> {
+    let name = record.iter().position(|&b| b == 0)? + 1;
+    let link = name + record[name..].iter().position(|&b| b == 0)? + 1;
+    let (record, rest) = record.split_at(link);
+    Some((record, rest.strip_prefix(b"\n").unwrap_or(rest)))
+}
+
+/// A record of stat and the lines of `sha256sum` that follow. The name itself may have line ends, but what looks like a
+/// line of sha256sum down to the end of the record is one.
+fn before_sums(record: &[u8]) -> (&[u8], &[u8]) {
+    match first_sum(record) {
+        Some(at) => (record[..at].strip_suffix(b"\n").unwrap_or(&record[..at]), &record[at..]),
+        None => (record, &[]),
     }
-    Ok(all)
 }
 
 /// Where the lines of `sha256sum` begin that end the record.
@@ -262,15 +304,33 @@ mod tests {
     #[test]
     fn a_tree_is_read_with_its_links() {
         let sum = Digest::of("1").hex();
-        let printed = format!(
-            "M 41ed 0 0 0 .\nM 81ed 1 0 0 ./run\nM a1ff 1 0 0 ./l\n{sum}  ./run\nM 81a4 1 0 0 ./f\nM 41c0 0 5 0 ./d\n\
-             {sum}  ./f\nM \n../x\0"
+        let by_stat = format!(
+            "\nM again\nM 41ed 0 0 0 .\nM 81ed 1 0 0 ./run\nM a1ff 1 0 0 ./l\n{sum}  ./run\nM 81a4 1 0 0 ./f\n\
+             M 41c0 0 5 0 ./d\n{sum}  ./f\nM \n../x\0"
         );
+        let by_find = format!(
+            "M d 755 0 0 0 .\0\0\nM f 755 1 0 0 ./run\0\0\nM l 777 1 0 0 ./l\0../x\0\n{sum}  ./run\n\
+             M f 644 1 0 0 ./f\0\0\nM d 700 0 5 0 ./d\0\0\n{sum}  ./f\nM \n"
+        );
+        let given_up = format!("M d 755 0 0 0 .\0\0\n{by_stat}");
+        for printed in [&by_stat, &by_find, &given_up] {
+            let listed = tree(printed.as_bytes(), "M").unwrap_or_else(|error| panic!("{error}: {printed}"));
+            assert_eq!(listed.tree.entries().len(), 4, "{printed}");
+            assert_eq!(listed.tree.get("l"), Some(&Node::Symlink { points_to: "../x".to_owned() }));
+            assert_eq!(listed.odd_modes, ["d"]);
+            assert!(tree(printed.replace("M \n", "").as_bytes(), "M").is_err());
+            assert!(tree(printed.replace(&format!("{sum}  ./f\n"), "").as_bytes(), "M").is_err());
+        }
+    }
+
+    #[test]
+    fn where_a_link_points_to_is_no_sum() {
+        let (sum, other) = (Digest::of("1"), Digest::of("2"));
+        let points_to = format!("x\n{}  ./f", other.hex());
+        let printed =
+            format!("M f 644 1 0 0 ./f\0\0\nM l 777 1 0 0 ./l\0{points_to}\0\n{}  ./f\nM \n", sum.hex());
         let listed = tree(printed.as_bytes(), "M").expect("read");
-        assert_eq!(listed.tree.entries().len(), 4);
-        assert_eq!(listed.tree.get("l"), Some(&Node::Symlink { points_to: "../x".to_owned() }));
-        assert_eq!(listed.odd_modes, ["d"]);
-        assert!(tree(printed.replace("M \n", "").as_bytes(), "M").is_err());
-        assert!(tree(printed.replace(&format!("{sum}  ./f\n"), "").as_bytes(), "M").is_err());
+        assert_eq!(listed.tree.get("f"), Some(&Node::File { digest: sum, size: 1, executable: false }));
+        assert_eq!(listed.tree.get("l"), Some(&Node::Symlink { points_to }));
     }
 }

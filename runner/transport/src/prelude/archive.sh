@@ -13,24 +13,22 @@ v_archive() {
     no 51 "tar or sha256sum is missing on the target"
     return
   }
-  m=$(df -Pk .)
-  set -- "$1" "$2" "$4" "$5" "$6" ${m##*"$n"}
   set -C
-  filled "$1" "$2" "$5" "$9" 4> "./$4" 5< "./$4"
+  filled "$1" "$2" "$6" 4> "./$5" 5< "./$5"
   s=$?
   set +C
   back "$H" || return
-  B=./$3
+  B=./$4
   if [ "$s" -eq 0 ]; then
-    wc -c < "./$4" && place "./$4" - - && return
+    wc -c < "./$5" && place "./$5" - - && return
     s=$?
   fi
-  rm -f -- "./$4"
+  rm -f -- "./$5"
   [ "$s" -ge 40 ] || s=47
   return "$s"
 }
 
-# filled FOLDER BASE ZIP FREE: archives the folder to descriptor 4 and reads it back from 5. Both were opened before its
+# filled FOLDER BASE ZIP: archives the folder to descriptor 4 and reads it back from 5. Both were opened before its
 # own folder was left: a path to it could be swapped meanwhile. The checksum is taken on the way, through descriptor 3.
 filled() {
   set +C
@@ -38,12 +36,6 @@ filled() {
   AB=1
   into "$1" "$2" || return
   alone "$1/$2" . || return
-  x=$(du -sk .)
-  x=${x%%[!0-9]*}
-  [ "$4" -ge "$x" ] || {
-    no 42 "the folder has $x KiB, and $H has only $4 KiB left"
-    return
-  }
   x=$({ { { tar -cf - . || [ $? -eq 1 ] || printf "FAILED\n" >&7; } | tee /dev/fd/3 | { pack "$3" >&4 || printf "FAILED\n" >&7; }; } 3>&1 | sha256sum; } 7>&1)
   case $x in
     *FAILED*)

@@ -13,10 +13,21 @@ v_stat() {
 # v_dir FOLDER BASE MARK: one record for each entry; no name can hold the mark, which was not known when it was made.
 v_dir() {
   into "$1" "$2" || return
+  m="$3 %f %s %Y %u %g %U %G %n"
   set +f
-  for p in ./* ./.[!.]* ./..?*; do
-    there "$p" && printf "%s\0" "$p"
-  done | xargs -0 stat -c "$3 %f %s %Y %u %g %U %G %n" -- /
+  set -- /
+  for g in "./*" "./.[!.]*" "./..?*"; do
+    for p in $g; do
+      break
+    done
+    ! there "$p" || set -- "$@" $g
+  done
+  # Few names go on one command line; xargs finds out how many are too many.
+  if [ $# -lt 500 ]; then
+    stat -c "$m" -- "$@"
+  else
+    printf "%s\0" "$@" | xargs -0 stat -c "$m" --
+  fi
 }
 
 v_link() {
@@ -82,9 +93,15 @@ v_free() {
   df -Pk -- "$B"
 }
 
-# tree MARK: all below this folder: a record with the mark for each entry, a line of sha256sum for each file, then,
-# after the mark alone, what is in each link, in the order of the records.
+# tree MARK: all below this folder: a record with the mark for each entry, a line of sha256sum for each file, then the
+# mark alone. A find that cannot print says nothing of links: then, after the word `again`, what is in each link follows
+# the mark alone, in the order of the records.
 tree() {
+  find . -printf "$1 %y %m %s %U %G %p\\0%l\\0\\n" -type f -exec sha256sum -- {} + 2>/dev/null && {
+    printf "%s \n" "$1"
+    return
+  }
+  printf "\n%s again\n" "$1"
   find . -exec stat -c "$1 %f %s %u %g %n" -- {} + -type f -exec sha256sum -- {} + || {
     no 44 "not all of it could be read"
     return
