@@ -27,8 +27,26 @@ pub(crate) enum Input {
     None,
     /// These bytes.
     Bytes(Vec<u8>),
-    /// A file of this machine, from its beginning.
+    /// A file of this machine, from its beginning; it does not change.
     File(std::fs::File),
+}
+
+impl Input {
+    /// In bytes.
+    fn size(&self) -> std::io::Result<u64> {
+        Ok(match self {
+            Self::None => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(file) => file.metadata()?.len(),
+        })
+    }
+}
+
+/// A channel with the prelude that waits for a request.
+pub(crate) struct Channel {
+    pipes: Pipes,
+    /// What must come before it.
+    next: String,
 }
 
 /// A request to a channel of its own.
@@ -47,10 +65,24 @@ impl<'a> Request<'a> {
         Self { setup: "", line, input: Input::None, foreign: false }
     }
 
-    /// Whether its channel can serve again. After bytes it cannot: what a verb leaves of them, the shell would take for
-    /// its next requests.
-    fn leaves_a_channel(&self) -> bool {
-        !self.foreign && matches!(self.input, Input::None)
+    /// The line that the shell evaluates, and what must be the next one after the input: nothing of the input can ever
+    /// be taken for a request, however much of it a verb leaves unread. Empty: none may follow.
+    fn written(&self, nonce: &str, setup: &str) -> std::io::Result<(Vec<u8>, String)> {
+        let mut line = format!("N='{nonce}'\n{setup}group; ").into_bytes();
+        let (before, after, next) = match self.input.size()? {
+            _ if self.foreign => (String::new(), "; exit".to_owned(), String::new()),
+            0 => (String::new(), " </dev/null".to_owned(), "true\n".to_owned()),
+            size => {
+                let next = crate::shell::nonce();
+                (format!("head -c {size} | "), format!("; again {next}"), format!("{next}\n"))
+            }
+        };
+        line.extend_from_slice(before.as_bytes());
+        line.extend_from_slice(b"q 1 ");
+        line.extend_from_slice(self.line.bytes());
+        line.extend_from_slice(after.as_bytes());
+        line.push(b'\n');
+        Ok((line, next))
     }
 }
 
@@ -117,20 +149,24 @@ impl User {
         let trusted = self.trusted(what).await?;
         let deadline = tokio::time::Instant::now() + bounds.limit;
         let named = |failure: Failure| Failure { message: format!("{what}: {}", failure.message), ..failure };
-        let pipes = tokio::select! {
-            pipes = self.channel() => pipes.map_err(named)?,
+        let channel = tokio::select! {
+            channel = self.channel() => channel.map_err(named)?,
             () = tokio::time::sleep_until(deadline) => {
                 return Err(Failure::new(FailureKind::Timeout, format!("{what}: no channel was free in time")));
             }
             () = cancelled(bounds.cancel) => return Err(cancelled_failure(what)),
         };
         let nonce = nonce();
-        let again = request.leaves_a_channel();
         let setup = format!("{trusted}{}{}", held.setup(), request.setup);
-        let mut bytes = format!("N='{nonce}'\n{setup}group; q 1 ").into_bytes();
-        bytes.extend_from_slice(request.line.bytes());
-        // Nothing that follows may ever be taken for a request.
-        bytes.extend_from_slice(if again { b" </dev/null\n" } else { b"; exit\n" });
+        let (line, next) = request.written(&nonce, &setup).map_err(|error| {
+            Failure::new(FailureKind::Other, format!("{what}: what is to be sent cannot be read: {error}"))
+        })?;
+        let Channel { pipes, next: first } = channel;
+        let sending = Sending {
+            line: [first.into_bytes(), line].concat(),
+            input: request.input,
+            ends: next.is_empty(),
+        };
         let Pipes { stdin, stdout, stderr, _hold: hold } = pipes;
         let mut work = Work {
             out: Side::new(stdout, &nonce),
@@ -140,7 +176,7 @@ impl User {
         };
         let mut stdin = Some(stdin);
         let why = tokio::select! {
-            why = work.run(&mut stdin, bytes, request.input, again, sink) => why,
+            why = work.run(&mut stdin, sending, sink) => why,
             () = tokio::time::sleep_until(deadline) => Some(Stop::Timeout),
             () = cancelled(bounds.cancel) => Some(Stop::Cancelled),
         };
@@ -148,11 +184,12 @@ impl User {
         match why {
             None => {
                 work.guard.groups.clear();
-                if let Some(stdin) = stdin.filter(|_| again) {
+                // What failed may have left some of its input, and then the shell exits.
+                if let Some(stdin) = stdin.filter(|_| work.ended.status == 0) {
                     let Side { pipe: stdout, .. } = work.out;
                     let Side { pipe: stderr, .. } = work.err;
                     let pipes = Pipes { stdin, stdout, stderr, _hold: hold };
-                    self.machine.keep_idle(self.acting.clone(), pipes);
+                    self.machine.keep_idle(self.acting.clone(), Channel { pipes, next });
                 }
                 Ok(work.ended)
             }
@@ -183,17 +220,18 @@ impl User {
     }
 
     /// A channel with the prelude, ready for a request: the one that an earlier request left, or a new one.
-    async fn channel(&self) -> Result<Pipes, Failure> {
-        if let Some(pipes) = self.machine.take_idle(&self.acting) {
-            return Ok(pipes);
+    async fn channel(&self) -> Result<Channel, Failure> {
+        if let Some(idle) = self.machine.take_idle(&self.acting) {
+            return Ok(idle);
         }
-        match &self.acting {
-            Acting::Login => self.machine.host.open(Login::Own).await,
+        let pipes = match &self.acting {
+            Acting::Login => self.machine.host.open(Login::Own).await?,
             Acting::As(user) => {
                 let pipes = self.machine.host.open(Login::Sudo(user)).await?;
-                take_over(pipes, self.machine.limits().verb).await
+                take_over(pipes, self.machine.limits().verb).await?
             }
-        }
+        };
+        Ok(Channel { pipes, next: String::new() })
     }
 
     /// Script text that tells whose folders are safe.
@@ -201,7 +239,8 @@ impl User {
         let own = self.ready(what).await?.facts;
         let login = self.machine.ready(&Acting::Login).await?.facts;
         Ok(format!(
-            "Y={}; U=' 0 {} {} '; G=' {} {} '; ",
+            "{}Y={}; U=' 0 {} {} '; G=' {} {} '; ",
+            self.machine.likely(),
             crate::script::quoted(own.has.get("setsid").map_or("", String::as_str)),
             own.get("uid"),
             login.get("uid"),
@@ -260,23 +299,35 @@ struct Work {
     guard: Guard,
 }
 
+/// What goes to a shell.
+struct Sending {
+    line: Vec<u8>,
+    input: Input,
+    /// Stdin ends after it.
+    ends: bool,
+}
+
 impl Work {
     /// `None`: it ended and said how.
     async fn run(
         &mut self,
         stdin: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>,
-        request: Vec<u8>,
-        input: Input,
-        again: bool,
+        sending: Sending,
         sink: &mut dyn Sink,
     ) -> Option<Stop> {
         let machine = Arc::clone(&self.guard.machine);
-        let mut sending = std::pin::pin!(send(stdin, request, input, again, &machine));
+        let mut sending = std::pin::pin!(send(stdin, sending, &machine));
         let mut sent = false;
         loop {
             self.take_out(sink).await;
             self.take_err(sink).await;
             if self.out.done && self.err.done {
+                // Stdin comes back if all was sent; nobody waits for what was not read.
+                tokio::select! {
+                    biased;
+                    () = &mut sending, if !sent => {}
+                    () = std::future::ready(()) => {}
+                }
                 return None;
             }
             let more = tokio::select! {
@@ -330,17 +381,14 @@ impl Work {
     }
 }
 
-/// Sends the request and what follows it, then ends stdin unless it is wanted again. Whoever does not read it all is
-/// not at fault.
+/// Sends it all, then gives stdin back, or ends it. Whoever does not read it all is not at fault.
 async fn send(
-    end: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>,
-    request: Vec<u8>,
-    input: Input,
-    again: bool,
+    pipe: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    Sending { line, input, ends }: Sending,
     machine: &Machine,
 ) {
-    let Some(mut stdin) = end.take() else { return };
-    if stdin.write_all(&request).await.is_err() {
+    let Some(mut stdin) = pipe.take() else { return };
+    if stdin.write_all(&line).await.is_err() {
         return;
     }
     match input {
@@ -369,10 +417,10 @@ async fn send(
             }
         }
     }
-    if again {
-        *end = stdin.flush().await.is_ok().then_some(stdin);
-    } else {
+    if ends {
         let _ = stdin.shutdown().await;
+    } else if stdin.flush().await.is_ok() {
+        *pipe = Some(stdin);
     }
 }
 

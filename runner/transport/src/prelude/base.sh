@@ -8,7 +8,7 @@
 #
 # N nonce, Y where setsid is, U and G user and group ids that are trusted, W and WX prefixes that are granted and excepted
 # for the path of a request, S and SX those for its second path (what is read by a verb that writes), AB not empty: the
-# request is about all below its path. OK folders that were found safe, SK those of them where others may make files of
+# request is about all below its path. K the release root of the run, or a dot. OK folders that were found safe, SK those of them where others may make files of
 # their own.
 # No newline of its own may be in a line: n holds one, X the tab that is between prefixes. Both are in what a shell
 # begins with; every process that is spared is a millisecond.
@@ -20,6 +20,7 @@ WX=
 S=
 SX=
 AB=
+K=.
 OK=$n
 SK=$n
 Z=
@@ -56,6 +57,12 @@ q() {
   set -f +C
   printf "%s:%s:%s\n" "$N" "$i" "$s"
   printf "%s:%s:%s\n" "$N" "$i" "$s" >&2
+}
+
+# again LINE: goes on only when LINE comes next: else some input of the request before was left, and would be taken for
+# requests.
+again() {
+  IFS= read -r l && [ "$l" = "$1" ] || exit
 }
 
 no() {
