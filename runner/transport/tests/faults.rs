@@ -91,17 +91,23 @@ async fn a_full_disk_leaves_nothing_half_done() {
         "before"
     );
     assert_eq!(left(fleet.host(1)), "");
-    // An archive that may not fit is not begun.
+    // An archive that does not fit leaves nothing, compressed or not.
     change(&*as_login, &bench.write(&format!("{ROOT}/half"), &random(2 << 20)), &within).await;
     let mkdir = Change::Mkdir { path: path(&format!("{ROOT}/d")), attributes: Attributes::default() };
     change(&*as_login, &mkdir, &within).await;
     let rename = Change::Rename { path: path(&format!("{ROOT}/half")), to: path(&format!("{ROOT}/d/half")) };
     change(&*as_login, &rename, &within).await;
-    let archive =
-        Change::Archive { path: path(&format!("{ROOT}/d")), into: path(&format!("{ROOT}/d.tar.zst")) };
-    let failure = fails(&*as_login, &archive, &within).await;
-    assert_eq!(failure.kind, FailureKind::Conflict);
-    assert!(failure.message.contains("KiB left"), "{failure}");
+    fleet.host(1).fill_disk().expect("filled");
+    for name in ["d.tar", "d.tar.zst", "d.tar.gz"] {
+        let archive =
+            Change::Archive { path: path(&format!("{ROOT}/d")), into: path(&format!("{ROOT}/{name}")) };
+        let failure = fails(&*as_login, &archive, &within).await;
+        assert_eq!(failure.kind, FailureKind::Conflict, "{name}");
+        assert!(failure.to_string().contains("no space is left"), "{name}: {failure}");
+        assert!(!fleet.host(1).outside(format!("{ROOT}/{name}")).exists());
+    }
+    assert_eq!(left(fleet.host(1)), "");
+    fleet.host(1).free_disk().expect("freed");
     connection.close().await;
 }
 

@@ -70,7 +70,11 @@ impl Step for Distribute {
         let shared = Shared::parse(&params.shared)?;
         let artifact = Artifact::open(&params.artifact)?;
 
-        target.mkdir(&root.releases(), &Attributes::keep())?;
+        let releases = target.releases(root.path())?;
+        // Where a release is, its folder is: each question is a process on the target.
+        if releases.is_empty() {
+            target.mkdir(&root.releases(), &Attributes::keep())?;
+        }
         let attributes = Attributes {
             mode: params.shared_mode.map(Mode::get),
             owner: params.shared_owner,
@@ -78,7 +82,7 @@ impl Step for Distribute {
         };
         shared.prepare(&target, root, &attributes)?;
 
-        let reused = earlier(&target, root, &release)?;
+        let reused = earlier(releases, &release)?;
         let reuse = reused.as_ref().map(|id| root.release(id));
         let path = root.release(&release);
         let links: Vec<Link> = shared.links().collect();
@@ -95,8 +99,7 @@ impl Step for Distribute {
 }
 
 /// The release whose files are most likely the same: the live one, or else the newest.
-fn earlier(target: &Target, root: &Root, release: &ReleaseId) -> Result<Option<ReleaseId>> {
-    let mut releases = target.releases(root.path())?;
+fn earlier(mut releases: Vec<Release>, release: &ReleaseId) -> Result<Option<ReleaseId>> {
     releases.retain(|other| other.id != release.as_str());
     let best = releases.iter().max_by_key(|Release { live, sequence, .. }| (*live, *sequence));
     best.map(|release| ReleaseId::new(&release.id)).transpose()

@@ -41,16 +41,22 @@ impl Shared {
             return Ok(());
         }
         let shared = root.shared();
-        target.mkdir(&shared, &Attributes::keep())?;
         let mut missing = Vec::new();
+        // Where something is in it, the folder is there.
+        let mut sure = false;
         for Entry { path, folder } in &self.0 {
             let place = format!("{shared}/{path}");
-            match target.stat(&place)? {
-                Some(_) => {}
-                None if *folder => {
+            let found = target.stat(&place)?.is_some();
+            if !found && !sure {
+                target.mkdir(&shared, &Attributes::keep())?;
+            }
+            sure = true;
+            match (found, folder) {
+                (true, _) => {}
+                (false, true) => {
                     target.mkdir(&place, attributes)?;
                 }
-                None => missing.push(path),
+                (false, false) => missing.push(path),
             }
         }
         let Some(first) = missing.first() else { return Ok(()) };

@@ -45,9 +45,7 @@ impl Step for Prune {
         let target = Target::current();
         let mut releases = target.releases(root.path())?;
         releases.sort_by_key(|release| release.sequence);
-        // The account and the link must agree on what is live before anything goes.
-        let live = root.live(&target)?.map(|id| id.to_string());
-        let mine = [live, run_info::release_id(), run_info::previous_release()];
+        let mine = [run_info::release_id(), run_info::previous_release()];
 
         // The live one takes a place among the good ones: in the run that has just switched to it, it is marked only
         // when all its steps have passed, and that is after this one.
@@ -64,21 +62,31 @@ impl Step for Prune {
         let previous = good.iter().rfind(|release| live_sequence.is_some_and(|live| release.sequence < live));
         spared.extend(previous.map(|release| release.id.as_str()));
 
-        let (mut removed, mut kept) = (Vec::new(), Vec::new());
-        for release in &releases {
-            // Laid out after the live one and not tried yet: somebody is about to switch to it.
-            let waiting =
-                release.mark == Mark::Untried && live_sequence.is_none_or(|live| release.sequence > live);
-            if release.live || waiting || spared.contains(&release.id.as_str()) {
-                kept.push(release.id.clone());
-                continue;
-            }
+        // Laid out after the live one and not tried yet: somebody is about to switch to it.
+        let waits = |release: &Release| {
+            release.mark == Mark::Untried && live_sequence.is_none_or(|live| release.sequence > live)
+        };
+        let stays =
+            |release: &Release| release.live || waits(release) || spared.contains(&release.id.as_str());
+        let (mut kept, mut surplus): (Vec<&Release>, Vec<&Release>) =
+            releases.iter().partition(|release| stays(release));
+        if !surplus.is_empty() {
+            // What `current` says is live stays too, and where it is no link, nothing goes.
+            let live = root.live(&target)?;
+            let linked =
+                |release: &mut &Release| live.as_ref().is_some_and(|live| live.as_str() == release.id);
+            kept.extend(surplus.extract_if(.., linked));
+            kept.sort_by_key(|release| release.sequence);
+        }
+
+        let mut removed = Vec::new();
+        for release in surplus {
             let path = root.release(&ReleaseId::new(&release.id)?);
             target.remove_tree(&path).context(|| format!("release `{}` is not removed", release.id))?;
             runner_sdk::info!("removed `{path}`");
             removed.push(release.id.clone());
         }
-        Ok(Outputs { removed, kept })
+        Ok(Outputs { removed, kept: kept.into_iter().map(|release| release.id.clone()).collect() })
     }
 }
 

@@ -47,19 +47,25 @@ impl Step for Switch {
 
     fn run(Params { root, release }: Params) -> Result<Outputs> {
         let target = Target::current();
+        // The account tells of its own releases without a process on the target; another tool's are looked for.
+        let releases = target.releases(root.path())?;
         let release = match release.as_deref() {
-            Some(PREVIOUS) => before_this_run(&target, &root)?,
+            Some(PREVIOUS) => before_this_run(&target, &releases)?,
             named => ReleaseId::or_of_this_run(named)?,
         };
         let folder = root.release(&release);
-        if !target.stat(&folder)?.is_some_and(|entry| entry.is_directory()) {
+        let known = releases.iter().any(|known| known.id == release.as_str());
+        if !known && !target.stat(&folder)?.is_some_and(|entry| entry.is_directory()) {
             let message = format!("release `{release}` is not on `{}`: no folder `{folder}`", target.name());
             return Err(
                 Error::not_found(message).with_detail("lay it out first: `uses = \"std/distribute\"`")
             );
         }
 
-        let previous = root.live(&target)?.map(|id| id.to_string());
+        let previous = match releases.into_iter().find(|known| known.live) {
+            Some(live) => Some(live.id),
+            None => root.live(&target)?.map(|id| id.to_string()),
+        };
         let changed = target
             .symlink(&root.current(), &format!("releases/{release}"))
             .context(|| format!("release `{release}` is not live"))?;
@@ -76,8 +82,7 @@ fn was(previous: Option<&str>) -> String {
 
 /// The good release before the one that was live when the run began. Not before the one that is live now: an attempt
 /// that comes after a failed one would go back by two.
-fn before_this_run(target: &Target, root: &Root) -> Result<ReleaseId> {
-    let releases = target.releases(root.path())?;
+fn before_this_run(target: &Target, releases: &[Release]) -> Result<ReleaseId> {
     let began_with = run_info::previous_release();
     let nothing =
         || Error::not_found(format!("no release is live on `{}`: nothing to go back from", target.name()));

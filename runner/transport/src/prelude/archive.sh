@@ -1,7 +1,7 @@
 # Archives.
 
-# v_archive FOLDER BASE INTO-FOLDER INTO-BASE TEMPORARY ZIP: what is packed is the second path. The tar goes to the file
-# and to sha256sum at once; the file is then read back.
+# v_archive FOLDER BASE INTO-FOLDER INTO-BASE TEMPORARY ZIP: what is packed is the second path. The file is read back
+# before it gets its name.
 v_archive() {
   at "$3" "$4" || return
   there "$B" && {
@@ -9,8 +9,12 @@ v_archive() {
     return
   }
   H=$V
-  has tar && has sha256sum || {
-    no 51 "tar or sha256sum is missing on the target"
+  has tar || {
+    no 51 "tar is missing on the target"
+    return
+  }
+  [ "$6" != plain ] || has sha256sum || {
+    no 51 "sha256sum is missing on the target, which proves an archive that is not compressed"
     return
   }
   set -C
@@ -29,26 +33,34 @@ v_archive() {
 }
 
 # filled FOLDER BASE ZIP: archives the folder to descriptor 4 and reads it back from 5. Both were opened before its
-# own folder was left: a path to it could be swapped meanwhile. The checksum is taken on the way, through descriptor 3.
+# own folder was left: a path to it could be swapped meanwhile. A tar's checksum is taken on the way, through descriptor 3.
 filled() {
   set +C
   second
   AB=1
   into "$1" "$2" || return
   alone "$1/$2" . || return
-  x=$({ { { tar -cf - . || [ $? -eq 1 ] || printf "FAILED\n" >&7; } | tee /dev/fd/3 | { pack "$3" >&4 || printf "FAILED\n" >&7; }; } 3>&1 | sha256sum; } 7>&1)
+  if [ "$3" = plain ]; then
+    x=$({ { { tar -cf - . || [ $? -eq 1 ] || printf "FAILED\n" >&7; } | { tee /dev/fd/3 >&4 || printf "FAILED\n" >&7; }; } 3>&1 | sha256sum; } 7>&1)
+    m=$(sha256sum <&5)
+    [ -n "$m" ] || m=FAILED
+  else
+    x=$({ { tar -cf - . || [ $? -eq 1 ] || printf "FAILED\n" >&7; } | { pack "$3" >&4 || printf "FAILED\n" >&7; }; } 7>&1)
+    # Both forms have a checksum of what went in, which only the whole of it matches.
+    m=$x
+    unpack "$3" <&5 >/dev/null || m=FAILED
+  fi
   case $x in
     *FAILED*)
       no 45 "the archive could not be written whole: the disk is full, or a file cannot be read"
       return ;;
   esac
-  m=$(unpack "$3" <&5 | sha256sum)
-  [ -n "$x" ] && [ "${x%% *}" = "${m%% *}" ] || no 45 "the archive differs from the folder when it is read back"
+  [ "$x" = "$m" ] || no 45 "the archive differs from the folder when it is read back"
 }
 
 pack() {
   case $1 in
-    zstd) zstd -qc -1 ;;
+    zstd) zstd -qc -1 --single-thread ;;
     gzip) gzip -c -1 ;;
     *) cat ;;
   esac
