@@ -49,6 +49,7 @@ both_ways! {
     a_retry_still_says_true_for_what_a_failed_attempt_changed,
     another_target_needs_a_grant_of_its_own,
     commands_run_only_as_they_are_granted,
+    input_that_a_command_leaves_unread_is_never_carried_out,
     a_command_that_fails_says_how_and_its_escapes_are_written_out,
     a_check_that_holds_skips_its_command,
     a_running_command_ends_with_the_cancel,
@@ -293,6 +294,21 @@ async fn commands_run_only_as_they_are_granted(via: Via) {
         "an undo, a check, a variable, a file and a folder need grants of their own"
     );
     assert!(world.exists(&new));
+    world.assert_untouched();
+}
+
+/// The shell that starts a command reads its requests from the same stream.
+async fn input_that_a_command_leaves_unread_is_never_carried_out(via: Via) {
+    let world =
+        World::new(via, &["exec-read:printf *", "exec-read:no-such-program *", "read:{granted}"]).await;
+    let made = world.in_granted("made");
+    let script = format!("touch {made}\n").repeat(1000);
+    let run = |program: &str| json!({ "call": "commands.run", "argv": [program, "x"], "effect": "read", "stdin": script });
+    for _ in 0..5 {
+        let result = world.calls(json!([run("printf"), run("no-such-program"), run("printf")])).await;
+        assert_eq!(result.kinds(), ["ok", "NotFound", "ok"]);
+    }
+    assert!(!world.exists(&made), "what was meant for a command was carried out");
     world.assert_untouched();
 }
 

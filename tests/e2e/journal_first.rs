@@ -1,14 +1,15 @@
 //! The journal comes first: whenever the runner is killed, whatever has changed on a target was announced before, in
 //! the journal and on the target itself.
 
-use crate::support::{Project, Tree, restarts, settled, tree, version};
+use crate::support::{Project, restarts, settled, tree, version};
 use runner_fleet::{Fleet, Host, fleet_or_skip};
 use runner_journal::{Entry, Payload};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
-use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::Path;
+use std::{fs, io};
 
 /// How often the runner is killed.
 const KILLS: u64 = 6;
@@ -22,7 +23,7 @@ fn what_a_killed_run_changed_was_announced_before() {
     for round in 0..KILLS {
         project.next_version(&format!("1.1.{round}"));
         project.lock();
-        let before: Vec<(Tree, usize)> = fleet.hosts().iter().map(|h| (tree(h), restarts(h))).collect();
+        let before: Vec<_> = fleet.hosts().iter().map(|h| (tree(h), restarts(h), marks(h))).collect();
         // Each kill comes in another part of the run, anywhere in it.
         let at = (lines * round + random() % lines) / KILLS + 1;
         let running = project.begin();
@@ -31,7 +32,7 @@ fn what_a_killed_run_changed_was_announced_before() {
         let run = running.end_of_killed();
         eprintln!("round {round}: killed after {at} of some {lines} lines");
         let journal = fs::read_to_string(run.join("journal.jsonl")).unwrap();
-        for (host, (tree_before, restarts_before)) in fleet.hosts().iter().zip(&before) {
+        for (host, (tree_before, restarts_before, marks_before)) in fleet.hosts().iter().zip(&before) {
             settled(host);
             let folder = host.root().join(".runner/runs").join(run.file_name().unwrap());
             let there = fs::read_to_string(host.outside(folder.join("intents.jsonl"))).unwrap_or_default();
@@ -42,6 +43,11 @@ fn what_a_killed_run_changed_was_announced_before() {
                     "{}: not in the journal: {line}",
                     host.name()
                 );
+            }
+            for mark in marks(host).difference(marks_before) {
+                let is_mark = |line: &str| marked(line, host).as_ref() == Some(mark);
+                assert!(journal.lines().any(is_mark), "{}: {mark:?} is not in the journal", host.name());
+                assert!(there.lines().any(is_mark), "{}: {mark:?} is not on the target", host.name());
             }
             let announced = |text: &str| announced(text, host);
             let (here, there) = (announced(&journal), announced(&there));
@@ -69,6 +75,29 @@ fn what_a_killed_run_changed_was_announced_before() {
 
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+/// Releases of a host that were marked, and as what.
+fn marks(host: &Host) -> BTreeSet<(String, String)> {
+    let accounts = fs::read_dir(host.outside(host.root().join(".runner/releases"))).into_iter().flatten();
+    let marked = |entry: io::Result<fs::DirEntry>| {
+        let account: Value = serde_json::from_slice(&fs::read(entry.ok()?.path()).ok()?).ok()?;
+        let mark = account["mark"].as_str().filter(|mark| *mark != "untried")?;
+        Some((account["release"].as_str()?.to_owned(), mark.to_owned()))
+    };
+    accounts.filter_map(marked).collect()
+}
+
+/// The mark that a line announces for a target.
+fn marked(line: &str, on: &Host) -> Option<(String, String)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    match serde_json::from_value(line["entry"].clone()).ok()? {
+        Entry::Mark { target, release, mark } if target.as_str() == on.name() => {
+            let mark = serde_json::to_value(mark).ok()?;
+            Some((release.to_string(), mark.as_str()?.to_owned()))
+        }
+        _ => None,
+    }
 }
 
 /// The arguments of the intents for a target, in a journal or in what is kept on the target.

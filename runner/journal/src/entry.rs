@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use runner_artifact::Store;
 use runner_model::{
-    Digest, EffectClass, EffectKey, EnvironmentName, Failure, PlanName, RunId, Stamped, State, StepId,
-    TargetName, Verdict,
+    Digest, EffectClass, EffectKey, EnvironmentName, Failure, Mark, PlanName, ReleaseId, RunId, Stamped,
+    State, StepId, TargetName, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -75,6 +75,23 @@ pub enum Entry {
         /// The same as of the intent.
         key: EffectKey,
         /// What it gave.
+        answer: Answer,
+    },
+    /// The host is going to mark the release, at the end of its rollout on a target. On the disk before it does, here and
+    /// on the target.
+    Mark {
+        /// Where.
+        target: TargetName,
+        /// Which.
+        release: ReleaseId,
+        /// As what.
+        mark: Mark,
+    },
+    /// What came of a mark. One without is in doubt; it can be made again.
+    Marked {
+        /// Where.
+        target: TargetName,
+        /// `null`, or why not.
         answer: Answer,
     },
     /// An instance ended.

@@ -100,6 +100,8 @@ pub(crate) fn entries() -> Vec<Entry> {
             key: key(4),
             answer: Answer::Failed(Failure::new(FailureKind::CommandFailed, "`undo` ended with 1")),
         },
+        Entry::Mark { target: target.clone(), release: "4.2-0123456789ab".parse().unwrap(), mark: Mark::Bad },
+        Entry::Marked { target: target.clone(), answer: Answer::Ok(inline(Value::Null)) },
         Entry::InvocationEnded {
             step,
             target,

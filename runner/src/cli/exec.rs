@@ -14,7 +14,7 @@ use runner_model::grant::WorkspacePath;
 use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{Digest, Resolved, RunId};
-use runner_transport::{Limits, Transport};
+use runner_transport::{Executes, Limits, Transport};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,7 +61,8 @@ async fn go(
     let run = new_run_id();
     let store = open_store()?;
     let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
-    let header = header(&loaded, &resolved, &run, checked.inventory, &locked);
+    let header = header(&loaded, &resolved, &run, checked.inventory, &locked)?;
+    let executes = Executes { plan: header.plan_digest, lock: header.lock_digest };
     let origin = Origin {
         started: header.started.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs(),
         seed: header.seed.clone(),
@@ -96,6 +97,7 @@ async fn go(
             .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
         store,
         origin,
+        executes,
         journal,
         events: events.clone(),
     };
@@ -132,15 +134,18 @@ fn header(
     run: &RunId,
     inventory_digest: Digest,
     locked: &LockedEnvironment,
-) -> Header {
-    Header {
+) -> Result<Header, Fail> {
+    let lock = loaded.lock_file();
+    let lock = std::fs::read(&lock)
+        .map_err(|error| Fail::internal(format_args!("cannot read `{}` again: {error}", lock.display())))?;
+    Ok(Header {
         format: FORMAT,
         run: run.clone(),
         started: jiff::Timestamp::now(),
         plan: resolved.plan.clone(),
         environment: resolved.environment.clone(),
         plan_digest: loaded.digest,
-        lock_digest: std::fs::read(loaded.lock_file()).map(Digest::of).unwrap_or_else(|_| Digest::of("")),
+        lock_digest: Digest::of(lock),
         grants_digest: locked.digest(),
         inventory_digest,
         engine: Engine {
@@ -149,7 +154,7 @@ fn header(
         },
         tools: BTreeMap::from([("runner".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
         seed: format!("{:032x}", rand::random::<u128>()),
-    }
+    })
 }
 
 /// Files beside the plan that no step may write: what the plan is made of.

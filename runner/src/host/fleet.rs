@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use runner_model::inventory::{ConnectionKind, KeyExchange, SshSettings};
 use runner_model::source::Spanned;
 use runner_model::{Acting, Failure, FailureKind, Resolved, RunId, Target as Entry, TargetName};
-use runner_transport::{Connection, Kex, RunPlace, SshTarget, Target, Transport};
+use runner_transport::{Connection, Executes, Kex, RunPlace, SshTarget, Target, Transport};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,13 +25,19 @@ pub trait Connect: Send + Sync {
 pub(super) struct Fleet {
     resolved: Arc<Resolved>,
     run: RunId,
+    executes: Executes,
     connect: Arc<dyn Connect>,
     connections: Mutex<BTreeMap<TargetName, Slot>>,
 }
 
 impl Fleet {
-    pub(super) fn new(resolved: Arc<Resolved>, run: RunId, connect: Arc<dyn Connect>) -> Self {
-        Self { resolved, run, connect, connections: Mutex::default() }
+    pub(super) fn new(
+        resolved: Arc<Resolved>,
+        run: RunId,
+        executes: Executes,
+        connect: Arc<dyn Connect>,
+    ) -> Self {
+        Self { resolved, run, executes, connect, connections: Mutex::default() }
     }
 
     fn slot(&self, name: &TargetName) -> Slot {
@@ -59,6 +65,7 @@ impl Fleet {
                     root: self.resolved.root(name).cloned(),
                     plan: self.resolved.plan.to_string(),
                     run: self.run.clone(),
+                    executes: self.executes,
                 };
                 connection.begin(&place).await?;
                 Ok::<_, Failure>(connection)

@@ -40,7 +40,8 @@ enum Way {
 pub struct Requests {
     machines: Arc<dyn Machines>,
     store: Arc<Store>,
-    clients: Mutex<BTreeMap<Way, Client>>,
+    /// By the way that they go, and whether they speak TLS.
+    clients: Mutex<BTreeMap<(Way, bool), Client>>,
 }
 
 fn other(sending: &Sending, why: impl std::fmt::Display) -> Failure {
@@ -135,10 +136,12 @@ impl Requests {
         Ok(Way::Addresses(url_host.to_owned(), found))
     }
 
-    /// The client for a way. Making one reads the machine's certificates, so it is kept for a retry.
+    /// The client for a way, kept for a retry. Making one for TLS reads the machine's certificates.
     fn client(&self, sending: &Sending, way: Way) -> Result<Client, Failure> {
+        let secure = sending.url.scheme() != "http";
+        let key = (way, secure);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&way) {
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
         let builder = Client::builder()
@@ -148,7 +151,9 @@ impl Requests {
             // A deploy restarts servers: a connection that is kept may be dead, and a request on it fails for nothing.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("runner/", env!("CARGO_PKG_VERSION")));
-        let builder = match &way {
+        // No redirect is followed, so a client for plain HTTP never meets a certificate.
+        let builder = if secure { builder } else { builder.tls_certs_only([]) };
+        let builder = match &key.0 {
             Way::Addresses(host, addresses) => builder.resolve_to_addrs(host, addresses),
             Way::Socket(socket) => builder.unix_socket(socket.clone()),
         };
@@ -157,7 +162,7 @@ impl Requests {
         if clients.len() >= CLIENTS {
             clients.clear();
         }
-        clients.insert(way, client.clone());
+        clients.insert(key, client.clone());
         Ok(client)
     }
 

@@ -27,6 +27,7 @@ use runner_model::{
     Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, Mark, ModuleRef, ReleaseId, Resolved,
     ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
 };
+use runner_transport::{Executes, Intent, Within};
 use schema::Schemas;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub reserved_files: Vec<WorkspacePath>,
     /// What clocks and random numbers of the run come from; the journal's header has it.
     pub origin: Origin,
+    /// What the run executes.
+    pub executes: Executes,
     /// The record of the run.
     pub journal: Arc<Journal>,
     /// The events of the run.
@@ -109,7 +112,7 @@ impl Host {
             })?;
             ready.insert(reference, Ready { prepared, schemas });
         }
-        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), connect));
+        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), parts.executes, connect));
         Ok(Self {
             http: Arc::new(Requests::new(fleet.clone(), Arc::clone(&store))),
             record: Arc::new(JournalRecord(Arc::clone(&parts.journal))),
@@ -155,8 +158,8 @@ impl Host {
     async fn live_on(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
         let connection = self.fleet.connection(target).await?;
         let Some(root) = self.resolved.root(target) else { return Ok(None) };
-        let releases = connection.acting(&Acting::Login);
-        let releases = releases.releases(root, Within::both(std::slice::from_ref(root))).await?;
+        let within = Within::both(std::slice::from_ref(root));
+        let releases = connection.acting(&Acting::Login).releases(root, within).await?;
         Ok(releases.into_iter().find(|release| release.live).map(|release| release.id))
     }
 
@@ -310,7 +313,16 @@ impl Executor for Host {
         let (Some((release, _)), Some(root)) = (self.known_release(), self.resolved.root(target)) else {
             return Ok(());
         };
-        self.fleet.connection(target).await?.acting(&Acting::Login).mark(root, &release, mark).await
+        let verbs = self.fleet.connection(target).await?.acting(&Acting::Login);
+        let within = Within::both(std::slice::from_ref(root));
+        let releases = verbs.releases(root, within).await?;
+        if releases.iter().any(|known| known.id == release && known.mark == mark) {
+            return Ok(());
+        }
+        let intent = self.record.will_mark(target, &release, mark).await?;
+        let marked = verbs.mark(root, &release, mark, Intent(&intent)).await;
+        self.record.marked(target, &marked);
+        marked
     }
 
     async fn live(&self, target: &TargetName) -> Option<ReleaseId> {

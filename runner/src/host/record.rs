@@ -3,7 +3,7 @@
 use crate::sandbox::context::{Call, Effect, Outcome, Pending, Record};
 use async_trait::async_trait;
 use runner_journal::{Answer, Entry, Journal, Payload};
-use runner_model::{Digest, EffectKey, Failure, State, StepId, TargetName};
+use runner_model::{Digest, EffectKey, Failure, Mark, ReleaseId, State, StepId, TargetName};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -36,6 +36,23 @@ impl JournalRecord {
                 params: journal.payload(params)?,
             })
         });
+    }
+
+    /// The release of the run is about to be marked. Answers the line that the target keeps.
+    pub(super) async fn will_mark(
+        &self,
+        target: &TargetName,
+        release: &ReleaseId,
+        mark: Mark,
+    ) -> Result<String, Failure> {
+        let entry = Entry::Mark { target: target.clone(), release: release.clone(), mark };
+        Ok(self.0.append_durable(&entry).await?.text)
+    }
+
+    /// It was marked, or not.
+    pub(super) fn marked(&self, target: &TargetName, result: &Result<(), Failure>) {
+        let result = result.clone().map(|()| Value::Null);
+        self.append(|journal| Ok(Entry::Marked { target: target.clone(), answer: answer(journal, result)? }));
     }
 
     /// An invocation ended.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use runner::sandbox::context::Machines;
 use runner_fleet::{Error, Fleet, Sudo};
 use runner_model::{Acting, Failure, RemotePath, TargetName};
-use runner_transport::{Connection, Kex, Limits, RunPlace, SshTarget, Transport};
+use runner_transport::{Connection, Executes, Kex, Limits, RunPlace, SshTarget, Transport};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
@@ -151,6 +151,7 @@ impl World {
             root: has_root.then(|| remote(&granted)),
             plan: "shop".to_owned(),
             run: "r-7".parse().expect("a run"),
+            executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
         };
         let transport = Transport::new(run.store(), Limits::default());
         let there = There { via, transport, place, web: OnceCell::new(), db: OnceCell::new() };

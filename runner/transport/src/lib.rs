@@ -67,6 +67,17 @@ pub struct RunPlace {
     pub plan: String,
     /// The run.
     pub run: RunId,
+    /// What it executes; kept with each release that it lays out, for a later rollback.
+    pub executes: Executes,
+}
+
+/// What a run executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Executes {
+    /// Of the plan's text.
+    pub plan: Digest,
+    /// Of the lock's text, which has the modules' digests.
+    pub lock: Digest,
 }
 
 /// Where the paths of a request may physically be: what it reads, and what it writes, each held against its own list.
@@ -187,8 +198,14 @@ pub trait Target: Send + Sync {
     /// The complete releases below the root, newest first; none where nothing is there. `<root>/releases` must be in
     /// these places, wherever links lead.
     async fn releases(&self, root: &RemotePath, within: Within<'_>) -> Result<Vec<Release>, Failure>;
-    /// Marks a release; nothing when it already has the mark.
-    async fn mark(&self, root: &RemotePath, release: &ReleaseId, mark: Mark) -> Result<(), Failure>;
+    /// Marks a release; nothing, not even the intent, when it already has the mark.
+    async fn mark(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        mark: Mark,
+        intent: Intent<'_>,
+    ) -> Result<(), Failure>;
     /// Where on this machine a socket is that leads to `host:port` as seen from the target.
     async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure>;
 }

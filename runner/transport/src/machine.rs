@@ -1,7 +1,9 @@
 //! One machine as seen by a run: its shells, one for each user, and what was learned of it.
 
-use crate::host::{Host, Login, Pipes};
+use crate::channel::Channel;
+use crate::host::{Host, Login};
 use crate::payload::Payloads;
+use crate::release::Maker;
 use crate::script::Line;
 use crate::shell::{Answer, Lost, Shell};
 use crate::user::User;
@@ -100,9 +102,10 @@ pub(crate) struct Machine {
     /// The run's folder, for a login shell that is opened anew.
     place: Mutex<Option<(RemotePath, String)>>,
     root: Mutex<Option<RemotePath>>,
+    maker: Mutex<Option<Maker>>,
     /// A channel that is done with its request and can take another of the same user. Never more than one: every
     /// channel counts among the connection's few.
-    idle: Mutex<Option<(Acting, Pipes)>>,
+    idle: Mutex<Option<(Acting, Channel)>>,
     sent: AtomicU64,
 }
 
@@ -128,6 +131,7 @@ impl Machine {
             slots: Mutex::default(),
             place: Mutex::default(),
             root: Mutex::default(),
+            maker: Mutex::default(),
             idle: Mutex::default(),
             sent: AtomicU64::new(0),
         }
@@ -146,18 +150,28 @@ impl Machine {
         self.root.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Who lays releases out.
+    pub(crate) fn maker(&self) -> Option<Maker> {
+        self.maker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Script text that tells which folders will be asked about.
+    pub(crate) fn likely(&self) -> String {
+        self.root().map(|root| format!("K={}; ", crate::script::quoted(root.as_str()))).unwrap_or_default()
+    }
+
     pub(crate) fn count_sent(&self, bytes: u64) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn keep_idle(&self, acting: Acting, pipes: Pipes) {
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some((acting, pipes));
+    pub(crate) fn keep_idle(&self, acting: Acting, channel: Channel) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some((acting, channel));
     }
 
     /// The idle channel if it is this user's; another user's is closed, to make room.
-    pub(crate) fn take_idle(&self, acting: &Acting) -> Option<Pipes> {
+    pub(crate) fn take_idle(&self, acting: &Acting) -> Option<Channel> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        idle.filter(|(owner, _)| owner == acting).map(|(_, pipes)| pipes)
+        idle.filter(|(owner, _)| owner == acting).map(|(_, channel)| channel)
     }
 
     fn slot(&self, acting: &Acting) -> Arc<tokio::sync::Mutex<Slot>> {
@@ -209,7 +223,8 @@ impl Machine {
         };
         // The first answer takes what a banner printed with it.
         let first = shell.ask("", Line::new("true"), limit);
-        let hello = shell.ask("", Line::new("hello").arg(uid).arg(group), limit);
+        let likely = self.likely();
+        let hello = shell.ask(&likely, Line::new("hello").arg(uid).arg(group), limit);
         let begin = async {
             match &place {
                 Some((folder, run)) => {
@@ -315,6 +330,8 @@ impl Connection for Connected {
         let ready = machine.ready(&Acting::Login).await?;
         let what = format!("make the folder of the run on {}", machine.name);
         machine.root.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&place.root);
+        let maker = Maker { run: place.run.clone(), plan: place.executes.plan, lock: place.executes.lock };
+        *machine.maker.lock().unwrap_or_else(PoisonError::into_inner) = Some(maker);
         let mut tried = Vec::new();
         let home = ready.facts.get("home").parse::<RemotePath>().ok();
         let in_home = home.and_then(|home| home.join(&format!(".runner/{}/runs", place.plan)).ok());
@@ -323,6 +340,7 @@ impl Connection for Connected {
         for folder in [in_root, in_home].into_iter().flatten() {
             let line = Line::new("v_begin").arg(folder.as_str()).arg(place.run.as_str());
             let setup = Within::both(std::slice::from_ref(&folder)).writing().setup();
+            let setup = format!("{}{setup}", machine.likely());
             let answer = ready.shell.ask(&setup, line, machine.limits().verb).await;
             match machine.expect(&what, answer).await {
                 Ok(_) => {

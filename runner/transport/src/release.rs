@@ -1,11 +1,11 @@
 //! The accounts of releases on a target, in `<root>/.runner/releases`.
 
-use crate::Within;
 use crate::channel::temporary;
 use crate::machine::{Machine, refusal};
 use crate::script::Line;
 use crate::user::User;
-use runner_model::{Digest, Failure, FailureKind, Mark, Release, ReleaseId, RemotePath};
+use crate::{Intent, Within};
+use runner_model::{Digest, Failure, FailureKind, Mark, Release, ReleaseId, RemotePath, RunId};
 use serde::{Deserialize, Serialize};
 
 /// What is kept of a release on its target, in one line of JSON.
@@ -22,6 +22,19 @@ pub(crate) struct Account {
     pub(crate) artifact: Digest,
     /// In bytes, of all its files.
     pub(crate) size: u64,
+    /// Who made it.
+    pub(crate) by: Maker,
+}
+
+/// The run that laid a release out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Maker {
+    pub(crate) run: RunId,
+    /// Of its plan.
+    pub(crate) plan: Digest,
+    /// Of its lock.
+    pub(crate) lock: Digest,
 }
 
 impl Account {
@@ -99,6 +112,7 @@ impl User {
         root: &RemotePath,
         release: &ReleaseId,
         mark: Mark,
+        Intent(intent): Intent<'_>,
     ) -> Result<(), Failure> {
         let what = format!("mark the release {release} on {}", self.machine.name());
         let found = self.accounts(root, Within::both(std::slice::from_ref(root))).await?;
@@ -114,7 +128,8 @@ impl User {
             .map_err(|error| Failure::new(FailureKind::Other, format!("{what}: {error}")))?;
         let ready = self.ready(&what).await?;
         let limit = self.machine.limits().verb;
-        let line = Line::new("v_account").arg(root.as_str()).arg(release.as_str()).arg(temporary()).arg(text);
+        let line = Line::new("j").arg(intent).word("v_account").arg(root.as_str()).arg(release.as_str());
+        let line = line.arg(temporary()).arg(text);
         match ready.shell.ask(&Within::both(std::slice::from_ref(root)).reading().setup(), line, limit).await
         {
             Ok(answer) if answer.status == 0 => Ok(()),

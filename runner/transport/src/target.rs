@@ -84,8 +84,14 @@ impl Target for User {
         self.do_releases(root, within).await
     }
 
-    async fn mark(&self, root: &RemotePath, release: &ReleaseId, mark: Mark) -> Result<(), Failure> {
-        self.do_mark(root, release, mark).await
+    async fn mark(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        mark: Mark,
+        intent: Intent<'_>,
+    ) -> Result<(), Failure> {
+        self.do_mark(root, release, mark, intent).await
     }
 
     async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure> {

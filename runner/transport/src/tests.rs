@@ -5,7 +5,7 @@ mod hostile;
 use crate::local::Local;
 use crate::machine::{Connected, Limits, Machine, Shared};
 use crate::payload::Payloads;
-use crate::{Connection, Intent, Observed, OutputSink, RunPlace, Target, Within};
+use crate::{Connection, Executes, Intent, Observed, OutputSink, RunPlace, Target, Within};
 use runner_artifact::{Node, Store, Tree};
 use runner_model::{
     Acting, Attributes, Change, Command, Content, Digest, EffectClass, EntryKind, FailureKind, Link, Mark,
@@ -66,6 +66,7 @@ impl Bench {
             root: Some(bench.path("root")),
             plan: "test".to_owned(),
             run: "run-1".parse().expect("id"),
+            executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
         };
         bench.connection.begin(&place).await.expect(shell);
         bench
@@ -399,9 +400,12 @@ async fn a_tree_is_laid_out_once_and_then_from_what_is_there() {
             })
             .await;
         let two = "two".parse().expect("an id");
+        let before = bench.intents();
         for _ in 0..2 {
-            bench.target.mark(&bench.path("root"), &two, Mark::Good).await.expect("marked");
+            let marked = bench.target.mark(&bench.path("root"), &two, Mark::Good, Intent("{}")).await;
+            marked.expect("marked");
         }
+        assert_eq!(bench.intents(), before + 1, "the second time there was nothing to do");
         let releases = bench.releases().await.expect("listed");
         assert_eq!((releases[0].mark, releases[0].live), (Mark::Good, true));
         // Somebody changed a file of the earlier release: its copy is found out, and all is sent.

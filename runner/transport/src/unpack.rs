@@ -103,6 +103,9 @@ impl User {
                     tree: wanted.digest(),
                     artifact: *how.tree,
                     size: wanted.size(),
+                    by: self.machine.maker().ok_or_else(|| {
+                        Failure::new(FailureKind::Other, format!("{what}: no run has begun on the target"))
+                    })?,
                 };
                 (id.as_str(), account.without_sequence())
             }

@@ -3,9 +3,9 @@
 use super::Ssh;
 use crate::machine::{Connected, Limits, Machine, Shared};
 use crate::payload::Payloads;
-use crate::{Connection as _, Kex, RunPlace, SshTarget, Within};
+use crate::{Connection as _, Executes, Kex, RunPlace, SshTarget, Within};
 use runner_fleet::{Error, Fleet};
-use runner_model::{Acting, FailureKind};
+use runner_model::{Acting, Digest, FailureKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,8 +46,12 @@ async fn a_dead_master_is_said_and_replaced_and_a_closed_one_leaves_nothing() {
     let connected = Connected(Arc::new(Machine::new(name, Arc::clone(&ssh) as _, Arc::new(shared), None)));
     let root: runner_model::RemotePath = host.root().to_str().expect("UTF-8").parse().expect("a path");
     let root = if fleet.isolated() { "/srv/app".parse().expect("a path") } else { root };
-    let place =
-        RunPlace { root: Some(root.clone()), plan: "test".to_owned(), run: "run-1".parse().expect("id") };
+    let place = RunPlace {
+        root: Some(root.clone()),
+        plan: "test".to_owned(),
+        run: "run-1".parse().expect("id"),
+        executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+    };
     connected.begin(&place).await.expect("begun");
     let within = [root.clone()];
     let verbs = connected.acting(&Acting::Login);

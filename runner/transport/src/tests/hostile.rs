@@ -431,6 +431,7 @@ async fn hostile_shell(script: &str) -> (tempfile::TempDir, Result<Arc<dyn Targe
         root: Some(dir.path().join("root").to_str().expect("UTF-8").parse().expect("a path")),
         plan: "test".to_owned(),
         run: "run-1".parse().expect("id"),
+        executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
     };
     std::fs::create_dir(dir.path().join("root")).expect("mkdir");
     let begun = connection.begin(&place).await;

@@ -7,7 +7,8 @@ use runner_artifact::{Node, Store, Tree};
 use runner_fleet::{Builder, Error, Fleet};
 use runner_model::{Attributes, Change, Command, Digest, EffectClass, RemotePath, State};
 use runner_transport::{
-    Connection, Intent, Kex, Limits, Observed, OutputSink, RunPlace, SshTarget, Target, Transport, Within,
+    Connection, Executes, Intent, Kex, Limits, Observed, OutputSink, RunPlace, SshTarget, Target, Transport,
+    Within,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +61,12 @@ impl Bench {
 
     pub(crate) async fn connect(&self, target: SshTarget, root: &str) -> Arc<dyn Connection> {
         let connection = self.transport.ssh(target).await.unwrap_or_else(|e| panic!("{e}\n{}", e.detail));
-        let place =
-            RunPlace { root: Some(path(root)), plan: "test".to_owned(), run: "run-1".parse().expect("id") };
+        let place = RunPlace {
+            root: Some(path(root)),
+            plan: "test".to_owned(),
+            run: "run-1".parse().expect("id"),
+            executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+        };
         connection.begin(&place).await.unwrap_or_else(|e| panic!("{e}\n{}", e.detail));
         connection
     }
