@@ -16,7 +16,7 @@ use runner_model::grant::{GrantSet, Layers};
 use runner_model::{Acting, Failure, FailureKind, TargetName};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const CALLS: usize = 2000;
 const BOUND: f64 = 150.0;
@@ -72,14 +72,30 @@ fn nothing() -> Failure {
 }
 
 pub(crate) fn measure() -> Outcome<Vec<Figure>> {
+    Ok(vec![Figure {
+        what: "store, instance and call of std/smoke-test".to_owned(),
+        measured: one()?.time.as_secs_f64() * 1e6,
+        bound: BOUND,
+        unit: "µs",
+        how: format!("with its way to the guests' threads and back; median of {CALLS}"),
+    }])
+}
+
+/// What one invocation takes.
+pub(crate) struct Cost {
+    pub(crate) time: Duration,
+    pub(crate) fuel: u64,
+}
+
+pub(crate) fn one() -> Outcome<Cost> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(calls())
 }
 
-async fn calls() -> Outcome<Vec<Figure>> {
+async fn calls() -> Outcome<Cost> {
     let engine = runner::sandbox::engine::engine()?;
     let loader = Loader::new(Compiler::without_cache(&engine), Descriptions::without_cache());
-    let module = loader.load(&"std/smoke-test".parse()?, std::path::Path::new("."))?;
+    let module = loader.load(&"builtin:smoke-test".parse()?, std::path::Path::new("."))?;
     let sandbox = Sandbox::new(&engine)?;
     let prepared = sandbox.prepare(&module.component, module.imports)?;
     let place = tempfile::tempdir()?;
@@ -107,6 +123,7 @@ async fn calls() -> Outcome<Vec<Figure>> {
     };
     let params = json!({ "url": URL, "status": 200 }).to_string();
     let mut times = Vec::with_capacity(CALLS);
+    let mut fuel = 0;
     for number in 0..CALLS + 100 {
         let context = Context {
             info: info.clone(),
@@ -128,17 +145,12 @@ async fn calls() -> Outcome<Vec<Figure>> {
         let ended = sandbox.invoke(&prepared, params.clone(), context, Limits::default()).await;
         let took = started.elapsed();
         ended.result.map_err(|failure| failure.to_string())?;
+        fuel = ended.tally.fuel;
         // The first ones touch the code for the first time.
         if number >= 100 {
             times.push(took);
         }
     }
     drop(receiver);
-    Ok(vec![Figure {
-        what: "store, instance and call of std/smoke-test".to_owned(),
-        measured: median(&mut times).as_secs_f64() * 1e6,
-        bound: BOUND,
-        unit: "µs",
-        how: format!("with its way to the guests' threads and back; median of {CALLS}"),
-    }])
+    Ok(Cost { time: median(&mut times), fuel })
 }

@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use runner_fleet::Fleet;
+use runner_journal::Record;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -27,6 +28,14 @@ impl Place {
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The journal of the last run.
+    pub(crate) fn journal(&self) -> Outcome<Record> {
+        let runs = std::fs::read_dir(self.path().join(".runner/runs"))?;
+        let runs = runs.map(|run| Ok(run?.path())).collect::<std::io::Result<Vec<_>>>()?;
+        let last = runs.into_iter().max().ok_or("no run has left a journal")?;
+        Ok(Record::load(&last.join("journal.jsonl")).map_err(|damage| format!("{damage:?}"))?)
     }
 
     /// The release that is deployed: `files` files of 10 KB. `word` is in every fiftieth.

@@ -3,8 +3,8 @@
 use crate::chain::{Chain, encode};
 use crate::{Answer, Engine, Entry, FORMAT, Header, Payload};
 use runner_model::{
-    Digest, EffectClass, EffectKey, Event, Failure, FailureKind, Level, Stamped, State, StepId, TargetName,
-    Verdict,
+    Digest, EffectClass, EffectKey, Event, Failure, FailureKind, Level, Mark, Stamped, State, StepId,
+    TargetName, Verdict,
 };
 use serde_json::json;
 use std::str::FromStr;
@@ -101,7 +101,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             answer: Answer::Failed(Failure::new(FailureKind::CommandFailed, "`undo` ended with 1")),
         },
         Entry::Mark { target: target.clone(), release: "4.2-0123456789ab".parse().unwrap(), mark: Mark::Bad },
-        Entry::Marked { target: target.clone(), answer: Answer::Ok(inline(Value::Null)) },
+        Entry::Marked { target: target.clone(), answer: Answer::Ok(inline(json!(null))) },
         Entry::InvocationEnded {
             step,
             target,

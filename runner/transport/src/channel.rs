@@ -49,6 +49,13 @@ pub(crate) struct Channel {
     next: String,
 }
 
+impl Channel {
+    /// A new one.
+    pub(crate) fn new(pipes: Pipes) -> Self {
+        Self { pipes, next: String::new() }
+    }
+}
+
 /// A request to a channel of its own.
 pub(crate) struct Request<'a> {
     /// Script text for this request only.
@@ -231,7 +238,7 @@ impl User {
                 take_over(pipes, self.machine.limits().verb).await?
             }
         };
-        Ok(Channel { pipes, next: String::new() })
+        Ok(Channel::new(pipes))
     }
 
     /// Script text that tells whose folders are safe.

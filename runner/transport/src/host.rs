@@ -33,6 +33,10 @@ pub(crate) struct Hold {
 /// A machine on which shells can be opened.
 #[async_trait]
 pub(crate) trait Host: Send + Sync {
+    /// Connects where there is no connection. Answers whether a channel takes long to open, so that one should be opened
+    /// before it is wanted.
+    async fn connect(&self) -> Result<bool, Failure>;
+
     /// Opens a shell; connects again when the connection was lost.
     async fn open(&self, login: Login<'_>) -> Result<Pipes, Failure>;
 

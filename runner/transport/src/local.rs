@@ -34,6 +34,10 @@ impl Local {
 
 #[async_trait]
 impl Host for Local {
+    async fn connect(&self) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
     async fn open(&self, login: Login<'_>) -> Result<Pipes, Failure> {
         let closed = |_| Failure::new(FailureKind::Cancelled, "open a shell: the connection is closed");
         let permit = Arc::clone(&self.channels).acquire_owned().await.map_err(closed)?;

@@ -143,14 +143,26 @@ impl User {
                 self.observe_unpack(&what, path, tree, links, attributes, held).await
             }
             Change::Archive { path: from, into } => {
-                if !matches!(
-                    self.existing(&what, from, within.reading().whole()).await?.state(),
-                    State::Directory { .. }
-                ) {
-                    return Err(conflict(&what, &format!("`{from}` is not a folder")));
+                let is = async |verb: &str, path: &RemotePath, held| {
+                    let (folder, base) = split(path);
+                    let line = Line::new(verb).arg(folder).arg(base);
+                    self.call(&what, held, None, line, self.machine.limits().verb).await
+                };
+                let answer = is("v_folder", from, within.reading().whole()).await?;
+                match answer.status {
+                    0 => {}
+                    42 => return Err(conflict(&what, &format!("`{from}` is not a folder"))),
+                    41 => {
+                        let message = format!("{what}: nothing is at `{from}`");
+                        return Err(Failure::new(FailureKind::NotFound, message));
+                    }
+                    _ => return Err(refusal(&what, &answer)),
                 }
-                if self.see(&what, into, held, "v_saw").await?.found.is_some() {
-                    return Err(conflict(&what, &format!("`{into}` exists")));
+                let answer = is("v_nothing", into, held).await?;
+                match answer.status {
+                    0 => {}
+                    42 => return Err(conflict(&what, &format!("`{into}` exists"))),
+                    _ => return Err(refusal(&what, &answer)),
                 }
                 // Its bytes are not known before it is made.
                 Ok(Observed { before: State::Absent, after: State::Other })

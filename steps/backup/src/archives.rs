@@ -1,7 +1,7 @@
 //! The archives in a folder: `<release>-<UTC time>.tar.zst`, and which of them are too many.
 
 use runner_sdk::layout::ReleaseId;
-use runner_sdk::{ErrorKind, Result, Target};
+use runner_sdk::{Entry, ErrorKind, Result, Target};
 
 /// An archive of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,15 +18,16 @@ impl Archive {
         Self { name: format!("{release}-{stamp}.{ending}"), release, stamp, size: 0 }
     }
 
-    /// Those in a folder that may not exist. Whatever else is in it is nobody's business here, and never removed.
-    pub(crate) fn all(target: &Target, folder: &str) -> Result<Vec<Self>> {
+    /// Those in a folder; `None` where there is no folder. Whatever else is in it is nobody's business here, and never removed.
+    pub(crate) fn all(target: &Target, folder: &str) -> Result<Option<Vec<Self>>> {
         let entries = match target.read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) if error.is(ErrorKind::NotFound) => return Ok(Vec::new()),
+            Err(error) if error.is(ErrorKind::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         };
         let archives = entries.iter().filter(|entry| entry.is_file());
-        Ok(archives.filter_map(|entry| Some(Self { size: entry.size, ..Self::read(&entry.name)? })).collect())
+        let read = |entry: &Entry| Some(Self { size: entry.size, ..Self::read(&entry.name)? });
+        Ok(Some(archives.filter_map(read).collect()))
     }
 
     fn read(name: &str) -> Option<Self> {

@@ -72,7 +72,9 @@ impl Step for Backup {
             return Ok(Outputs { release, archive: None, created: false, removed: Vec::new() });
         }
         let folder = params.to.map_or_else(|| format!("{}/backups", root.path()), trimmed);
-        let mut archives = Archive::all(&target, &folder)?;
+        let found = Archive::all(&target, &folder)?;
+        let there = found.is_some();
+        let mut archives = found.unwrap_or_default();
 
         let existing =
             archives.iter().find(|archive| archive.release == live).map(|archive| archive.name.clone());
@@ -83,7 +85,8 @@ impl Step for Backup {
                 name
             }
             None => {
-                let archive = make(&target, root, &live, &folder, &archives, &releases, params.need_free)?;
+                let archive =
+                    make(&target, root, &live, &folder, there, &archives, &releases, params.need_free)?;
                 let name = archive.name.clone();
                 archives.push(archive);
                 name
@@ -114,13 +117,12 @@ fn make(
     root: &Root,
     live: &ReleaseId,
     folder: &str,
+    there: bool,
     archives: &[Archive],
     releases: &[Release],
     need_free: Size,
 ) -> Result<Archive> {
     let source = root.release(live);
-    // Where an archive is, the folder is: each question is a process on the target.
-    let there = !archives.is_empty() || target.stat(folder)?.is_some();
     let place = if there { folder } else { root.path() };
     let known = releases.iter().find(|release| release.id == live.as_str()).map(|release| release.size);
     let need = expected(target, &source, archives, known)?.max(need_free.get());

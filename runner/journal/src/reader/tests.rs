@@ -86,7 +86,8 @@ fn lines_that_are_gone_or_moved_are_missed() {
     }
     let twice = [FORMAT_1, lines[10]].concat();
     let record = load(twice.as_bytes()).expect("read");
-    assert!(matches!(record.damage, Some(Damage::Broken { line: 12, last: true, .. })));
+    let after = lines.len() as u64 + 1;
+    assert!(matches!(record.damage, Some(Damage::Broken { line, last: true, .. }) if line == after));
     // A line of another journal, whole in itself.
     let other = written(&[entries()[0].clone(), event("another")]);
     let mixed = [lines[0], lines[1], other.lines().nth(1).expect("a line"), "\n"].concat();
@@ -111,7 +112,7 @@ proptest! {
         let mut text = FORMAT_1.as_bytes().to_owned();
         text.extend(bytes);
         let record = load(&text).expect("the header is whole");
-        prop_assert_eq!(record.entries.len() + 1, 11);
+        prop_assert_eq!(record.entries.len() + 1, entries().len());
     }
 
     #[test]

@@ -60,7 +60,7 @@ filled() {
 
 pack() {
   case $1 in
-    zstd) zstd -qc -1 --single-thread ;;
+    zstd) zstd -qc --fast=1 --single-thread ;;
     gzip) gzip -c -1 ;;
     *) cat ;;
   esac

@@ -6,6 +6,19 @@ look() {
   stat -c "%f %s %Y %u %g %U %G" -- "$B" || return 41
 }
 
+# v_folder FOLDER BASE: it is a folder. Neither this nor the next costs a process.
+v_folder() {
+  at "$1" "$2" || return
+  here || return 41
+  [ -d "$B" ] && [ ! -L "$B" ] || no 42 "it is not a folder"
+}
+
+# v_nothing FOLDER BASE
+v_nothing() {
+  at "$1" "$2" || return
+  ! here || no 42 "something is there"
+}
+
 v_stat() {
   at "$1" "$2" && look
 }

@@ -58,14 +58,14 @@ impl Ssh {
         if let Some(session) = &link.session {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(self.connect().await?);
+        let session = Arc::new(self.establish().await?);
         link.forwards.clear();
         link.session = Some(Arc::clone(&session));
         Ok(session)
     }
 
     /// Connects; again, a little later, while the server only turns connections away because it has too many.
-    async fn connect(&self) -> Result<Session, Failure> {
+    async fn establish(&self) -> Result<Session, Failure> {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(3))
@@ -165,6 +165,10 @@ fn private_dir() -> std::io::Result<TempDir> {
 
 #[async_trait]
 impl Host for Ssh {
+    async fn connect(&self) -> Result<bool, Failure> {
+        self.session().await.map(|_| true)
+    }
+
     async fn open(&self, login: Login<'_>) -> Result<Pipes, Failure> {
         let closed = |_| Failure::new(FailureKind::Cancelled, "the connection was closed");
         let permit = Arc::clone(&self.channels).acquire_owned().await.map_err(closed)?;
