@@ -194,6 +194,23 @@ impl Machine {
         Arc::clone(slots.entry(acting.clone()).or_default())
     }
 
+    /// Connects, with the first request.
+    pub(crate) async fn connect(self: &Arc<Self>) -> Result<(), Failure> {
+        if self.host.connect().await? {
+            // Nearly every run needs a second channel, and it costs nothing while the first one is waited for. Asking for
+            // it makes the first one come sooner: sshd holds a small answer back until its last one was acknowledged
+            // (Nagle's algorithm), which a client with nothing to say puts off for 40 milliseconds.
+            let machine = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(SECOND_CHANNEL).await;
+                if let Ok(pipes) = machine.host.open(Login::Own).await {
+                    machine.keep_idle(Acting::Login, Channel::new(pipes));
+                }
+            });
+        }
+        self.ready(&Acting::Login).await.map(|_| ())
+    }
+
     /// The user's shell, started with its first verb and again after it was lost.
     pub(crate) async fn ready(&self, acting: &Acting) -> Result<Ready, Failure> {
         let slot = self.slot(acting);
@@ -345,18 +362,6 @@ impl Connection for Connected {
 
     async fn begin(&self, place: &RunPlace) -> Result<(), Failure> {
         let machine = &self.0;
-        if machine.host.connect().await? {
-            // Nearly every run needs a second channel, and it costs nothing while the first one is waited for. Asking for
-            // it makes the first one come sooner: sshd holds a small answer back until its last one was acknowledged
-            // (Nagle's algorithm), which a client with nothing to say puts off for 40 milliseconds.
-            let machine = Arc::clone(machine);
-            tokio::spawn(async move {
-                tokio::time::sleep(SECOND_CHANNEL).await;
-                if let Ok(pipes) = machine.host.open(Login::Own).await {
-                    machine.keep_idle(Acting::Login, Channel::new(pipes));
-                }
-            });
-        }
         let ready = machine.ready(&Acting::Login).await?;
         let what = format!("make the folder of the run on {}", machine.name);
         machine.root.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&place.root);

@@ -6,7 +6,7 @@ use crate::machine::{Connected, Limits, Machine, Shared};
 use crate::payload::Payloads;
 use crate::ssh::Ssh;
 use runner_artifact::Store;
-use runner_model::{Acting, Failure, TargetName};
+use runner_model::{Failure, TargetName};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,8 +82,8 @@ impl Transport {
     }
 }
 
-/// Connects, with the first request.
 async fn connected(machine: Machine) -> Result<Arc<dyn Connection>, Failure> {
-    machine.ready(&Acting::Login).await?;
-    Ok(Arc::new(Connected(Arc::new(machine))))
+    let machine = Arc::new(machine);
+    machine.connect().await?;
+    Ok(Arc::new(Connected(machine)))
 }
