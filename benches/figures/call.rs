@@ -72,18 +72,25 @@ fn nothing() -> Failure {
 }
 
 pub(crate) fn measure() -> Outcome<Vec<Figure>> {
+    let Cost { time, whole, .. } = one()?;
     Ok(vec![Figure {
         what: "store, instance and call of std/smoke-test".to_owned(),
-        measured: one()?.time.as_secs_f64() * 1e6,
+        measured: time.as_secs_f64() * 1e6,
         bound: BOUND,
         unit: "µs",
-        how: format!("with its way to the guests' threads and back; median of {CALLS}"),
+        how: format!(
+            "on its thread, the store's end included; {:.1} µs with the way there and back; median of {CALLS}",
+            whole.as_secs_f64() * 1e6
+        ),
     }])
 }
 
 /// What one invocation takes.
 pub(crate) struct Cost {
+    /// On the thread of the guest.
     pub(crate) time: Duration,
+    /// Until whoever waits for it has the answer.
+    whole: Duration,
     pub(crate) fuel: u64,
 }
 
@@ -122,7 +129,7 @@ async fn calls() -> Outcome<Cost> {
         variables: [].into(),
     };
     let params = json!({ "url": URL, "status": 200 }).to_string();
-    let mut times = Vec::with_capacity(CALLS);
+    let (mut times, mut wholes) = (Vec::with_capacity(CALLS), Vec::with_capacity(CALLS));
     let mut fuel = 0;
     for number in 0..CALLS + 100 {
         let context = Context {
@@ -148,9 +155,10 @@ async fn calls() -> Outcome<Cost> {
         fuel = ended.tally.fuel;
         // The first ones touch the code for the first time.
         if number >= 100 {
-            times.push(took);
+            times.push(ended.time);
+            wholes.push(took);
         }
     }
     drop(receiver);
-    Ok(Cost { time: median(&mut times), fuel })
+    Ok(Cost { time: median(&mut times), whole: median(&mut wholes), fuel })
 }

@@ -244,7 +244,7 @@ impl Host {
         self.record.started(step, target, *attempt, begun.step.digest, begun.params.clone());
         let sent_before = self.fleet.bytes_sent(&current);
         let limits = limits(begun.step);
-        let Ended { result, stderr, mut tally, changed } =
+        let Ended { result, stderr, mut tally, changed, time: _ } =
             self.sandbox.invoke(&begun.module.prepared, begun.params.to_string(), context, limits).await;
         let who = format!("step `{step}` (module `{}`)", begun.step.uses);
         let result = result.and_then(|text| begun.module.schemas.outputs(&who, &text));

@@ -58,6 +58,8 @@ pub struct Ended {
     pub stderr: String,
     /// What it did.
     pub tally: Tally,
+    /// From its store to its end, on the threads of guests.
+    pub time: Duration,
     /// What it changed, for [`Marks::settle`](super::context::Marks::settle): whether the invocation ended well is
     /// known only when its outputs are judged.
     pub changed: BTreeSet<(TargetName, String)>,
@@ -123,6 +125,7 @@ impl Sandbox {
                 )),
                 stderr: Tail::new(stderr_limit).text(),
                 tally: Tally::default(),
+                time: Duration::ZERO,
                 changed: BTreeSet::new(),
             },
         }
@@ -154,6 +157,7 @@ async fn invoke(
     context: Context,
     limits: Limits,
 ) -> Ended {
+    let started = Instant::now();
     let names = Names::of(&context);
     let cancel = context.cancel.clone();
     let mut store = Store::new(engine, State::new(context, limits.clone()));
@@ -172,7 +176,8 @@ async fn invoke(
             }
         }
     };
-    finish(&names, store, &limits, end)
+    let ended = finish(&names, store, &limits, end);
+    Ended { time: started.elapsed(), ..ended }
 }
 
 /// Gives the store its limits.
@@ -238,7 +243,7 @@ fn finish(names: &Names, mut store: Store<State>, limits: &Limits, end: End) -> 
     let changed = std::mem::take(&mut state.changed);
     let mut tally = state.tally;
     tally.fuel = fuel;
-    Ended { result, stderr: state.stderr.text(), tally, changed }
+    Ended { result, stderr: state.stderr.text(), tally, time: Duration::ZERO, changed }
 }
 
 /// A limit that ended the invocation, and how it is raised.
