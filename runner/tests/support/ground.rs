@@ -4,7 +4,7 @@ use super::{Result_, Run};
 use async_trait::async_trait;
 use runner::sandbox::context::Machines;
 use runner_fleet::{Error, Fleet, Sudo};
-use runner_model::{Acting, Failure, RemotePath, TargetName};
+use runner_model::{Acting, Digest, Failure, RemotePath, TargetName};
 use runner_transport::{Connection, Executes, Kex, Limits, RunPlace, SshTarget, Transport};
 use serde_json::Value;
 use std::fs;
