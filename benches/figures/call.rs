@@ -92,6 +92,34 @@ pub(crate) struct Cost {
     /// Until whoever waits for it has the answer.
     whole: Duration,
     pub(crate) fuel: u64,
+    /// For a unit of fuel, in nanoseconds.
+    rate: f64,
+}
+
+impl Cost {
+    /// What a guest takes to use so much of it.
+    pub(crate) fn of_fuel(&self, fuel: u64) -> Duration {
+        Duration::from_nanos((fuel as f64 * self.rate) as u64)
+    }
+}
+
+/// Nanoseconds for a unit of fuel, where every other instruction is a load or a store.
+fn rate(engine: &wasmtime::Engine) -> Outcome<f64> {
+    const TURNS: i32 = 5_000_000;
+    let text = "(module (memory 16) (func (export \"f\") (param i32) (local i32) (loop
+        (local.set 1 (i32.and (i32.mul (local.get 0) (i32.const 40503)) (i32.const 0xffff8)))
+        (i32.store (local.get 1) (i32.add (i32.load (local.get 1)) (local.get 0)))
+        (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))";
+    let module = wasmtime::Module::new(engine, wat::parse_str(text)?)?;
+    let mut store = wasmtime::Store::new(engine, ());
+    store.set_fuel(u64::MAX)?;
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = wasmtime::Instance::new(&mut store, &module, &[])?;
+    let f = instance.get_typed_func::<i32, ()>(&mut store, "f")?;
+    let started = Instant::now();
+    f.call(&mut store, TURNS)?;
+    let took = started.elapsed();
+    Ok(took.as_nanos() as f64 / (u64::MAX - store.get_fuel()?) as f64)
 }
 
 pub(crate) fn one() -> Outcome<Cost> {
@@ -160,5 +188,5 @@ async fn calls() -> Outcome<Cost> {
         }
     }
     drop(receiver);
-    Ok(Cost { time: median(&mut times), whole: median(&mut wholes), fuel })
+    Ok(Cost { time: median(&mut times), whole: median(&mut wholes), fuel, rate: rate(&engine)? })
 }

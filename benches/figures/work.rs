@@ -9,9 +9,9 @@ use runner_journal::{Entry, Record};
 use std::process::Stdio;
 use std::time::Duration;
 
-/// The sandbox's part of a run's wall time: for each invocation in the journal what the figure `call` takes, and where
-/// it used more fuel than that, so many times as much. What host functions do is no part of it: without a sandbox it
-/// would be done as well.
+/// The sandbox's part of a run's wall time: for each invocation in the journal what the figure `call` takes, and what
+/// its guest computed beyond that one's, by its fuel. What host functions do is no part of it: without a sandbox it would
+/// be done as well.
 pub(crate) fn share() -> Outcome<Vec<Figure>> {
     const TARGETS: usize = 10;
     const RUNS: usize = 5;
@@ -46,10 +46,10 @@ pub(crate) fn share() -> Outcome<Vec<Figure>> {
 /// What the invocations of a run took by themselves.
 fn in_sandbox(journal: &Record, cost: &Cost) -> Duration {
     let invocations = journal.entries.iter().filter_map(|line| match &line.entry {
-        Entry::InvocationEnded { fuel, .. } => Some(*fuel as f64 / cost.fuel.max(1) as f64),
+        Entry::InvocationEnded { fuel, .. } => Some(cost.time + cost.of_fuel(fuel.saturating_sub(cost.fuel))),
         _ => None,
     });
-    cost.time.mul_f64(invocations.map(|times| times.max(1.0)).sum())
+    invocations.sum()
 }
 
 /// The memory of the runner, without its ssh masters.
