@@ -130,7 +130,6 @@ account() {
 
 # v_releases ROOT: what is live, then one account a line.
 v_releases() {
-  [ -d "$1" ] || return 41
   at "$1" releases || return
   H=$PWD
   x=
