@@ -144,6 +144,8 @@ fn same(name: &str, said: &str) {
         r"\b[0-9]+ bytes begins at byte [0-9]+, and\s+(│\s+)?only [0-9]+\s+(│\s+)?bytes",
         "… bytes begins at byte …, and only … bytes",
     );
+    settings.add_filter(r"(size\s+)[0-9.]+ [KM]?i?B", "${1}SIZE");
+    settings.add_filter("\"size\": [0-9]+", "\"size\": SIZE");
     settings.bind(|| insta::assert_snapshot!(name, said));
 }
 
@@ -151,8 +153,11 @@ fn same(name: &str, said: &str) {
 fn help() {
     let project = Project::new();
     same("help", &project.run(&["--help"]));
-    for command in ["exec", "check", "lock", "schema"] {
-        same(&format!("help-{command}"), &project.run(&[command, "--help"]));
+    for command in
+        ["exec", "check", "lock", "schema", "completions", "man", "module", "module inspect", "init"]
+    {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        same(&format!("help-{}", command.replace(' ', "-")), &project.run(&words));
     }
     same("no-command", &project.run(&[]));
     same("unknown-command", &project.run(&["exce"]));
@@ -270,4 +275,229 @@ fn events_into_nowhere() {
     let project = Project::new();
     project.run(&["lock"]);
     same("events-into-nowhere", &project.run(&["exec", "-e", "staging", "--events", "no/such/folder"]));
+}
+
+#[test]
+fn shells_complete_every_command() {
+    let project = Project::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let said = project.run(&["completions", shell]);
+        let script = said.strip_prefix("exit code 0\n--- stdout\n").unwrap_or_else(|| panic!("{said}"));
+        for word in ["exec", "inspect", "environment", "completions"] {
+            assert!(script.contains(word), "{shell} does not complete `{word}`");
+        }
+        project.write(shell, script);
+    }
+    // A shell that is not there cannot say what it thinks of them; bash is on every machine that tests this.
+    for shell in ["bash", "zsh", "fish"] {
+        match Command::new(shell).arg("-n").arg(project.0.path().join(shell)).output() {
+            Ok(read) => assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr)),
+            Err(_) if shell != "bash" => {
+                eprintln!("SKIPPED: whether {shell} reads its completions: it is not there")
+            }
+            Err(error) => panic!("bash: {error}"),
+        }
+    }
+    same("completions-of-an-unknown-shell", &project.run(&["completions", "bsh"]));
+}
+
+#[test]
+fn man_pages_are_read_without_a_warning() {
+    let project = Project::new();
+    let said = project.run(&["man", "share/man1"]);
+    assert!(said.starts_with("exit code 0\n"), "{said}");
+    let pages = std::fs::read_dir(project.0.path().join("share/man1")).expect("a folder");
+    let mut pages: Vec<_> = pages.map(|page| page.expect("an entry").path()).collect();
+    pages.sort();
+    assert!(pages.iter().any(|page| page.ends_with("runner-module-inspect.1")), "{pages:?}");
+    project.write("main", project.run(&["man"]).strip_prefix("exit code 0\n--- stdout\n").expect("a page"));
+    assert_eq!(project.read("main"), project.read("share/man1/runner.1"));
+    for page in pages {
+        match Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]).arg(&page).output() {
+            Ok(read) => {
+                let said = String::from_utf8_lossy(&read.stderr);
+                assert!(read.status.success() && said.is_empty(), "{}: {said}", page.display());
+            }
+            Err(_) => eprintln!("SKIPPED: whether groff reads {}: it is not there", page.display()),
+        }
+    }
+    project.write("file", "");
+    same("man-into-a-file", &project.run(&["man", "file"]));
+}
+
+#[test]
+fn a_module_says_what_it_is() {
+    let project = Project::new();
+    same("inspect", &project.run(&["module", "inspect", "std/switch"]));
+    same("inspect-json", &project.run(&["module", "inspect", "builtin:prune", "--json"]));
+    let all = project.run(&["module", "inspect", "std/command"]);
+    assert!(all.contains("(equals a shell)") && all.contains("argv: list of strings; required"), "{all}");
+
+    let step = runner_steps::find("switch").expect("a module").bytes;
+    project.write("own.wasm", step);
+    let own = project.run(&["module", "inspect", "path:own.wasm"]);
+    assert_eq!(
+        own.replace("path:own.wasm", "builtin:switch"),
+        project.run(&["module", "inspect", "builtin:switch"])
+    );
+    same("inspect-file-without-path", &project.run(&["module", "inspect", "own.wasm"]));
+    same("inspect-name-without-std", &project.run(&["module", "inspect", "switch"]));
+    same("inspect-nothing", &project.run(&["module", "inspect", "nothing"]));
+    same("inspect-unknown", &project.run(&["module", "inspect", "std/swtich"]));
+    same("inspect-missing", &project.run(&["module", "inspect", "path:none.wasm"]));
+    project.write("text.wasm", "hello\n");
+    same("inspect-text", &project.run(&["module", "inspect", "path:text.wasm"]));
+    project.write("cut.wasm", &step[..step.len() / 2]);
+    same("inspect-truncated", &project.run(&["module", "inspect", "path:cut.wasm"]));
+}
+
+/// A folder with an application and nothing else.
+fn application() -> Project {
+    let project = Project(tempfile::tempdir().expect("a folder"));
+    std::fs::create_dir(project.0.path().join("app")).expect("a folder");
+    project.write("app/index.html", "<h1>Hello</h1>\n");
+    project
+}
+
+#[test]
+fn init_writes_what_check_and_lock_accept() {
+    const ALL: [&str; 7] = [
+        "--app=app",
+        "--hosts=web-1.example.org,web-2.example.org:2222",
+        "--user=deploy",
+        "--root=/srv/shop",
+        "--service=php-fpm",
+        "--health-url=https://shop.example.org/health",
+        "--name=shop",
+    ];
+    let project = application();
+    let init = |with: &[&str]| project.run(&[&["init"], with].concat());
+    same("init", &init(&ALL));
+    same("init-plan", &project.read("plan.toml"));
+    same("init-inventory", &project.read("production.toml"));
+    same("init-again", &init(&ALL));
+    for command in ["lock", "check"] {
+        let said = project.run(&[command]);
+        assert!(said.starts_with("exit code 0\n") && !said.contains("warning"), "{said}");
+    }
+    // Everything that can be answered otherwise.
+    for (number, other) in [
+        &["--app=.", "--hosts=localhost", "--user=", "--service=", "--health-url="][..],
+        &["--service=/usr/bin/sudo -n '/opt/two words/ctl' restart", "--environment=staging"],
+        &[
+            "--user=root",
+            "--root=/srv/a b",
+            "--hosts=10.0.0.1 2001:db8::1 web:1,web:2",
+            "--health-url=http://localhost/",
+        ],
+        &["--health-url=http://127.0.0.1:8080/", "--service=app@1.service"],
+        &["--health-url=http://${target.address}:8080/x?a=%22"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let folder = format!("my {number}");
+        std::fs::create_dir_all(project.0.path().join(&folder).join("app")).expect("a folder");
+        let kept = ALL.iter().filter(|option| {
+            let flag = option.split('=').next().unwrap_or_default();
+            !other.iter().any(|given| given.split('=').next() == Some(flag))
+        });
+        let options: Vec<&str> =
+            [&folder[..]].into_iter().chain(kept.copied()).chain(other.iter().copied()).collect();
+        let said = init(&options);
+        assert!(said.starts_with("exit code 0\n"), "{other:?}: {said}");
+        let plan = format!("{folder}/plan.toml");
+        for command in ["lock", "check"] {
+            let said = project.run(&[command, &plan]);
+            assert!(
+                said.starts_with("exit code 0\n") && !said.contains("warning"),
+                "{other:?}: {said}\n{}",
+                project.read(&plan)
+            );
+        }
+    }
+}
+
+#[test]
+fn init_says_which_answer_is_missing_or_wrong_and_overwrites_nothing() {
+    let project = application();
+    same("init-without-answers", &project.run(&["init"]));
+    same("init-without-some", &project.run(&["init", "--app=app", "--user=", "--service=", "--health-url="]));
+    let wrong = |option: &str| {
+        project.run(&[
+            "init",
+            "--app=app",
+            "--hosts=web",
+            "--user=",
+            "--root=/srv/x",
+            "--service=",
+            "--health-url=",
+            option,
+        ])
+    };
+    for (number, option) in [
+        "--app=none",
+        "--app=../app",
+        "--hosts=user@web",
+        "--user=a b",
+        "--root=srv",
+        "--service=php fpm",
+        "--health-url=/health",
+        "--name=a b",
+        "--environment=plan",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let flag = option.split('=').next().unwrap_or_default();
+        let said = match flag {
+            "--name" | "--environment" => wrong(option),
+            _ => {
+                let mut options = vec!["init", "--app=app", "--hosts=web", "--user=", "--root=/srv/x"];
+                options.extend(["--service=", "--health-url="]);
+                options.retain(|given| given.split('=').next() != Some(flag));
+                options.push(option);
+                project.run(&options)
+            }
+        };
+        same(&format!("init-wrong-{}{flag}", number + 1), &said);
+    }
+    let said = project.run(&[
+        "init",
+        "--app=app",
+        "--hosts=::1",
+        "--user=",
+        "--root=/srv/x",
+        "--service=",
+        "--health-url=http://a/",
+    ]);
+    same("init-health-of-an-ipv6-address", &said);
+    project.write("production.toml", "mine");
+    same("init-inventory-is-there", &wrong("--name=x"));
+    assert_eq!(project.read("production.toml"), "mine");
+    assert!(!project.0.path().join("plan.toml").exists());
+}
+
+#[test]
+fn what_init_writes_takes_a_release_live() {
+    let project = application();
+    let root = project.0.path().join("srv");
+    std::fs::create_dir(&root).expect("a folder");
+    let root = root.canonicalize().expect("a path").display().to_string();
+    let said = project.run(&[
+        "init",
+        "--app=app",
+        "--hosts=localhost",
+        "--user=",
+        &format!("--root={root}"),
+        "--service=/bin/true --restarted",
+        "--health-url=",
+        "--name=site",
+    ]);
+    assert!(said.starts_with("exit code 0\n"), "{said}");
+    for command in ["lock", "exec"] {
+        let said = project.run(&[command]);
+        assert!(said.starts_with("exit code 0\n"), "{said}");
+    }
+    assert_eq!(project.read("srv/current/index.html"), "<h1>Hello</h1>\n");
 }

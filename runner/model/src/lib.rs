@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod fields;
 pub mod grant;
 pub mod inventory;
 pub mod lock;

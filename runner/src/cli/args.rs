@@ -2,6 +2,7 @@
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use runner_model::EnvironmentName;
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) struct Cli {
 
 const AFTER: &str = "\
 A first release:
+  runner init                 a plan and an inventory, from a few questions
   runner check plan.toml      what is wrong with the plan, all of it, before anything is touched
   runner lock plan.toml       what the steps may do goes into plan.lock: review it, commit it
   runner exec plan.toml       take it live
@@ -55,6 +57,23 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Print the JSON Schema of a file, for editors and for checks of your own.
     Schema(Schema),
+    /// Write a plan and an inventory from the answers to a few questions.
+    ///
+    /// Both are accepted by `check` and `lock` as they are, and are yours to edit from then on. Every question has an
+    /// option; with all of them given, or without a terminal, nothing is asked. Nothing that is there is overwritten.
+    Init(Init),
+    /// Look at a module before a plan uses it.
+    Module(Module),
+    /// Print what completes the runner's commands and options in a shell.
+    ///
+    /// For bash, `runner completions bash > ~/.local/share/bash-completion/completions/runner`; where other shells look
+    /// for it is in the operations guide.
+    Completions(Completions),
+    /// Print the man page, or write one for each command.
+    ///
+    /// To look at it: `runner man | man -l -`. To install all: `runner man ~/.local/share/man/man1`, then
+    /// `man runner-exec`.
+    Man(Man),
 }
 
 /// Which release, and where to.
@@ -132,6 +151,77 @@ pub(crate) enum SchemaOf {
     Policy,
     /// What a module's `describe` returns.
     Manifest,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder to write into; it is made when it is missing.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// The folder of the application, relative to DIR: `app`, or `.` for all of it.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) app: Option<String>,
+    /// The hosts that it runs on, as `HOST` or `HOST:PORT`, with commas between them; `localhost` is this machine.
+    #[arg(long, value_name = "HOSTS")]
+    pub(crate) hosts: Option<String>,
+    /// The user for ssh; empty: what the ssh configuration says.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// The folder for releases on the hosts: `/srv/shop`.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) root: Option<String>,
+    /// What to restart: a unit of systemd, or a command that begins with `/`; empty: nothing.
+    #[arg(long, value_name = "UNIT|COMMAND")]
+    pub(crate) service: Option<String>,
+    /// A URL that answers 200 when the application works, asked of each host; empty: nothing is asked.
+    #[arg(long, value_name = "URL")]
+    pub(crate) health_url: Option<String>,
+    /// The plan's name; without, the name of the folder.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The environment's name; its inventory is `NAME.toml`.
+    #[arg(short, long, value_name = "NAME", default_value = "production")]
+    pub(crate) environment: EnvironmentName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Module {
+    #[command(subcommand)]
+    pub(crate) command: ModuleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModuleCommand {
+    /// Say what a module is, what it takes and gives out, what it asks for, and what it cannot do.
+    ///
+    /// Nothing of it runs but `describe`, with no grant. What it cannot do is proved by its imports: that holds whatever
+    /// a plan grants it.
+    Inspect(Inspect),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The module: `std/NAME` or `builtin:NAME` for a standard one, `path:FILE` for a component in a file.
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: String,
+    /// Print it as JSON, with the manifest as the module gives it.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The folder to write the pages of all commands into; it is made when it is missing. Without, the page of `runner`
+    /// itself goes to stdout.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

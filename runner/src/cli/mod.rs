@@ -2,13 +2,18 @@
 
 mod args;
 mod check;
+mod completions;
 mod exec;
 mod fail;
+mod init;
+mod inspect;
 mod load;
 mod lock;
+mod man;
 mod schema;
+mod wrap;
 
-use args::{Cli, Command};
+use args::{Cli, Command, ModuleCommand};
 use clap::Parser as _;
 use fail::Fail;
 use runner_model::lock::{LockedEnvironment, Stale};
@@ -25,6 +30,12 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Lock(args) => lock::run(&args).map(|()| 0),
         Command::Schema(args) => schema::run(&args).map(|()| 0),
+        Command::Init(args) => init::run(&args).map(|()| 0),
+        Command::Module(module) => match module.command {
+            ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),
+        },
+        Command::Completions(args) => completions::run(&args).map(|()| 0),
+        Command::Man(args) => man::run(&args).map(|()| 0),
     };
     ExitCode::from(ended.unwrap_or_else(|fail| {
         fail.report();

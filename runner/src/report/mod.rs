@@ -11,7 +11,7 @@ mod paint;
 mod plain;
 mod summary;
 mod terminal;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod fixtures;

@@ -3,6 +3,7 @@
 use super::{COMMAND, cache, pages, repository, updating};
 use runner::module::load::{Loader, Module, standard};
 use runner::module::reach::Reach;
+use runner_model::fields::fields;
 use runner_model::manifest::Occurs;
 use runner_model::{Manifest, ModuleRef};
 use serde_json::Value;
@@ -110,54 +111,12 @@ fn chapters(modules: &[Module]) -> String {
 /// Parameters or outputs, as a table.
 fn properties(word: &str, schema: &Value) -> String {
     let mut out = format!("| {word} | value | |\n| --- | --- | --- |\n");
-    let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+    for field in fields(schema) {
         // An output is there in any case.
-        let needed =
-            if word == "parameter" && required.contains(&name.as_str()) { " (required)" } else { "" };
-        let text =
-            property["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
-        let default = match property.get("default") {
-            None | Some(Value::Null) => String::new(),
-            Some(default) => format!(" Default: `{default}`."),
-        };
-        let _ = writeln!(out, "| `{name}`{needed} | {} | {text}{default} |", kind(schema, property));
+        let needed = if word == "parameter" && field.required { " (required)" } else { "" };
+        let text = field.description.replace('\n', " ").replace('|', "\\|");
+        let default = field.default.map(|default| format!(" Default: `{default}`.")).unwrap_or_default();
+        let _ = writeln!(out, "| `{}`{needed} | {} | {text}{default} |", field.name, field.kind);
     }
     out
-}
-
-/// What a value looks like.
-fn kind(schema: &Value, property: &Value) -> String {
-    if let Some(name) = property["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")) {
-        return kind(schema, &schema["$defs"][name]);
-    }
-    if let Some(forms) = property["anyOf"].as_array().or(property["oneOf"].as_array()) {
-        let mut kinds: Vec<String> =
-            forms.iter().map(|form| kind(schema, form)).filter(|kind| kind != "null").collect();
-        kinds.dedup();
-        return kinds.join(", ");
-    }
-    if let Some(word) = property["const"].as_str() {
-        return format!("`\"{word}\"`");
-    }
-    if let Some(words) = property["enum"].as_array() {
-        let words = words.iter().filter(|word| !word.is_null());
-        return words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    }
-    let types: Vec<&str> = match &property["type"] {
-        Value::String(one) => vec![one],
-        Value::Array(several) => {
-            several.iter().filter_map(Value::as_str).filter(|one| *one != "null").collect()
-        }
-        _ => Vec::new(),
-    };
-    let words = types.into_iter().map(|one| match one {
-        "integer" => "whole number".to_owned(),
-        "boolean" => "`true` or `false`".to_owned(),
-        "array" => format!("list of {}s", kind(schema, &property["items"])),
-        "object" => "names and values".to_owned(),
-        other => other.to_owned(),
-    });
-    words.collect::<Vec<_>>().join(" or ")
 }
