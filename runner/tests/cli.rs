@@ -153,9 +153,18 @@ fn same(name: &str, said: &str) {
 fn help() {
     let project = Project::new();
     same("help", &project.run(&["--help"]));
-    for command in
-        ["exec", "check", "lock", "schema", "completions", "man", "module", "module inspect", "init"]
-    {
+    for command in [
+        "exec",
+        "check",
+        "lock",
+        "schema",
+        "completions",
+        "man",
+        "module",
+        "module inspect",
+        "init",
+        "explain",
+    ] {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         same(&format!("help-{}", command.replace(' ', "-")), &project.run(&words));
     }
@@ -342,8 +351,11 @@ fn a_module_says_what_it_is() {
     );
     same("inspect-file-without-path", &project.run(&["module", "inspect", "own.wasm"]));
     same("inspect-name-without-std", &project.run(&["module", "inspect", "switch"]));
-    same("inspect-nothing", &project.run(&["module", "inspect", "nothing"]));
-    same("inspect-unknown", &project.run(&["module", "inspect", "std/swtich"]));
+    // Both name all standard modules, of which there may be more tomorrow.
+    let nothing = project.run(&["module", "inspect", "nothing"]);
+    assert!(nothing.contains("`nothing` is not a module") && nothing.contains("`std/switch`"), "{nothing}");
+    let unknown = project.run(&["module", "inspect", "std/swtich"]);
+    assert!(unknown.contains("no standard module `swtich`") && unknown.contains("`switch`"), "{unknown}");
     same("inspect-missing", &project.run(&["module", "inspect", "path:none.wasm"]));
     project.write("text.wasm", "hello\n");
     same("inspect-text", &project.run(&["module", "inspect", "path:text.wasm"]));
@@ -500,4 +512,24 @@ fn what_init_writes_takes_a_release_live() {
         assert!(said.starts_with("exit code 0\n"), "{said}");
     }
     assert_eq!(project.read("srv/current/index.html"), "<h1>Hello</h1>\n");
+}
+
+#[test]
+fn a_plan_is_told_in_sentences() {
+    let project = Project::new();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/web");
+    for (from, to) in [("plan.toml", "web.toml"), ("production.toml", "production.toml")] {
+        std::fs::copy(example.join(from), project.0.path().join(to)).expect("a copy");
+    }
+    same("explain-example", &project.run(&["explain", "web.toml", "-e", "production"]));
+    let other = project.run(&["explain", "web.toml", "-e", "production", "--target", "web-7"]);
+    assert!(
+        other.contains("deploy@web-7.example.org") && !other.contains("deploy@web-1.example.org"),
+        "{other}"
+    );
+    same(
+        "explain-unknown-target",
+        &project.run(&["explain", "web.toml", "-e", "production", "--target", "web-77"]),
+    );
+    same("explain", &project.run(&["explain", "-e", "staging"]));
 }

@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use runner_model::EnvironmentName;
+use runner_model::{EnvironmentName, TargetName};
 use std::path::PathBuf;
 
 const STYLES: Styles = Styles::styled()
@@ -57,6 +57,12 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Print the JSON Schema of a file, for editors and for checks of your own.
     Schema(Schema),
+    /// Tell a plan in plain sentences, with the commands that do the same by hand.
+    ///
+    /// Phase by phase: what happens where, in which batches, and what stops it. Under each step of a standard module are
+    /// the commands that a person would type on the day when it must be done without the runner. Connects to nothing,
+    /// and needs no lock.
+    Explain(Explain),
     /// Write a plan and an inventory from the answers to a few questions.
     ///
     /// Both are accepted by `check` and `lock` as they are, and are yours to edit from then on. Every question has an
@@ -151,6 +157,15 @@ pub(crate) enum SchemaOf {
     Policy,
     /// What a module's `describe` returns.
     Manifest,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The target that the commands are for; without, the first one of the rollout.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<TargetName>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod completions;
 mod exec;
+mod explain;
 mod fail;
 mod init;
 mod inspect;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Lock(args) => lock::run(&args).map(|()| 0),
         Command::Schema(args) => schema::run(&args).map(|()| 0),
+        Command::Explain(args) => explain::run(&args).map(|()| 0),
         Command::Init(args) => init::run(&args).map(|()| 0),
         Command::Module(module) => match module.command {
             ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),

@@ -1,0 +1,272 @@
+//! What a person types in the place of a standard module, on the day when it must be done by hand. It needs no more on
+//! targets than the runner does.
+//!
+//! This is the place for it until modules say it themselves; a module that is not here is explained by its summary and
+//! its parameters alone.
+
+use super::shell::{Shell, join, plain, plains};
+use runner_model::ServiceAction;
+use runner_model::template::{Reference, ReleaseField, Template, ValueTemplate};
+
+/// The modules that there are commands for.
+#[cfg(test)]
+pub(super) const KNOWN: [&str; 10] = [
+    "package",
+    "backup",
+    "distribute",
+    "switch",
+    "restart",
+    "smoke-test",
+    "prune",
+    "command",
+    "files",
+    "template",
+];
+
+/// The parameters of a step, with their defaults.
+pub(super) struct Given<'a>(pub(super) &'a ValueTemplate);
+
+impl Given<'_> {
+    /// Text, or a number as text; `None`: it is not given.
+    fn word(&self, name: &str) -> Option<Template> {
+        match self.0.get(name)? {
+            ValueTemplate::Text(text) => Some(text.clone()),
+            ValueTemplate::Number(number) => Some(plain(&number.to_string())),
+            _ => None,
+        }
+    }
+
+    fn words(&self, name: &str) -> Vec<Template> {
+        match self.0.get(name) {
+            Some(ValueTemplate::Array(values)) => values
+                .iter()
+                .filter_map(|value| match value {
+                    ValueTemplate::Text(text) => Some(text.clone()),
+                    _ => None,
+                })
+                .collect(),
+            // A list that only the run knows.
+            Some(ValueTemplate::Text(text)) => vec![text.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.word(name)?.as_text().map(str::to_owned)
+    }
+
+    fn pairs(&self, name: &str) -> Vec<(String, Template)> {
+        match self.0.get(name) {
+            Some(ValueTemplate::Object(values)) => values
+                .iter()
+                .filter_map(|(name, value)| match value {
+                    ValueTemplate::Text(text) => Some((name.clone(), text.clone())),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The file that `package` leaves for `distribute`.
+const FILE: &str = "release.tar.gz";
+
+/// The lines for a standard module; `None`: nobody wrote any.
+pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Option<Vec<String>> {
+    let root = given.word("root").unwrap_or_default();
+    let below = |path: &str| join(&[&root, &plain(path)]);
+    let id = || match given.word("release") {
+        Some(id) if id.as_text() != Some("previous") => id,
+        _ => Template::reference(Reference::Release(ReleaseField::Id)),
+    };
+    let release = || join(&[&below("/releases/"), &id()]);
+    Some(match module {
+        "package" => {
+            let mut tar = plains(&["tar", "-czf", FILE, "--exclude-vcs-ignores"]);
+            tar.extend(given.words("exclude").iter().map(|pattern| join(&[&plain("--exclude="), pattern])));
+            tar.push(plain("-C"));
+            tar.push(given.word("source")?);
+            tar.push(plain("."));
+            vec![shell.here(&tar)]
+        }
+        "backup" => {
+            let folder = given.word("to").unwrap_or_else(|| below("/backups"));
+            let file = join(&[&folder, &plain("/before-"), &id(), &plain(".tar.gz")]);
+            let mkdir = vec![plain("mkdir"), plain("-p"), folder];
+            let tar = vec![plain("tar"), plain("-czf"), file, plain("-C"), below("/current/"), plain(".")];
+            vec!["# not where nothing is live yet".to_owned(), shell.there(&[mkdir, tar])]
+        }
+        "distribute" => {
+            let mkdir = vec![plain("mkdir"), plain("-p"), release()];
+            let tar = vec![plain("tar"), plain("-xzf"), plain("-"), plain("-C"), release()];
+            let mut lines = vec![format!("{} < {FILE}", shell.there(&[mkdir, tar]))];
+            for shared in given.words("shared") {
+                let (name, folder) = match shared.as_text().and_then(|text| text.strip_suffix('/')) {
+                    Some(name) => (plain(name), true),
+                    None => (shared, false),
+                };
+                let (from, to) =
+                    (join(&[&below("/shared/"), &name]), join(&[&release(), &plain("/"), &name]));
+                let mut commands = Vec::new();
+                if folder {
+                    commands.push(vec![plain("mkdir"), plain("-p"), from.clone()]);
+                }
+                commands.push(vec![plain("rm"), plain("-rf"), to.clone()]);
+                commands.push(vec![plain("ln"), plain("-s"), from, to]);
+                lines.push(shell.there(&commands));
+            }
+            lines
+        }
+        "switch" => {
+            let mut lines = Vec::new();
+            if given.text("release").as_deref() == Some("previous") {
+                lines.push("# RELEASE_ID is the good release before the live one; newest first:".to_owned());
+                lines.push(shell.there(&[vec![plain("ls"), plain("-1t"), below("/releases")]]));
+            }
+            let to = join(&[&plain("releases/"), &id()]);
+            let link = vec![plain("ln"), plain("-sfn"), to, below("/current.new")];
+            let rename = vec![plain("mv"), plain("-T"), below("/current.new"), below("/current")];
+            lines.push(shell.there(&[link, rename]));
+            lines
+        }
+        "restart" => {
+            let unit = given.word("unit")?;
+            let action = given.text("action").unwrap_or_else(|| "restart".to_owned());
+            let known: Option<ServiceAction> = serde_json::from_value(action.as_str().into()).ok();
+            let command = match (&shell.target.service_command, known, unit.as_text()) {
+                (Some(own), Some(action), Some(unit)) => {
+                    own.argv(unit, action).iter().map(|word| plain(word)).collect()
+                }
+                _ => vec![plain("systemctl"), plain(&action), unit],
+            };
+            vec![shell.there(&[command])]
+        }
+        "smoke-test" => smoke_test(given, shell)?,
+        "prune" => {
+            let keep = given.text("keep").unwrap_or_else(|| "KEEP".to_owned());
+            let live = shell.there(&[vec![plain("readlink"), below("/current")]]);
+            let list = shell.there(&[vec![plain("ls"), plain("-1t"), below("/releases")]]);
+            let remove = shell.there(&[vec![plain("rm"), plain("-rf"), below("/releases/NAME")]]);
+            vec![
+                live,
+                list,
+                format!(
+                    "# newest first; {keep} good ones stay, and always the live one. For each other one:"
+                ),
+                remove,
+            ]
+        }
+        "command" => {
+            // `cd` would be no command for sudo.
+            let mut around = Vec::new();
+            let (folder, variables) = (given.word("directory"), given.pairs("env"));
+            if folder.is_some() || !variables.is_empty() {
+                around.push(plain("env"));
+            }
+            around.extend(folder.into_iter().flat_map(|folder| [plain("-C"), folder]));
+            around.extend(variables.iter().map(|(name, value)| join(&[&plain(&format!("{name}=")), value])));
+            let command = |argv: Vec<Template>| [around.clone(), argv].concat();
+            let mut lines = Vec::new();
+            let check = given.words("skip-if");
+            if !check.is_empty() {
+                lines.push("# when this ends well, there is nothing to do:".to_owned());
+                lines.push(shell.there(&[command(check)]));
+            }
+            let typed = given.word("stdin").map(|text| format!("printf %s {} | ", shell.word(&text)));
+            lines.push(typed.unwrap_or_default() + &shell.there(&[command(given.words("argv"))]));
+            lines
+        }
+        "template" => {
+            let (source, to) = (given.word("source")?, given.word("to")?);
+            let write = shell.there(&[vec![plain("tee"), to]]);
+            vec![
+                format!("# {} with its variables filled in, as `filled`:", shell.word(&source)),
+                format!("{write} < filled"),
+            ]
+        }
+        "files" => vec!["# each of the entries above, with mkdir, tee, ln -sfn and rm".to_owned()],
+        _ => return None,
+    })
+}
+
+fn smoke_test(given: &Given<'_>, shell: &Shell<'_>) -> Option<Vec<String>> {
+    let mut curl = plains(&["curl", "-sS", "-i"]);
+    let timeout = given.text("timeout");
+    let seconds = timeout.as_deref().and_then(|text| text.strip_suffix('s'));
+    if let Some(seconds) = seconds.filter(|text| text.chars().all(|c| c.is_ascii_digit())) {
+        curl.extend(plains(&["--max-time", seconds]));
+    }
+    if let Some(address) = given.word("connect-to") {
+        let port = if address.as_text().is_some_and(|text| text.contains(':')) { "" } else { ":" };
+        curl.push(plain("--connect-to"));
+        curl.push(join(&[&plain("::"), &address, &plain(port)]));
+    }
+    for (name, value) in given.pairs("send-headers") {
+        curl.push(plain("-H"));
+        curl.push(join(&[&plain(&format!("{name}: ")), &value]));
+    }
+    curl.push(given.word("url")?);
+    let line = if given.text("from").is_some() { shell.there(&[curl]) } else { shell.here(&curl) };
+    let mut wanted = format!("# must answer {}", given.text("status").unwrap_or_else(|| "200".to_owned()));
+    for (name, what) in [("body", "with the body"), ("body-contains", "with, in the body,")] {
+        if let Some(text) = given.word(name) {
+            wanted.push_str(&format!(" {what} {}", shell.word(&text)));
+        }
+    }
+    Some(vec![line, wanted])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::load::standard;
+    use runner_model::inventory::{ConnectionKind, SshSettings};
+    use runner_model::{Acting, Target};
+    use serde_json::{Value, json};
+
+    fn typed(module: &str, given: &Value) -> Option<Vec<String>> {
+        let (ssh, used) = (SshSettings::default(), Default::default());
+        let target = Target { connection: ConnectionKind::Ssh, ..Target::localhost() };
+        let acting = Acting::As("app".parse().expect("a name"));
+        let given = ValueTemplate::parse(given).expect("well formed");
+        lines(module, &Given(&given), &Shell { target: &target, ssh: &ssh, acting, used: &used })
+    }
+
+    #[test]
+    fn no_standard_module_is_forgotten() {
+        let given = json!({ "root": "/srv", "source": "app", "unit": "x", "url": "http://x/", "argv": ["/bin/x"], "to": "/x" });
+        for name in standard() {
+            assert!(KNOWN.contains(&name), "say in `by_hand` what a person types for `{name}`");
+        }
+        for name in KNOWN {
+            assert!(typed(name, &given).is_some_and(|lines| !lines.is_empty()), "{name}");
+        }
+        assert_eq!(typed("unknown", &given), None);
+    }
+
+    #[test]
+    fn what_a_person_types_acts_as_the_user_of_the_step() {
+        let command = json!({
+            "argv": ["/bin/x", "two words"], "directory": "/srv/a b", "env": { "A": "$HOME" }, "stdin": "yes",
+            "skip-if": ["/bin/done"],
+        });
+        let lines = typed("command", &command).expect("it is known").join("\n");
+        insta::assert_snapshot!(lines, @r#"
+        # when this ends well, there is nothing to do:
+        ssh localhost 'sudo -n -u app env -C '\''/srv/a b'\'' '\''A=$HOME'\'' /bin/done'
+        printf %s yes | ssh localhost 'sudo -n -u app env -C '\''/srv/a b'\'' '\''A=$HOME'\'' /bin/x '\''two words'\'''
+        "#);
+        let lines = typed("switch", &json!({ "root": "/srv", "release": "previous" })).expect("it is known");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        # RELEASE_ID is the good release before the live one; newest first:
+        ssh localhost 'sudo -n -u app ls -1t /srv/releases'
+        ssh localhost "sudo -n -u app ln -sfn releases/${RELEASE_ID} /srv/current.new && sudo -n -u app mv -T /srv/current.new /srv/current"
+        "#);
+        let request = json!({ "url": "https://x.org/", "connect-to": "${target.address}", "timeout": "5s" });
+        insta::assert_snapshot!(typed("smoke-test", &request).expect("it is known").join("\n"), @r#"
+        curl -sS -i --max-time 5 --connect-to "::${TARGET_ADDRESS}:" https://x.org/
+        # must answer 200
+        "#);
+    }
+}
