@@ -119,7 +119,9 @@ fn sentences(resolved: &Resolved, phase: Phase) -> Vec<String> {
             }
             said
         }
-        Phase::Finish => vec!["Finish: once, after the last batch.".to_owned()],
+        Phase::Finish => vec![
+            "Finish: once, after the last batch. A run that was stopped before has none of it.".to_owned(),
+        ],
         Phase::Always => vec!["Always: once, at the end, whatever happened before.".to_owned()],
     }
 }
