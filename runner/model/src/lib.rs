@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod fields;
 pub mod grant;
 pub mod inventory;
+pub mod limit;
 pub mod lock;
 pub mod manifest;
 pub mod plan;
@@ -40,6 +41,7 @@ pub use effect::{
 pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
 pub use inventory::{Inventory, Target};
+pub use limit::Limit;
 pub use lock::{Lock, LockedEnvironment, LockedStep, Stale};
 pub use manifest::{Manifest, ManifestError, Occurs};
 pub use name::{

@@ -15,15 +15,18 @@ pub struct BadName {
     why: &'static str,
 }
 
-/// At most 64 characters, letters, digits and what `also` names; begins with a letter or a digit, so that it can
-/// never be an option or a hidden file, and is always one path segment.
-fn check(what: &'static str, text: &str, also: &str) -> Result<(), BadName> {
+/// At most 64 characters, letters, digits and what `also` names; begins with a letter, a digit or what `first` names, so
+/// that it can never be an option or a hidden file, and is always one path segment.
+fn check(what: &'static str, text: &str, first: &str, also: &str) -> Result<(), BadName> {
     let refuse = |why| Err(BadName { what, text: text.to_owned(), why });
     if text.is_empty() || text.chars().count() > 64 {
         return refuse("it must have 1 to 64 characters");
     }
-    if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return refuse("it must begin with a letter or a digit");
+    if !text.starts_with(|c: char| c.is_ascii_alphanumeric() || first.contains(c)) {
+        return refuse(match first {
+            "" => "it must begin with a letter or a digit",
+            _ => "it must begin with a letter, a digit or `_`",
+        });
     }
     if text.chars().any(|c| !c.is_ascii_alphanumeric() && !also.contains(c)) {
         return refuse(match also {
@@ -35,7 +38,7 @@ fn check(what: &'static str, text: &str, also: &str) -> Result<(), BadName> {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $what:literal, $also:literal, $describe:literal) => {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $first:literal, $also:literal, $describe:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(into = "String", try_from = "String")]
@@ -51,7 +54,7 @@ macro_rules! name {
         impl FromStr for $type {
             type Err = BadName;
             fn from_str(text: &str) -> Result<Self, BadName> {
-                check($what, text, $also)?;
+                check($what, text, $first, $also)?;
                 Ok(Self(text.to_owned()))
             }
         }
@@ -59,7 +62,7 @@ macro_rules! name {
         impl TryFrom<String> for $type {
             type Error = BadName;
             fn try_from(text: String) -> Result<Self, BadName> {
-                check($what, &text, $also)?;
+                check($what, &text, $first, $also)?;
                 Ok(Self(text))
             }
         }
@@ -87,29 +90,36 @@ macro_rules! name {
                 stringify!($type).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                let pattern = format!("^[A-Za-z0-9][A-Za-z0-9{}]{{0,63}}$", $also.replace('-', r"\-"));
+                let pattern = format!("^[A-Za-z0-9{}][A-Za-z0-9{}]{{0,63}}$", $first, $also.replace('-', r"\-"));
                 json_schema!({ "type": "string", "pattern": pattern, "description": $describe })
             }
         }
     };
 }
 
-name!(/** A target: the name of an inventory entry, or `localhost`. */ TargetName, "the name of a target", "-_.", "The name of a target: letters, digits, `-`, `_` and `.`.");
-name!(/** The id of a step in a plan. */ StepId, "the id of a step", "-_", "The id of a step: letters, digits, `-` and `_`.");
-name!(/** The name of an environment. */ EnvironmentName, "the name of an environment", "-_", "The name of an environment: letters, digits, `-` and `_`.");
-name!(/** The name of a plan. */ PlanName, "the name of a plan", "-_.", "The name of a plan: letters, digits, `-`, `_` and `.`.");
-name!(/** One execution of a plan: sorts by time. */ RunId, "the id of a run", "-_", "The id of a run.");
-name!(/** One version laid out on a target; the name of its folder in `releases/`. */ ReleaseId, "the id of a release", "-_.", "The id of a release.");
-name!(/** A role of targets: what the plan releases to, and where `on` sends a step. */ RoleName, "the name of a role", "-_", "The name of a role: letters, digits, `-` and `_`.");
-name!(/** A label of targets, to choose among them. */ LabelName, "a label", "-_", "A label: letters, digits, `-` and `_`.");
-name!(/** A group of an inventory. */ GroupName, "the name of a group", "-_", "The name of a group: letters, digits, `-` and `_`.");
-name!(/** A name of `[modules]`: what `uses` begins with. */ ModuleName, "the name of a module", "-_", "The name of a module: letters, digits, `-` and `_`.");
-name!(/** A variable of a plan or an inventory. */ VarName, "the name of a variable", "-_", "The name of a variable: letters, digits, `-` and `_`.");
+name!(/** A target: the name of an inventory entry, or `localhost`. */ TargetName, "the name of a target", "", "-_.", "The name of a target: letters, digits, `-`, `_` and `.`.");
+name!(/** The id of a step in a plan. */ StepId, "the id of a step", "", "-_", "The id of a step: letters, digits, `-` and `_`.");
+name!(/** The name of an environment. */ EnvironmentName, "the name of an environment", "", "-_", "The name of an environment: letters, digits, `-` and `_`.");
+name!(/** The name of a plan. */ PlanName, "the name of a plan", "", "-_.", "The name of a plan: letters, digits, `-`, `_` and `.`.");
+name!(/** One execution of a plan: sorts by time. */ RunId, "the id of a run", "", "-_", "The id of a run.");
+name!(/** One version laid out on a target; the name of its folder in `releases/`. */ ReleaseId, "the id of a release", "", "-_.", "The id of a release.");
+name!(/** A role of targets: what the plan releases to, and where `on` sends a step. */ RoleName, "the name of a role", "", "-_", "The name of a role: letters, digits, `-` and `_`.");
+name!(/** A label of targets, to choose among them. */ LabelName, "a label", "", "-_", "A label: letters, digits, `-` and `_`.");
+name!(/** A group of an inventory. */ GroupName, "the name of a group", "", "-_", "The name of a group: letters, digits, `-` and `_`.");
+name!(/** A name of `[modules]`: what `uses` begins with. */ ModuleName, "the name of a module", "", "-_", "The name of a module: letters, digits, `-` and `_`.");
+name!(/** A variable of a plan or an inventory. */ VarName, "the name of a variable", "_", "-_", "The name of a variable: letters, digits, `-` and `_`.");
 
 impl PlanName {
     /// Stands in for a name that could not be read.
     pub(crate) fn unnamed() -> Self {
         Self("unnamed".to_owned())
+    }
+}
+
+impl UserName {
+    /// The user who may do everything.
+    pub fn root() -> Self {
+        Self("root".to_owned())
     }
 }
 
@@ -135,7 +145,7 @@ pub enum Acting {
     As(UserName),
 }
 
-name!(/** A user's name on a target. */ UserName, "the name of a user", "-_.", "The name of a user on a target.");
+name!(/** A user's name on a target. */ UserName, "the name of a user", "", "-_.", "The name of a user on a target.");
 
 #[cfg(test)]
 mod tests {

@@ -102,8 +102,10 @@ fn target(
         address,
         roles,
         labels,
+        groups: groups.iter().map(|(group, _)| group.to_string()).collect(),
         user: chosen.one("user", |settings| settings.user.as_ref()),
         port: chosen.one("port", |settings| settings.port.as_ref()),
+        identity: None,
         jump: chosen.one("jump", |settings| settings.jump.as_ref()),
         acts_as: chosen.one("become", |settings| settings.acts_as.as_ref()),
         root: chosen.one("root", |settings| settings.root.as_ref()),
@@ -174,7 +176,7 @@ impl<'a> Choose<'a> {
 
 /// Two targets that are the same place would be released to at the same time, by two flows that do not know of each
 /// other.
-fn same_place(reader: &Reader, targets: &[Target]) {
+pub(super) fn same_place(reader: &Reader, targets: &[Target]) {
     let mut seen: HashMap<_, &Target> = HashMap::new();
     for target in targets {
         let address = match target.connection {

@@ -3,11 +3,13 @@
 //! [`InventoryFile`] is what is written, key by key, and what the reference and the schema are made of. [`Inventory`]
 //! is what it means: each target with what it takes from its groups and from `[defaults]`.
 
+mod ansible;
 mod host;
 mod merge;
 mod read;
 mod service;
 
+pub use ansible::{Form, VarsFile, Whose};
 pub use host::{BadHost, Host};
 pub use service::{BadServiceCommand, ServiceCommand};
 
@@ -169,10 +171,14 @@ pub struct Target {
     pub roles: Vec<RoleName>,
     /// Words to choose it by, sorted.
     pub labels: Vec<LabelName>,
+    /// The groups that it is in, by name.
+    pub groups: Vec<String>,
     /// The user that logs in; `None`: up to ssh.
     pub user: Option<UserName>,
     /// The port of ssh; `None`: up to ssh.
     pub port: Option<u16>,
+    /// The private key to log in with, in place of the one of [`SshSettings`].
+    pub identity: Option<PathBuf>,
     /// The host to connect through.
     pub jump: Option<String>,
     /// The user that steps act as.
@@ -197,8 +203,10 @@ impl Target {
             http_address: Host::localhost(),
             roles: Vec::new(),
             labels: Vec::new(),
+            groups: Vec::new(),
             user: None,
             port: None,
+            identity: None,
             jump: None,
             acts_as: None,
             root: None,
