@@ -134,8 +134,11 @@ pub struct Header {
     pub lock_digest: Digest,
     /// Of the grants that count: bound, and cut by lock and policy.
     pub grants_digest: Digest,
-    /// Of the inventory's text.
+    /// Of the inventory's text, or of all the files that it is made of.
     pub inventory_digest: Digest,
+    /// What `--limit` said; `None`: the run is for all targets of the rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
     /// What executes the modules.
     pub engine: Engine,
     /// Versions of what else takes part, by name: `runner`, `ssh`.

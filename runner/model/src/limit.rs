@@ -89,7 +89,11 @@ impl Limit {
     ///
     /// # Errors
     /// A part of the choice means no target of the inventory, or no target is left.
-    pub fn choose(&self, inventory: &Inventory, among: &[TargetName]) -> Result<BTreeSet<TargetName>, NoMatch> {
+    pub fn choose(
+        &self,
+        inventory: &Inventory,
+        among: &[TargetName],
+    ) -> Result<BTreeSet<TargetName>, NoMatch> {
         let mut chosen: BTreeSet<&TargetName> = BTreeSet::new();
         if !self.terms.iter().any(|term| term.mode == Mode::Add) {
             chosen.extend(inventory.targets.iter().map(|target| &target.name));
@@ -111,7 +115,14 @@ impl Limit {
         if !kept.is_empty() {
             return Ok(kept);
         }
-        Err(if chosen.is_empty() {
+        Err(if among.is_empty() {
+            NoMatch {
+                message: format!(
+                    "`{self}` limits nothing: the plan has no `[strategy]`, and releases to no target"
+                ),
+                hint: "leave `--limit` out".to_owned(),
+            }
+        } else if chosen.is_empty() {
             NoMatch {
                 message: format!("`{self}` leaves no target"),
                 hint: "what `&` and `!` take away is all that the rest adds".to_owned(),
@@ -128,14 +139,17 @@ impl Limit {
 
 impl Term {
     fn means<'a>(&self, inventory: &'a Inventory) -> BTreeSet<&'a TargetName> {
-        let fits = |target: &&Target| {
-            self.text == "all" || words(target).any(|word| self.glob.fits(word))
-        };
-        let meant: Vec<&TargetName> = inventory.targets.iter().filter(fits).map(|target| &target.name).collect();
+        let fits = |target: &&Target| self.text == "all" || words(target).any(|word| self.glob.fits(word));
+        let meant: Vec<&TargetName> =
+            inventory.targets.iter().filter(fits).map(|target| &target.name).collect();
         match self.part {
             None => meant.into_iter().collect(),
             Some(Part::One(at)) => {
-                let at = if at < 0 { i64::try_from(meant.len()).unwrap_or(i64::MAX).checked_add(at) } else { Some(at) };
+                let at = if at < 0 {
+                    i64::try_from(meant.len()).unwrap_or(i64::MAX).checked_add(at)
+                } else {
+                    Some(at)
+                };
                 let one = at.and_then(|at| meant.get(usize::try_from(at).ok()?).copied());
                 one.into_iter().collect()
             }
@@ -148,9 +162,15 @@ impl Term {
 
     fn nothing(&self, inventory: &Inventory) -> NoMatch {
         let file = inventory.source.name();
-        if let Some(whole) = self.part.map(|_| Self { part: None, ..self.clone() }.means(inventory).len()).filter(|n| *n > 0) {
+        if let Some(whole) =
+            self.part.map(|_| Self { part: None, ..self.clone() }.means(inventory).len()).filter(|n| *n > 0)
+        {
             return NoMatch {
-                message: format!("`{}` of `--limit` is beyond the {whole} targets of `{}`", self.written(), self.text),
+                message: format!(
+                    "`{}` of `--limit` is beyond the {whole} targets of `{}`",
+                    self.written(),
+                    self.text
+                ),
                 hint: "positions count from 0".to_owned(),
             };
         }
@@ -174,7 +194,9 @@ impl Term {
         let part = match self.part {
             None => String::new(),
             Some(Part::One(at)) => format!("[{at}]"),
-            Some(Part::Range(from, to)) => format!("[{from}:{}]", to.map(|to| to.to_string()).unwrap_or_default()),
+            Some(Part::Range(from, to)) => {
+                format!("[{from}:{}]", to.map(|to| to.to_string()).unwrap_or_default())
+            }
         };
         format!("{sign}{}{part}", self.text)
     }
@@ -184,12 +206,15 @@ impl Term {
 fn words(target: &Target) -> impl Iterator<Item = &str> {
     let roles = target.roles.iter().map(|role| role.as_str());
     let labels = target.labels.iter().map(|label| label.as_str());
-    std::iter::once(target.name.as_str()).chain(roles).chain(labels).chain(target.groups.iter().map(String::as_str))
+    std::iter::once(target.name.as_str())
+        .chain(roles)
+        .chain(labels)
+        .chain(target.groups.iter().map(String::as_str))
 }
 
 /// A few names for a message.
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 12;
+    const SHOWN: usize = 9;
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     match names.len().saturating_sub(SHOWN) {
         0 => names.join(", "),
@@ -261,7 +286,9 @@ fn position(text: &str) -> Option<(&str, Part)> {
     let part = match inside.split_once(':') {
         None if digits(inside.strip_prefix('-').unwrap_or(inside)) => Part::One(inside.parse().ok()?),
         Some((from, "")) if digits(from) => Part::Range(from.parse().ok()?, None),
-        Some((from, to)) if digits(from) && digits(to) => Part::Range(from.parse().ok()?, Some(to.parse().ok()?)),
+        Some((from, to)) if digits(from) && digits(to) => {
+            Part::Range(from.parse().ok()?, Some(to.parse().ok()?))
+        }
         _ => return None,
     };
     Some((name, part))
@@ -412,7 +439,11 @@ mod tests {
             ("web[0:1],db-1", &["db-1", "web-1", "web-2"]),
             (" web-1 , web-2 ", &["web-1", "web-2"]),
         ] {
-            assert_eq!(chosen(limit), Ok(expected.iter().map(|name| (*name).to_owned()).collect()), "{limit}");
+            assert_eq!(
+                chosen(limit),
+                Ok(expected.iter().map(|name| (*name).to_owned()).collect()),
+                "{limit}"
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use runner_model::{EnvironmentName, TargetName};
+use runner_model::{EnvironmentName, Limit, TargetName};
 use std::path::PathBuf;
 
 const STYLES: Styles = Styles::styled()
@@ -94,6 +94,13 @@ pub(crate) struct Which {
     /// Another value for a variable of the plan's `[vars]`; may be given several times.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) vars: Vec<(String, String)>,
+    /// Release to some of the targets only: names, roles, groups and labels, with commas between them.
+    ///
+    /// `web-*` and `web[0:2]` choose by pattern and by position; `&eu` keeps those that are also in `eu`, `!web-3` takes
+    /// one away. Batches are made of what is left. A part that means no target is an error. Targets outside of the
+    /// rollout, such as a load balancer that steps act on, stay what the plan makes of them.
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub(crate) limit: Option<Limit>,
 }
 
 #[derive(Debug, Args)]

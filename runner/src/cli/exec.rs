@@ -16,7 +16,7 @@ use runner_model::policy::EnvironmentPolicy;
 use runner_model::{Digest, Resolved, RunId};
 use runner_transport::{Executes, Limits, Transport};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
     }
     let loaded = Loaded::read(&args.which.plan)?;
     let environment = loaded.environment(args.which.environment.as_ref())?;
-    let checked = loaded.check(&environment, &args.which.vars)?;
+    let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref())?;
     warn(&checked.resolved.warnings);
     let policy = load::policy(&environment)?;
     let lock = loaded.lock()?;
@@ -47,7 +47,9 @@ async fn go(
     locked: LockedEnvironment,
     policy: Option<EnvironmentPolicy>,
 ) -> Result<u8, Fail> {
-    let resolved = Arc::new(checked.resolved);
+    let inventory = checked.inventory;
+    let limit = checked.limited.as_ref().map(|limited| limited.limit.to_string());
+    let resolved = Arc::new(checked.into_run());
     let settings = Settings {
         debug: args.verbose > 0,
         json: args.json,
@@ -61,7 +63,7 @@ async fn go(
     let run = new_run_id();
     let store = open_store()?;
     let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
-    let header = header(&loaded, &resolved, &run, checked.inventory, &locked)?;
+    let header = header(&loaded, &resolved, &run, (inventory, limit), &locked)?;
     let executes = Executes { plan: header.plan_digest, lock: header.lock_digest };
     let origin = Origin {
         started: header.started.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs(),
@@ -132,7 +134,7 @@ fn header(
     loaded: &Loaded,
     resolved: &Resolved,
     run: &RunId,
-    inventory_digest: Digest,
+    (inventory_digest, limit): (Digest, Option<String>),
     locked: &LockedEnvironment,
 ) -> Result<Header, Fail> {
     let lock = loaded.lock_file();
@@ -148,6 +150,7 @@ fn header(
         lock_digest: Digest::of(lock),
         grants_digest: locked.digest(),
         inventory_digest,
+        limit,
         engine: Engine {
             wasmtime: crate::sandbox::engine::WASMTIME.to_owned(),
             configuration: Digest::of(crate::sandbox::engine::compatibility_key(&loaded.engine)),
@@ -159,7 +162,15 @@ fn header(
 
 /// Files beside the plan that no step may write: what the plan is made of.
 fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
-    let inventories = loaded.plan.environment.values().map(|environment| environment.inventory.value.clone());
+    let inventories = loaded.plan.environment.values().flat_map(|environment| {
+        let file = Path::new(&environment.inventory.value);
+        // Variables of an Ansible inventory are beside it.
+        let beside = ["group_vars", "host_vars"].map(|folder| file.with_file_name(folder));
+        let is_ours = file.extension().is_some_and(|ending| ending == "toml");
+        let vars = beside.into_iter().filter(move |_| !is_ours);
+        let vars = vars.filter_map(|path| path.to_str().map(str::to_owned)).collect::<Vec<_>>();
+        std::iter::once(environment.inventory.value.clone()).chain(vars)
+    });
     let beside = [loaded.file.clone(), loaded.lock_file()];
     let names = beside.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()));
     // An inventory outside the plan's folder is out of every step's reach.

@@ -2,14 +2,16 @@
 //! plan, its inventory, its modules and the policy is found here, before anything is touched.
 
 use super::fail::Fail;
+use super::vars_files;
 use crate::module::load::{Loader, Module, standard};
 use crate::sandbox::engine;
 use runner_model::check::{LoadedModule, Modules, check};
 use runner_model::diagnostic::{Code, Problem};
+use runner_model::inventory::Form;
 use runner_model::lock::Lock;
 use runner_model::policy::{EnvironmentPolicy, Policy};
 use runner_model::source::MAX_SOURCE_BYTES;
-use runner_model::{Digest, EnvironmentName, Inventory, ModuleRef, Plan, Problems, Resolved};
+use runner_model::{Digest, EnvironmentName, Inventory, Limit, ModuleRef, Plan, Problems, Resolved};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -38,8 +40,30 @@ pub(crate) struct Loaded {
 pub(crate) struct Checked {
     /// What it means.
     pub(crate) resolved: Resolved,
-    /// Of the inventory's file.
+    /// The same for the targets that `--limit` chooses; `None`: for all of them.
+    pub(crate) limited: Option<Limited>,
+    /// Of the inventory, with all the files that it is made of.
     pub(crate) inventory: Digest,
+}
+
+/// A plan that is checked for some of its targets. What it may touch is for the lock to say, which is for all of them.
+pub(crate) struct Limited {
+    /// What was said.
+    pub(crate) limit: Limit,
+    /// What it means.
+    pub(crate) resolved: Resolved,
+}
+
+impl Checked {
+    /// The plan as it is run.
+    pub(crate) fn for_run(&self) -> &Resolved {
+        self.limited.as_ref().map_or(&self.resolved, |limited| &limited.resolved)
+    }
+
+    /// The same, and nothing else.
+    pub(crate) fn into_run(self) -> Resolved {
+        self.limited.map_or(self.resolved, |limited| limited.resolved)
+    }
 }
 
 impl Loaded {
@@ -104,6 +128,7 @@ impl Loaded {
         &self,
         environment: &EnvironmentName,
         vars: &[(String, String)],
+        limit: Option<&Limit>,
     ) -> Result<Checked, Fail> {
         let mut problems = self.problems.clone();
         let (inventory, digest) = self.inventory(environment, &mut problems);
@@ -119,7 +144,20 @@ impl Loaded {
         };
         let (mut resolved, warnings) = problems.or(resolved)?;
         resolved.warnings.extend(warnings);
-        Ok(Checked { resolved, inventory: digest })
+        let limited = match limit {
+            None => None,
+            Some(limit) => {
+                let kept = limit
+                    .choose(&inventory, &resolved.rollout)
+                    .map_err(|none| Fail::usage(&none).hint(none.hint()))?;
+                let left_out =
+                    resolved.rollout.iter().filter(|name| !kept.contains(*name)).cloned().collect();
+                let inventory = inventory.without(left_out);
+                let resolved = check(&self.plan, environment, &inventory, modules, &given)?;
+                Some(Limited { limit: limit.clone(), resolved })
+            }
+        };
+        Ok(Checked { resolved, limited, inventory: digest })
     }
 
     /// The inventory of an environment, as far as it can be read.
@@ -142,9 +180,20 @@ impl Loaded {
                 return (Inventory::unread(&shown(&path)), nothing);
             }
         };
-        let (inventory, more) = Inventory::read(&shown(&path), &bytes);
-        problems.extend(more);
-        (inventory, Digest::of(&bytes))
+        let (name, digest) = (shown(&path), Digest::of(&bytes));
+        let (read, digest) = match Form::of(&name, &bytes) {
+            Form::Toml => (Inventory::read(&name, &bytes), digest),
+            form => {
+                let (files, more) = vars_files::beside(&path);
+                problems.extend(more);
+                let parts = files.iter().map(|file| (file.name.as_str(), Digest::of(&file.bytes)));
+                let parts: Vec<_> = std::iter::once((name.as_str(), digest)).chain(parts).collect();
+                let digest = Digest::of(serde_json::json!(parts).to_string());
+                (Inventory::read_ansible(&name, &bytes, form, &files), digest)
+            }
+        };
+        problems.extend(read.1);
+        (read.0, digest)
     }
 
     /// What is wrong with the plan, as far as its own text shows it.
@@ -212,7 +261,7 @@ fn set(name: &str) -> Option<PathBuf> {
 }
 
 /// A file that a person wrote, with a limit on its size.
-fn read(path: &Path) -> Result<Vec<u8>, Problems> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problems> {
     let name = shown(path);
     let failed = |error: std::io::Error| {
         Problems::from(Problem::with_file(Code::Missing, name.clone(), format!("cannot be read: {error}")))

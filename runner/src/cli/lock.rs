@@ -18,7 +18,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     let mut problems = loaded.problems().clone();
     let mut checked = Vec::new();
     for environment in &environments {
-        match loaded.check(environment, &args.vars) {
+        match loaded.check(environment, &args.vars, None) {
             Ok(plan) => checked.push(plan.resolved),
             Err(Fail::Invalid(more)) => problems.extend(more),
             Err(other) => return Err(other),

@@ -12,6 +12,7 @@ mod load;
 mod lock;
 mod man;
 mod schema;
+mod vars_files;
 mod wrap;
 
 use args::{Cli, Command, ModuleCommand};

@@ -7,7 +7,7 @@ use runner_model::source::Spanned;
 use runner_model::{Acting, Failure, FailureKind, Resolved, RunId, Target as Entry, TargetName};
 use runner_transport::{Connection, Executes, Kex, RunPlace, SshTarget, Target, Transport};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -128,13 +128,25 @@ impl Connections {
             jump: target.jump.clone(),
             config: self.file(self.ssh.config.as_ref()),
             known_hosts: self.file(self.ssh.known_hosts.as_ref()),
-            identity: self.file(self.ssh.identity.as_ref()),
+            identity: match &target.identity {
+                Some(own) if own.starts_with("~") => Some(home(own)),
+                Some(own) => Some(self.folder.join(own)),
+                None => self.file(self.ssh.identity.as_ref()),
+            },
             kex: match self.ssh.kex.as_ref().map(|kex| kex.value) {
                 Some(KeyExchange::Fast) => Kex::Fast,
                 Some(KeyExchange::Default) | None => Kex::Default,
             },
             service_command,
         }
+    }
+}
+
+/// `~/.ssh/key` of whoever runs this.
+fn home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
     }
 }
 

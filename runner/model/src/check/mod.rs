@@ -150,6 +150,11 @@ impl<'a> Check<'a> {
         self.modules.loaded.get(module).map(|loaded| &loaded.manifest)
     }
 
+    /// Whether `--limit` leaves the target out.
+    fn is_left_out(&self, name: &TargetName) -> bool {
+        self.inventory.left_out.contains(name)
+    }
+
     /// The targets of the rollout, and its batches.
     fn strategy(&mut self) {
         let Some(strategy) = &self.plan.strategy else {
@@ -169,8 +174,9 @@ impl<'a> Check<'a> {
             }
             return;
         };
+        let with_role = self.inventory.with_role(strategy.role.as_str());
         let targets: Vec<TargetName> =
-            self.inventory.with_role(strategy.role.as_str()).map(|target| target.name.clone()).collect();
+            with_role.map(|target| target.name.clone()).filter(|name| !self.is_left_out(name)).collect();
         if targets.is_empty() && self.guesses {
             self.guess_the_targets();
             return;
@@ -216,6 +222,7 @@ impl<'a> Check<'a> {
         if let Some(max) = strategy.max_failures.as_ref()
             && !targets.is_empty()
             && !self.guesses
+            && self.inventory.left_out.is_empty()
             && usize::try_from(max.value).is_ok_and(|max| max >= targets.len())
         {
             let message = format!("`max-failures` is {}, and there are {} targets", max.value, targets.len());

@@ -109,7 +109,24 @@ impl Check<'_> {
             (Occurs::EachTarget, once) => once.as_ref().is_some_and(|once| once.value),
         };
         let named = match &step.on {
-            Some(on) => Some((on, self.named(on)?)),
+            Some(on) => {
+                let mut targets = self.named(on)?;
+                if once && self.inventory.target(on).is_some_and(|target| self.is_left_out(&target.name)) {
+                    let message = format!("the step runs on `{}`, which `--limit` leaves out", on.value);
+                    self.push(
+                        self.problem(Code::Targets, on.span, message)
+                            .because("what it gives out may be needed by others")
+                            .hint(format!("let `--limit` name it too: add `,{}`", on.value)),
+                    );
+                    return None;
+                }
+                targets.retain(|target| !self.is_left_out(target));
+                if targets.is_empty() {
+                    // Whoever needs its outputs runs on the same targets, and does not run either.
+                    return None;
+                }
+                Some((on, targets))
+            }
             None => None,
         };
         if once { self.once(phase, step, named) } else { self.each(phase, step, named) }

@@ -20,7 +20,13 @@ pub(super) fn merge(reader: &Reader, parsed: &Parsed) -> Inventory {
         }
     }
     same_place(reader, &targets);
-    Inventory { source: reader.source.clone(), targets, ssh: parsed.file.ssh.clone(), has_gaps: false }
+    Inventory {
+        source: reader.source.clone(),
+        targets,
+        ssh: parsed.file.ssh.clone(),
+        has_gaps: false,
+        left_out: Default::default(),
+    }
 }
 
 type Membership<'a> = (&'a GroupName, &'a Group);

@@ -17,7 +17,7 @@ use crate::source::{Source, Span, Spanned};
 use crate::{GroupName, LabelName, RemotePath, RoleName, TargetName, UserName, VarName};
 use schemars::JsonSchema;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The inventory of an environment: its targets and how they are reached.
@@ -154,6 +154,8 @@ pub struct Inventory {
     pub ssh: SshSettings,
     /// Not all of the file could be read, which has been reported: a target or a role may be missing.
     pub(crate) has_gaps: bool,
+    /// Targets that this run is not for.
+    pub(crate) left_out: BTreeSet<TargetName>,
 }
 
 /// A machine, with what it takes from its groups and from `[defaults]`.
@@ -231,7 +233,16 @@ impl Inventory {
             targets: Vec::new(),
             ssh: SshSettings::default(),
             has_gaps: true,
+            left_out: BTreeSet::new(),
         }
+    }
+
+    /// The same for a run that is not for these targets: no step runs for one of them, whatever roles they have. They
+    /// are still there for [`Inventory::target`].
+    #[must_use]
+    pub fn without(mut self, targets: BTreeSet<TargetName>) -> Self {
+        self.left_out = targets;
+        self
     }
 
     /// The target of this name.

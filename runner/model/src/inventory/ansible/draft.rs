@@ -128,7 +128,13 @@ impl Draft {
     }
 
     /// Reports a problem in the inventory itself.
-    pub(super) fn report(&mut self, code: Code, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn report(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         let problem = Problem::at(code, &self.source, span, message).hint(hint);
         self.problems.push(problem);
     }
@@ -168,7 +174,12 @@ impl Draft {
             Ok(expanded) => expanded,
             Err(why) => {
                 let message = format!("the host `{}` {why}", pattern.escape_debug());
-                self.report(Code::BadValue, span, message, "write a name, or a range as in `web[01:50].example.org`");
+                self.report(
+                    Code::BadValue,
+                    span,
+                    message,
+                    "write a name, or a range as in `web[01:50].example.org`",
+                );
                 return Vec::new();
             }
         };
@@ -177,7 +188,9 @@ impl Draft {
             let (number, is_new) = self.host(&name, span);
             if let Some(port) = port.filter(|_| is_new) {
                 let place = self.place(span);
-                self.hosts[number].vars.insert("ansible_port".to_owned(), Var { value: Ok(port.into()), place });
+                self.hosts[number]
+                    .vars
+                    .insert("ansible_port".to_owned(), Var { value: Ok(port.into()), place });
             }
             self.hosts[number].groups.insert(group);
             numbers.push(number);
@@ -194,7 +207,8 @@ impl Draft {
         match var.value.as_ref().ok().and_then(whole) {
             Some(priority) => self.groups[group].priority = priority,
             None => {
-                let problem = var.place.problem(Code::WrongType, "`ansible_group_priority` must be a whole number");
+                let problem =
+                    var.place.problem(Code::WrongType, "`ansible_group_priority` must be a whole number");
                 self.problems.push(problem.hint("write a number: the group with the larger one wins"));
             }
         }
@@ -236,9 +250,15 @@ impl Draft {
             match changed {
                 None => return,
                 Some(number) if round == self.groups.len() => {
-                    let (name, span) = (self.groups[number].name.escape_debug().to_string(), self.groups[number].span);
+                    let (name, span) =
+                        (self.groups[number].name.escape_debug().to_string(), self.groups[number].span);
                     let message = format!("the group `{name}` is in a loop of groups that hold each other");
-                    self.report(Code::Conflict, span, message, "remove one of the groups from `children` of another");
+                    self.report(
+                        Code::Conflict,
+                        span,
+                        message,
+                        "remove one of the groups from `children` of another",
+                    );
                     for group in &mut self.groups {
                         group.parents.clear();
                     }

@@ -46,7 +46,12 @@ pub(super) fn read(draft: &mut Draft) {
         }
         if line.starts_with('[') && line.ends_with(']') {
             let message = format!("`{}` is no section", line.escape_debug());
-            draft.report(Code::Syntax, span, message, "write `[web]`, `[web:children]` or `[web:vars]`, without spaces");
+            draft.report(
+                Code::Syntax,
+                span,
+                message,
+                "write `[web]`, `[web:children]` or `[web:vars]`, without spaces",
+            );
             section = None;
             continue;
         }
@@ -58,7 +63,12 @@ pub(super) fn read(draft: &mut Draft) {
                 let name = line.split('#').next().unwrap_or_default().trim_end();
                 if name.is_empty() || name.contains([':', ']', ' ', '\t']) {
                     let message = format!("`{}` is not the name of a group", line.escape_debug());
-                    draft.report(Code::Syntax, span, message, "a line of a `children` section is the name of one group");
+                    draft.report(
+                        Code::Syntax,
+                        span,
+                        message,
+                        "a line of a `children` section is the name of one group",
+                    );
                     continue;
                 }
                 let child = draft.group(name, span);
@@ -106,7 +116,8 @@ fn header(line: &str) -> Option<(&str, Option<&str>)> {
         None => (inside, None),
     };
     let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_');
-    (!name.is_empty() && !name.contains(char::is_whitespace) && word.is_none_or(is_word)).then_some((name, word))
+    (!name.is_empty() && !name.contains(char::is_whitespace) && word.is_none_or(is_word))
+        .then_some((name, word))
 }
 
 fn kind(draft: &mut Draft, word: Option<&str>, span: Span) -> Option<Kind> {
@@ -130,7 +141,12 @@ fn host(draft: &mut Draft, group: usize, line: &str, span: Span) {
     let words = match words(line) {
         Ok(words) => words,
         Err(why) => {
-            draft.report(Code::Syntax, span, why, "close the quotes, or write `\\'` for one that stands for itself");
+            draft.report(
+                Code::Syntax,
+                span,
+                why,
+                "close the quotes, or write `\\'` for one that stands for itself",
+            );
             return;
         }
     };
@@ -209,7 +225,10 @@ mod tests {
 
     #[test]
     fn words_are_those_of_a_shell() {
-        assert_eq!(texts("web a=1  b='x y' c=\"p \\\"q\\\" \\n\" d=e\\ f"), ["web", "a=1", "b=x y", "c=p \"q\" \\n", "d=e f"]);
+        assert_eq!(
+            texts("web a=1  b='x y' c=\"p \\\"q\\\" \\n\" d=e\\ f"),
+            ["web", "a=1", "b=x y", "c=p \"q\" \\n", "d=e f"]
+        );
         assert_eq!(texts("web a=1#b # c"), ["web", "a=1"]);
         assert_eq!(texts("web a="), ["web", "a="]);
         assert!(words("web a='x").is_err() && words("web \\").is_err());
@@ -218,7 +237,10 @@ mod tests {
     #[test]
     fn a_word_knows_where_it_is() {
         let words = words("wéb a='x y' b").expect("words");
-        assert_eq!(words.iter().map(|word| (word.start, word.end)).collect::<Vec<_>>(), [(0, 4), (5, 12), (13, 14)]);
+        assert_eq!(
+            words.iter().map(|word| (word.start, word.end)).collect::<Vec<_>>(),
+            [(0, 4), (5, 12), (13, 14)]
+        );
     }
 
     #[test]

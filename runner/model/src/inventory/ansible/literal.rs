@@ -185,7 +185,9 @@ fn number(word: &str) -> Option<Value> {
     // An underscore may stand between two digits only.
     let bytes = digits.as_bytes();
     let between = |at: usize| {
-        at > 0 && bytes[at - 1].is_ascii_alphanumeric() && bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric)
+        at > 0
+            && bytes[at - 1].is_ascii_alphanumeric()
+            && bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric)
     };
     if !bytes.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.')
         || (0..bytes.len()).any(|at| bytes[at] == b'_' && !between(at))

@@ -51,9 +51,15 @@ impl Form {
             _ => {}
         }
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-        let first = lines.into_iter().find(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b";"));
+        let first = lines
+            .into_iter()
+            .find(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b";"));
         match first {
-            Some(line) if line.strip_prefix(b"inventory").is_some_and(|l| l.trim_ascii_start().starts_with(b"=")) => {
+            Some(line)
+                if line
+                    .strip_prefix(b"inventory")
+                    .is_some_and(|l| l.trim_ascii_start().starts_with(b"=")) =>
+            {
                 Self::Toml
             }
             Some(line) if line == b"---" || line.starts_with(b"{") || line.ends_with(b":") => Self::Yaml,
@@ -80,6 +86,8 @@ pub struct VarsFile {
     pub name: String,
     /// What is in it.
     pub bytes: Vec<u8>,
+    /// Another file of the same group or host, because of which Ansible does not read this one.
+    pub hidden_by: Option<String>,
 }
 
 impl Inventory {
@@ -120,7 +128,8 @@ impl Inventory {
         let mut problems = draft.problems;
         problems.extend(reader.into_problems());
         let has_gaps = problems.has_errors();
-        (Self { source: draft.source, targets, ssh: SshSettings::default(), has_gaps }, problems)
+        let ssh = SshSettings::default();
+        (Self { source: draft.source, targets, ssh, has_gaps, left_out: Default::default() }, problems)
     }
 }
 
@@ -133,6 +142,12 @@ fn files(draft: &mut Draft, vars: &[VarsFile]) -> BTreeMap<Whose, Vars> {
             Whose::Host(name) => draft.hosts.iter().any(|host| host.name == *name),
         };
         if !is_known {
+            continue;
+        }
+        if let Some(other) = &file.hidden_by {
+            let message = format!("the file is not read, as in Ansible, since there is `{other}`");
+            let problem = Problem::with_file(Code::Unused, file.name.clone(), message);
+            draft.problems.push(problem.hint("move what it says into the other one").warning());
             continue;
         }
         match text_of(&file.name, &file.bytes) {

@@ -30,7 +30,8 @@ pub(super) fn expand(pattern: &str) -> Result<(Vec<String>, Option<u16>), String
 /// `name:22`; a colon inside of brackets or one of several is no port's.
 fn split_port(pattern: &str) -> Result<(&str, Option<u16>), String> {
     let Some((name, port)) = pattern.rsplit_once(':') else { return Ok((pattern, None)) };
-    if port.contains(']') || outside(name).any(|c| c == ':') {
+    let halves = |half: char| name.matches(half).count();
+    if port.contains(']') || halves('[') != halves(']') || outside(name).any(|c| c == ':') {
         return Ok((pattern, None));
     }
     match port.parse() {
@@ -87,7 +88,11 @@ fn one(name: &str, most: usize) -> Result<Vec<String>, String> {
             }
             (first..=last).step_by(step).map(|number| write(format!("{number:0width$}"))).collect()
         }
-        _ => return Err(format!("has `[{range}]`, which is neither from number to number nor from letter to letter")),
+        _ => {
+            return Err(format!(
+                "has `[{range}]`, which is neither from number to number nor from letter to letter"
+            ));
+        }
     };
     if names.is_empty() {
         return Err(format!("has `[{range}]`, whose last comes before its first"));
@@ -116,7 +121,10 @@ mod tests {
 
     #[test]
     fn ranges_are_written_out_as_ansible_does() {
-        assert_eq!(names("web[08:11].example.org"), ["web08.example.org", "web09.example.org", "web10.example.org", "web11.example.org"]);
+        assert_eq!(
+            names("web[08:11].example.org"),
+            ["web08.example.org", "web09.example.org", "web10.example.org", "web11.example.org"]
+        );
         assert_eq!(names("db-[a:c]"), ["db-a", "db-b", "db-c"]);
         assert_eq!(names("n[0:9:4]"), ["n0", "n4", "n8"]);
         assert_eq!(names("n[:2]"), ["n0", "n1", "n2"]);
@@ -134,7 +142,22 @@ mod tests {
 
     #[test]
     fn what_is_no_range_says_why() {
-        for pattern in ["web[", "web]", "web[1]", "web[1:2:0]", "web[1:a]", "web[3:1]", "web[01:100]", "w[1:99999999]", "w[1:200][1:200]", "web:", "web:0", "web:x", "w[1:2:3:4]", "w[:]"] {
+        for pattern in [
+            "web[",
+            "web]",
+            "web[1]",
+            "web[1:2:0]",
+            "web[1:a]",
+            "web[3:1]",
+            "web[01:100]",
+            "w[1:99999999]",
+            "w[1:200][1:200]",
+            "web:",
+            "web:0",
+            "web:x",
+            "w[1:2:3:4]",
+            "w[:]",
+        ] {
             assert!(expand(pattern).is_err(), "{pattern}: {:?}", expand(pattern));
         }
     }

@@ -1,7 +1,7 @@
 //! From hosts with variables to targets: what says how a host is reached, and what is left for `vars`.
 
-use super::draft::{Draft, Place, Var, Vars, whole};
 use super::Whose;
+use super::draft::{Draft, Place, Var, Vars, whole};
 use crate::diagnostic::{Code, Problem};
 use crate::inventory::{ConnectionKind, Host, ServiceCommand, Target, host};
 use crate::suggest::closest;
@@ -31,7 +31,10 @@ const REFUSED: [(&[&str], &str); 4] = [
         &["ansible_ssh_executable", "ansible_become_exe", "ansible_become_flags", "ansible_shell_executable"],
         "remove it: the system's `ssh`, `sudo -n` and `sh` are used",
     ),
-    (&["ansible_ssh_host_key_checking", "ansible_host_key_checking"], "remove it: host keys are always checked"),
+    (
+        &["ansible_ssh_host_key_checking", "ansible_host_key_checking"],
+        "remove it: host keys are always checked",
+    ),
 ];
 
 /// The targets, in the order of the inventory.
@@ -91,11 +94,16 @@ fn left_out(draft: &Draft, left: &BTreeMap<(String, String), (Place, String)>) -
         more => format!("\nand {more} more"),
     };
     let shown = names[..names.len().min(SHOWN)].join("\n");
-    let (count, are) = if left.len() == 1 { ("a variable".to_owned(), "is") } else { (format!("{} variables", left.len()), "are") };
-    let place = if place.source.name() == draft.source.name() { place.clone() } else { draft.place((0..0).into()) };
+    let (count, are) = if left.len() == 1 {
+        ("a variable".to_owned(), "is")
+    } else {
+        (format!("{} variables", left.len()), "are")
+    };
+    let place =
+        if place.source.name() == draft.source.name() { place.clone() } else { draft.place((0..0).into()) };
     Some(
         place
-            .problem(Code::Unused, format!("{count} of the inventory {are} left out of `vars`: only Ansible can tell the value"))
+            .problem(Code::Unused, format!("{count} of the inventory {are} left out of `vars`"))
             .hint(format!("{shown}{more}\na plan that refers to `${{target.vars.{first}}}` is refused"))
             .warning(),
     )
@@ -115,7 +123,8 @@ impl Making<'_> {
         let target_name = match name.parse::<TargetName>() {
             Ok(name) => Some(name),
             Err(why) => {
-                let hint = "give it a short name of its own, and say where it is: `web-1 ansible_host=2001:db8::1`";
+                let hint =
+                    "give it a short name of its own, and say where it is: `web-1 ansible_host=2001:db8::1`";
                 self.report(&self.place.clone(), Code::BadValue, why.to_string(), hint);
                 None
             }
@@ -193,7 +202,12 @@ impl Making<'_> {
             // A host called `8` is a number in both forms.
             Value::Number(number) => Some(number.to_string()),
             _ => {
-                self.report(&place, Code::WrongType, format!("`{name}` must be one line of text"), "put it into quotes");
+                self.report(
+                    &place,
+                    Code::WrongType,
+                    format!("`{name}` must be one line of text"),
+                    "put it into quotes",
+                );
                 None
             }
         }
@@ -265,7 +279,12 @@ impl Making<'_> {
             && !matches!(value.as_str(), Some("sudo" | "ansible.builtin.sudo"))
         {
             let message = format!("`{name}` must be `sudo`, not `{}`", shown(&value));
-            self.report(&place, Code::NotYetSupported, message, "another user is become through `sudo -n` only");
+            self.report(
+                &place,
+                Code::NotYetSupported,
+                message,
+                "another user is become through `sudo -n` only",
+            );
         }
         let user = self.parsed::<UserName>(&["ansible_become_user"]);
         if !wanted {
@@ -295,7 +314,12 @@ impl Making<'_> {
         match host::check_jump(&jump) {
             Ok(()) => Some(jump),
             Err(why) => {
-                self.report(&place, Code::BadValue, why, "write `user@bastion.example.org:22`, and several hops with commas");
+                self.report(
+                    &place,
+                    Code::BadValue,
+                    why,
+                    "write `user@bastion.example.org:22`, and several hops with commas",
+                );
                 None
             }
         }
@@ -314,7 +338,9 @@ impl Making<'_> {
     fn labels(&mut self) -> Vec<LabelName> {
         let Some((name, value, place)) = self.take(&["runner_labels"]) else { return Vec::new() };
         let texts = match &value {
-            Value::String(text) => Some(text.split(',').map(|label| label.trim().to_owned()).collect::<Vec<_>>()),
+            Value::String(text) => {
+                Some(text.split(',').map(|label| label.trim().to_owned()).collect::<Vec<_>>())
+            }
             Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
             _ => None,
         };
@@ -346,14 +372,20 @@ impl Making<'_> {
     }
 
     fn unknown_of_ours(&mut self) {
-        let unknown: Vec<String> = self.vars.keys().filter(|name| name.starts_with("runner_")).cloned().collect();
+        let unknown: Vec<String> =
+            self.vars.keys().filter(|name| name.starts_with("runner_")).cloned().collect();
         for name in unknown {
             let Some(var) = self.vars.remove(&name) else { continue };
             let hint = match closest(&name, OURS) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are `{}`; other variables have other names", OURS.join("`, `")),
             };
-            self.report(&var.place, Code::UnknownName, format!("there is no `{}`", name.escape_debug()), hint);
+            self.report(
+                &var.place,
+                Code::UnknownName,
+                format!("there is no `{}`", name.escape_debug()),
+                hint,
+            );
         }
     }
 
@@ -380,7 +412,9 @@ impl Making<'_> {
 fn truth(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(truth) => Some(*truth),
-        Value::Number(number) => number.as_i64().and_then(|number| [Some(false), Some(true)].get(usize::try_from(number).ok()?).copied()?),
+        Value::Number(number) => number
+            .as_i64()
+            .and_then(|number| [Some(false), Some(true)].get(usize::try_from(number).ok()?).copied()?),
         Value::String(text) => match text.to_ascii_lowercase().as_str() {
             "yes" | "on" | "1" | "true" | "y" | "t" => Some(true),
             "no" | "off" | "0" | "false" | "n" | "f" => Some(false),

@@ -10,7 +10,7 @@ fn files(files: &[(&str, &str)]) -> Vec<VarsFile> {
             let (folder, file) = name.split_once('/').expect("a folder");
             let of = file.split(['/', '.']).next().unwrap_or_default().to_owned();
             let whose = if folder == "group_vars" { Whose::Group(of) } else { Whose::Host(of) };
-            VarsFile { whose, name: (*name).to_owned(), bytes: text.as_bytes().to_vec() }
+            VarsFile { whose, name: (*name).to_owned(), bytes: text.as_bytes().to_vec(), hidden_by: None }
         })
         .collect()
 }
@@ -65,7 +65,10 @@ _internal=1
 fn an_ini_inventory_is_used_as_it_is() {
     let inventory = good("hosts.ini", INI, &[]);
     let names: Vec<&str> = inventory.targets.iter().map(|target| target.name.as_str()).collect();
-    assert_eq!(names, ["bastion", "web01.example.org", "web02.example.org", "web03.example.org", "db-a", "db-b"]);
+    assert_eq!(
+        names,
+        ["bastion", "web01.example.org", "web02.example.org", "web03.example.org", "db-a", "db-b"]
+    );
     let web = inventory.target("web02.example.org").expect("it is there");
     assert_eq!(roles(web), ["all", "shop", "web"]);
     assert_eq!((web.port, web.address.as_str()), (Some(2222), "web02.example.org"));
@@ -76,7 +79,10 @@ fn an_ini_inventory_is_used_as_it_is() {
     assert_eq!(var(&inventory, "db-a", "tier"), "data");
     assert_eq!(var(&inventory, "db-a", "_internal"), json!(1));
     let db = inventory.target("db-a").expect("it is there");
-    assert_eq!((db.user.as_ref().map(|user| user.as_str()), db.address.as_str()), (Some("postgres"), "10.0.0.7"));
+    assert_eq!(
+        (db.user.as_ref().map(|user| user.as_str()), db.address.as_str()),
+        (Some("postgres"), "10.0.0.7")
+    );
     assert_eq!(db.identity.as_deref(), Some(std::path::Path::new("~/.ssh/db")));
     assert_eq!(db.acts_as.as_ref().map(|user| user.as_str()), Some("root"));
     let other = inventory.target("db-b").and_then(|target| target.acts_as.as_ref());
@@ -136,13 +142,29 @@ fn variables_have_the_precedence_of_ansible() {
         ("host_vars/h1.yml", "file: file-host\n"),
     ];
     let inventory = good("hosts.ini", ini, &vars);
-    let all = |host: &str, names: &[&str]| names.iter().map(|name| var(&inventory, host, name)).collect::<Vec<_>>();
+    let all =
+        |host: &str, names: &[&str]| names.iter().map(|name| var(&inventory, host, name)).collect::<Vec<_>>();
     let of_h1 = all("h1", &["a", "b", "c", "d", "e", "f", "g", "z", "own", "file"]);
     assert_eq!(
         Value::from(of_h1),
-        json!(["all", "outer", "inner", "file-all", "file-outer", "file-outer", "file-all", "middle", "host", "file-host"])
+        json!([
+            "all",
+            "outer",
+            "inner",
+            "file-all",
+            "file-outer",
+            "file-outer",
+            "file-all",
+            "middle",
+            "host",
+            "file-host"
+        ])
     );
-    assert_eq!(var(&inventory, "h2", "own"), "file-outer", "a file of an outer group wins over the inventory's inner one");
+    assert_eq!(
+        var(&inventory, "h2", "own"),
+        "file-outer",
+        "a file of an outer group wins over the inventory's inner one"
+    );
 }
 
 #[test]
@@ -173,7 +195,13 @@ fn the_form_is_in_the_name_or_in_the_first_line() {
 
 #[test]
 fn what_only_ansible_can_tell_is_left_out_and_said() {
-    let vars = [("group_vars/all/vault.yml", "$ANSIBLE_VAULT;1.1;AES256\n00\n"), ("group_vars/web.yml", "password: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\nurl: 'http://{{ inventory_hostname }}/'\n")];
+    let vars = [
+        ("group_vars/all/vault.yml", "$ANSIBLE_VAULT;1.1;AES256\n00\n"),
+        (
+            "group_vars/web.yml",
+            "password: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\nurl: 'http://{{ inventory_hostname }}/'\n",
+        ),
+    ];
     let (inventory, problems) = read("hosts.ini", "[web]\nh key={{x}}\nj a.b=1\n", &vars);
     assert!(!problems.has_errors(), "{problems}");
     assert!(inventory.target("h").expect("it is there").vars.is_empty());
@@ -185,7 +213,11 @@ fn what_cannot_be_done_as_it_says_is_an_error_with_its_place() {
     let ini = "[web]\na ansible_host='{{ x }}'\nb ansible_connection=winrm ansible_password=x\nc ansible_port=no ansible_become=1 ansible_become_method=su\n\
                d ansible_ssh_common_args='-o ProxyCommand=\"ssh -W %h:%p gate\"' runner_rot=/srv\n2001:db8::1\ne ansible_user=\"a b\" ansible_become=maybe\n\
                [web:vars]\nansible_become_pass=y\n";
-    insta::assert_snapshot!(said("hosts.ini", ini, &[("group_vars/web.yml", "- a\n- b\n"), ("host_vars/a.yml", "a: [\n")]));
+    insta::assert_snapshot!(said(
+        "hosts.ini",
+        ini,
+        &[("group_vars/web.yml", "- a\n- b\n"), ("host_vars/a.yml", "a: [\n")]
+    ));
 }
 
 #[test]
@@ -238,7 +270,7 @@ mod any {
             text in "(\\[[a-c](:vars|:children)?\\]\n|[a-c][0-9]?( (ansible_(host|port|user|become|connection)|runner_root|x)=['a0-9/{]{0,4}){0,2}\n|all:\n|  (hosts|vars|children):\n|    [a-c]: [a1{}\\[,!&* ]{0,4}\n|\\PC{0,4}){0,20}",
             vars in "([a-c]: |ansible_host: |[a-c0-9'\"{}&*!-]{0,3}\n){0,8}",
         ) {
-            let vars = [VarsFile { whose: Whose::Group("all".into()), name: "group_vars/all".into(), bytes: vars.into_bytes() }];
+            let vars = [VarsFile { whose: Whose::Group("all".into()), name: "group_vars/all".into(), bytes: vars.into_bytes(), hidden_by: None }];
             for form in [Form::Ini, Form::Yaml] {
                 let (inventory, problems) = Inventory::read_ansible("hosts", text.as_bytes(), form, &vars);
                 shown(&problems);

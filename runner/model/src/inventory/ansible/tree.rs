@@ -1,6 +1,6 @@
 //! The YAML form: groups by name, each with `hosts`, `vars` and `children`.
 
-use super::draft::{Draft, Vars, Var};
+use super::draft::{Draft, Var, Vars};
 use super::yaml::{self, Data, Key, Node};
 use crate::diagnostic::Code;
 use crate::source::Source;
@@ -56,8 +56,14 @@ fn group(draft: &mut Draft, key: &Key, node: &Node, parent: Option<usize>) {
         Data::Mapping(sections) => sections,
         _ if node.is_null() => return,
         _ => {
-            let message = format!("the group `{}` must be a mapping, not {}", key.name.escape_debug(), node.kind());
-            draft.report(Code::WrongType, node.span, message, "write `hosts:`, `vars:` or `children:` below it");
+            let message =
+                format!("the group `{}` must be a mapping, not {}", key.name.escape_debug(), node.kind());
+            draft.report(
+                Code::WrongType,
+                node.span,
+                message,
+                "write `hosts:`, `vars:` or `children:` below it",
+            );
             return;
         }
     };
@@ -83,14 +89,18 @@ fn group(draft: &mut Draft, key: &Key, node: &Node, parent: Option<usize>) {
                     let numbers = draft.members(number, &key.name, key.span);
                     let vars = vars(draft, &key, &node);
                     for host in numbers {
-                        draft.hosts[host].vars.extend(vars.iter().map(|(name, var)| (name.clone(), var.clone())));
+                        draft.hosts[host]
+                            .vars
+                            .extend(vars.iter().map(|(name, var)| (name.clone(), var.clone())));
                     }
                 }
             }
             other => {
                 let hint = match closest(other, ["hosts", "vars", "children"]) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "a group has `hosts`, `vars` and `children`; variables belong below `vars`".to_owned(),
+                    None => {
+                        "a group has `hosts`, `vars` and `children`; variables belong below `vars`".to_owned()
+                    }
                 };
                 let message = format!("unknown key `{}` of a group", other.escape_debug());
                 draft.report(Code::UnknownKey, section.span, message, hint);
@@ -110,7 +120,12 @@ fn entries(draft: &mut Draft, section: &Key, node: &Node) -> Vec<(Key, Node)> {
         }
         _ => {
             let message = format!("`{}` must be a mapping, not {}", section.name, node.kind());
-            draft.report(Code::WrongType, section.span, message, "write one name a line, with a `:` behind it");
+            draft.report(
+                Code::WrongType,
+                section.span,
+                message,
+                "write one name a line, with a `:` behind it",
+            );
             Vec::new()
         }
     }
@@ -122,7 +137,11 @@ fn vars(draft: &mut Draft, of: &Key, node: &Node) -> Vars {
     match variables(node, &source) {
         Some(vars) => vars,
         None => {
-            let message = format!("the variables of `{}` must be a mapping, not {}", of.name.escape_debug(), node.kind());
+            let message = format!(
+                "the variables of `{}` must be a mapping, not {}",
+                of.name.escape_debug(),
+                node.kind()
+            );
             draft.report(Code::WrongType, node.span, message, "write `name: value` below it");
             Vars::new()
         }
@@ -149,7 +168,8 @@ pub(super) fn file_of_vars(draft: &mut Draft, source: &Source) -> Vars {
     if let Data::Opaque(why) = node.data {
         // Which variables are in it, nobody knows: one of them could say how a host is reached.
         let place = super::draft::Place { source: source.clone(), span: node.span };
-        let problem = place.problem(Code::NotYetSupported, format!("the whole file is {}: it is left out", why.word()));
+        let problem =
+            place.problem(Code::NotYetSupported, format!("the whole file is {}: it is left out", why.word()));
         draft.problems.push(
             problem
                 .because("what it says of how hosts are reached does not count")
@@ -160,7 +180,8 @@ pub(super) fn file_of_vars(draft: &mut Draft, source: &Source) -> Vars {
     }
     variables(&node, source).unwrap_or_else(|| {
         let place = super::draft::Place { source: source.clone(), span: node.span };
-        let problem = place.problem(Code::WrongType, format!("a file of variables is a mapping, not {}", node.kind()));
+        let problem =
+            place.problem(Code::WrongType, format!("a file of variables is a mapping, not {}", node.kind()));
         draft.problems.push(problem.hint("write `name: value`, one a line"));
         Vars::new()
     })

@@ -13,6 +13,9 @@ const DEEPEST: usize = 64;
 /// How many values a file may be, with aliases written out.
 const MOST: usize = 200_000;
 
+/// What is in a mapping.
+type Entries = Vec<(Key, Node)>;
+
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -30,7 +33,7 @@ pub(super) enum Data {
     Opaque(Opaque),
     List(Vec<Node>),
     /// In the order of the file.
-    Mapping(Vec<(Key, Node)>),
+    Mapping(Entries),
 }
 
 /// The key of a mapping.
@@ -48,7 +51,9 @@ impl Node {
         match &self.data {
             Data::Scalar(value) => Ok(value.clone()),
             Data::Opaque(why) => Err(*why),
-            Data::List(nodes) => nodes.iter().map(Self::json).collect::<Result<Vec<_>, _>>().map(Value::Array),
+            Data::List(nodes) => {
+                nodes.iter().map(Self::json).collect::<Result<Vec<_>, _>>().map(Value::Array)
+            }
             Data::Mapping(entries) => {
                 let entries = entries.iter().map(|(key, node)| Ok((key.name.clone(), node.json()?)));
                 entries.collect::<Result<Map<_, _>, Opaque>>().map(Value::Object)
@@ -100,9 +105,17 @@ pub(super) fn read(source: &Source, warn: &mut Vec<Problem>) -> Result<Option<No
     while let Some((event, span)) = composer.next()? {
         match event {
             Event::DocumentStart(_) if document.is_some() => {
-                return Err(composer.wrong(span, "a second document begins here", "keep one document in the file"));
+                return Err(composer.wrong(
+                    span,
+                    "a second document begins here",
+                    "keep one document in the file",
+                ));
             }
-            Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::Nothing => {}
             event => document = Some(composer.node(event, span, 0)?),
         }
     }
@@ -158,7 +171,11 @@ impl<'a> Composer<'a> {
         let (anchor, node) = match event {
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    return Err(self.wrong(span, "an alias inside of what it stands for", "write the value itself"));
+                    return Err(self.wrong(
+                        span,
+                        "an alias inside of what it stands for",
+                        "write the value itself",
+                    ));
                 };
                 self.grow(node.size, span)?;
                 return Ok(Node { span, ..node });
@@ -197,13 +214,17 @@ impl<'a> Composer<'a> {
         self.size = self.size.saturating_add(by);
         if self.size > MOST {
             let message = format!("the file is more than {MOST} values with its aliases written out");
-            return Err(self.wrong(span, message, "an inventory this large is a mistake: look at its aliases"));
+            return Err(self.wrong(
+                span,
+                message,
+                "an inventory this large is a mistake: look at its aliases",
+            ));
         }
         Ok(())
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Vec<(Key, Node)>, Box<Problem>> {
-        let (mut entries, mut merged): (Vec<(Key, Node)>, Vec<(Key, Node)>) = (Vec::new(), Vec::new());
+    fn mapping(&mut self, depth: usize) -> Result<Entries, Box<Problem>> {
+        let (mut entries, mut merged) = (Entries::new(), Entries::new());
         let mut places: HashMap<String, usize> = HashMap::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
@@ -220,17 +241,28 @@ impl<'a> Composer<'a> {
             let (name, is_text) = match key.data {
                 Data::Scalar(Value::String(text)) => (text, true),
                 Data::Scalar(other) => (other.to_string(), false),
-                _ => return Err(self.wrong(span, format!("a key must be text, not {}", key.kind()), "quote it")),
+                _ => {
+                    return Err(self.wrong(
+                        span,
+                        format!("a key must be text, not {}", key.kind()),
+                        "quote it",
+                    ));
+                }
             };
             let key = Key { name, span, is_text };
             if let Some(first) = places.get(&key.name) {
                 let (old, entry) = (&entries[*first].0, key.name.escape_debug().to_string());
                 self.warn.push(
-                    Problem::at(Code::Duplicate, self.source, span, format!("`{entry}` is twice in this mapping"))
-                        .because("this one counts")
-                        .also(old.span, "this one does not")
-                        .hint("remove one of them")
-                        .warning(),
+                    Problem::at(
+                        Code::Duplicate,
+                        self.source,
+                        span,
+                        format!("`{entry}` is twice in this mapping"),
+                    )
+                    .because("this one counts")
+                    .also(old.span, "this one does not")
+                    .hint("remove one of them")
+                    .warning(),
                 );
                 entries[*first] = (key, node);
                 continue;
@@ -249,7 +281,7 @@ impl<'a> Composer<'a> {
     }
 
     /// The entries that `<<` brings in.
-    fn merge(&self, node: Node) -> Result<Vec<(Key, Node)>, Box<Problem>> {
+    fn merge(&self, node: Node) -> Result<Entries, Box<Problem>> {
         let span = node.span;
         match node.data {
             Data::Mapping(entries) => Ok(entries),
@@ -257,13 +289,17 @@ impl<'a> Composer<'a> {
                 let lists = nodes.into_iter().map(|node| self.merge(node)).collect::<Result<Vec<_>, _>>()?;
                 Ok(lists.into_iter().flatten().collect())
             }
-            _ => Err(self.wrong(span, "`<<` takes a mapping, or a list of them", "name one by its alias: `<<: *defaults`")),
+            _ => Err(self.wrong(
+                span,
+                "`<<` takes a mapping, or a list of them",
+                "name one by its alias: `<<: *defaults`",
+            )),
         }
     }
 
     fn plain_tag(&self, tag: Option<&Tag>, own: &str, span: Span) -> Result<(), Box<Problem>> {
         match tag {
-            Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == own) && !is_unsafe(tag) => {
+            Some(tag) if !(is_unsafe(tag) || tag.is_yaml_core_schema() && tag.suffix == own) => {
                 Err(self.unknown_tag(tag, span))
             }
             _ => Ok(()),
@@ -275,7 +311,13 @@ impl<'a> Composer<'a> {
         self.wrong(span, message, "write the value without the tag")
     }
 
-    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Result<Data, Box<Problem>> {
+    fn scalar(
+        &self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: Span,
+    ) -> Result<Data, Box<Problem>> {
         let string = || Data::Scalar(Value::String(text.to_owned()));
         Ok(match tag {
             Some(tag) if is_unsafe(tag) => string(),
@@ -283,10 +325,14 @@ impl<'a> Composer<'a> {
                 Data::Opaque(Opaque::Vault)
             }
             Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => self.text(text),
-            Some(tag) if tag.is_yaml_core_schema() && matches!(tag.suffix.as_str(), "int" | "float" | "bool" | "null") => {
+            Some(tag)
+                if tag.is_yaml_core_schema()
+                    && matches!(tag.suffix.as_str(), "int" | "float" | "bool" | "null") =>
+            {
                 match plain(text) {
                     Data::Scalar(Value::String(_)) => {
-                        let message = format!("`{}` is not what its tag `!!{}` says", text.escape_debug(), tag.suffix);
+                        let message =
+                            format!("`{}` is not what its tag `!!{}` says", text.escape_debug(), tag.suffix);
                         return Err(self.wrong(span, message, "remove the tag, or write another value"));
                     }
                     data => data,
@@ -304,7 +350,11 @@ impl<'a> Composer<'a> {
     }
 
     fn text(&self, text: &str) -> Data {
-        if is_template(text) { Data::Opaque(Opaque::Template) } else { Data::Scalar(Value::String(text.to_owned())) }
+        if is_template(text) {
+            Data::Opaque(Opaque::Template)
+        } else {
+            Data::Scalar(Value::String(text.to_owned()))
+        }
     }
 }
 
@@ -322,7 +372,10 @@ fn plain(text: &str) -> Data {
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "-.inf" | "-.Inf" | "-.INF" => {
             return Data::Opaque(Opaque::NotJson);
         }
-        _ => integer(text).map(Value::from).or_else(|| float(text)).unwrap_or_else(|| Value::String(text.to_owned())),
+        _ => integer(text)
+            .map(Value::from)
+            .or_else(|| float(text))
+            .unwrap_or_else(|| Value::String(text.to_owned())),
     };
     Data::Scalar(value)
 }
@@ -409,7 +462,10 @@ mod tests {
     #[test]
     fn what_only_ansible_knows_is_marked() {
         assert_eq!(json_of("a: '{{ b }}'"), Err("a Jinja template".into()));
-        assert_eq!(json_of("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\n"), Err("encrypted by `ansible-vault`".into()));
+        assert_eq!(
+            json_of("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\n"),
+            Err("encrypted by `ansible-vault`".into())
+        );
         assert_eq!(json_of("$ANSIBLE_VAULT;1.1;AES256\n00\n"), Err("encrypted by `ansible-vault`".into()));
         assert_eq!(json_of("a: .inf"), Err("no value that JSON has".into()));
     }
