@@ -1,12 +1,18 @@
 //! What a good plan means: where each step runs, in which order, and as whom.
 
 use runner_model::{
-    Digest, Inventory, LoadedModule, Manifest, ModuleRef, Modules, Phase, Plan, Resolved, Runs, check,
+    Digest, Inventory, LoadedModule, Manifest, ModuleRef, Modules, Phase, Plan, Problems, Resolved, Runs,
+    check,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 fn resolve(plan: &str) -> Resolved {
+    resolve_without(plan, &[]).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// For a run that is not for these targets.
+fn resolve_without(plan: &str, left_out: &[&str]) -> Result<Resolved, Problems> {
     let all: Vec<Manifest> = serde_json::from_str(include_str!("ui/modules.json")).expect("manifests");
     let loaded: BTreeMap<_, _> = all
         .into_iter()
@@ -19,8 +25,8 @@ fn resolve(plan: &str) -> Resolved {
         Inventory::parse("staging.toml", include_bytes!("ui/check/inventory/staging.toml")).expect("good");
     let plan = Plan::parse("plan.toml", plan.as_bytes()).unwrap_or_else(|problems| panic!("{problems}"));
     let modules = Modules { loaded: &loaded, failed: &BTreeMap::new(), builtin: &[] };
+    let inventory = inventory.without(left_out.iter().map(|name| name.parse().expect("a name")).collect());
     check(&plan, &"staging".parse().expect("a name"), &inventory, modules, &BTreeMap::new())
-        .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn shown(resolved: &Resolved) -> String {
@@ -92,6 +98,30 @@ fn on_and_once_choose_the_targets() {
         }
     }
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_limit_narrows_the_rollout_and_the_steps_of_a_role() {
+    let only_2 = |phase, keys: &str| resolve_without(&step(phase, keys), &["web-1", "web-3"]);
+    let runs =
+        |phase, keys: &str| only_2(phase, keys).expect("good").steps.first().map(|step| step.runs.clone());
+    let two = vec!["web-2".parse().expect("a name")];
+    assert_eq!(only_2(Phase::Rollout, "").expect("good").batches, [two.clone()]);
+    assert_eq!(runs(Phase::Rollout, ""), Some(Runs::EachTarget(two.clone())));
+    assert_eq!(runs(Phase::Finish, "on = \"web\""), Some(Runs::EachTarget(two.clone())));
+    assert_eq!(
+        runs(Phase::Rollout, "on = \"db\""),
+        Some(Runs::EachTarget(two.clone())),
+        "it acts on another target"
+    );
+    assert_eq!(runs(Phase::Rollout, "once = true"), Some(Runs::Once(two[0].clone())));
+    assert_eq!(runs(Phase::Finish, "on = \"web\"\nonce = true"), Some(Runs::Once(two[0].clone())));
+    assert_eq!(runs(Phase::Finish, "on = \"web-1\""), None, "it runs on no target that is left");
+    let refused = only_2(Phase::Finish, "on = \"web-1\"\nonce = true").expect_err("it may be needed");
+    assert!(
+        refused.to_string().contains("the step runs on `web-1`, which `--limit` leaves out"),
+        "{refused}"
+    );
 }
 
 #[test]
