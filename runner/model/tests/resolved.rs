@@ -106,7 +106,7 @@ fn a_limit_narrows_the_rollout_and_the_steps_of_a_role() {
     let runs =
         |phase, keys: &str| only_2(phase, keys).expect("good").steps.first().map(|step| step.runs.clone());
     let two = vec!["web-2".parse().expect("a name")];
-    assert_eq!(only_2(Phase::Rollout, "").expect("good").batches, [two.clone()]);
+    assert_eq!(only_2(Phase::Rollout, "").expect("good").batches, std::slice::from_ref(&two));
     assert_eq!(runs(Phase::Rollout, ""), Some(Runs::EachTarget(two.clone())));
     assert_eq!(runs(Phase::Finish, "on = \"web\""), Some(Runs::EachTarget(two.clone())));
     assert_eq!(
