@@ -24,7 +24,7 @@ const WIDTH: usize = 96;
 pub(crate) fn run(args: &Explain) -> Result<(), Fail> {
     let loaded = Loaded::read(&args.which.plan)?;
     let environment = loaded.environment(args.which.environment.as_ref())?;
-    let resolved = loaded.check(&environment, &args.which.vars)?.resolved;
+    let resolved = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref())?.into_run();
     warn(&resolved.warnings);
     let target = match &args.target {
         None => resolved.rollout.first(),
