@@ -2,6 +2,7 @@
 //! [`Problems`] and reported together; the command line only prints it.
 
 use crate::source::{MAX_SOURCE_BYTES, Source, Span};
+use crate::text::shown;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::fmt;
@@ -102,13 +103,19 @@ pub struct Problem {
     file: Option<String>,
 }
 
+/// What is quoted from a file may hold anything: TOML has escapes for what no line of it may have.
+fn safe(text: impl Into<String>) -> String {
+    let text = text.into();
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+}
+
 impl Problem {
     /// A problem at a place. `message` is a lower-case fragment that names what is wrong.
     pub fn at(code: Code, source: &Source, span: Span, message: impl Into<String>) -> Self {
         Self {
             code,
             severity: Severity::Error,
-            message: message.into(),
+            message: safe(message),
             source: Some(source.clone()),
             labels: vec![Label { span, text: String::new() }],
             hint: None,
@@ -121,11 +128,11 @@ impl Problem {
         Self {
             code,
             severity: Severity::Error,
-            message: message.into(),
+            message: safe(message),
             source: None,
             labels: Vec::new(),
             hint: None,
-            file: Some(file.into()),
+            file: Some(safe(file)),
         }
     }
 
@@ -142,7 +149,7 @@ impl Problem {
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         if let Some(label) = self.labels.first_mut() {
-            label.text = cause.into();
+            label.text = safe(cause);
         }
         self
     }
@@ -150,21 +157,21 @@ impl Problem {
     /// The same, pointing at a second place in the same source.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label { span, text: safe(text) });
         self
     }
 
     /// The same, saying how to mend it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(safe(hint));
         self
     }
 
     /// The same with a hint, when there is one.
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint.or(self.hint);
+        self.hint = hint.map(safe).or(self.hint);
         self
     }
 
