@@ -73,12 +73,14 @@ impl Step for Backup {
         }
         let folder = params.to.map_or_else(|| format!("{}/backups", root.path()), trimmed);
         let found = Archive::all(&target, &folder)?;
-        let there = found.is_some();
-        let mut archives = found.unwrap_or_default();
 
-        let existing =
-            archives.iter().find(|archive| archive.release == live).map(|archive| archive.name.clone());
+        let existing = found
+            .iter()
+            .flatten()
+            .find(|archive| archive.release == live)
+            .map(|archive| archive.name.clone());
         let created = existing.is_none();
+        let mut made = None;
         let name = match existing {
             Some(name) => {
                 runner_sdk::info!("`{live}` has an archive already: `{folder}/{name}`");
@@ -86,13 +88,14 @@ impl Step for Backup {
             }
             None => {
                 let archive =
-                    make(&target, root, &live, &folder, there, &archives, &releases, params.need_free)?;
+                    make(&target, root, &live, &folder, found.as_deref(), &releases, params.need_free)?;
                 let name = archive.name.clone();
-                archives.push(archive);
+                made = Some(archive);
                 name
             }
         };
 
+        let archives: Vec<Archive> = found.into_iter().flatten().chain(made).collect();
         let good = last_good(&releases)?;
         let keep = params.keep.get() as usize;
         let mut removed = Vec::new();
@@ -111,21 +114,20 @@ impl Step for Backup {
     }
 }
 
-/// Makes the archive; the host reads it back and compares it before it gets its name.
+/// Makes the archive beside those that were `found`, if there is a folder; the host reads it back and compares it before it gets its name.
 fn make(
     target: &Target,
     root: &Root,
     live: &ReleaseId,
     folder: &str,
-    there: bool,
-    archives: &[Archive],
+    found: Option<&[Archive]>,
     releases: &[Release],
     need_free: Size,
 ) -> Result<Archive> {
     let source = root.release(live);
-    let place = if there { folder } else { root.path() };
+    let place = if found.is_some() { folder } else { root.path() };
     let known = releases.iter().find(|release| release.id == live.as_str()).map(|release| release.size);
-    let need = expected(target, &source, archives, known)?.max(need_free.get());
+    let need = expected(target, &source, found.unwrap_or_default(), known)?.max(need_free.get());
     let free = target.disk_free(place)?;
     if free < need {
         let (need, free) = (Size::from_bytes(need), Size::from_bytes(free));
@@ -135,7 +137,7 @@ fn make(
             Error::conflict(message).with_detail("free some space there, or name another folder in `to`")
         );
     }
-    if !there {
+    if found.is_none() {
         target.mkdir(folder, &Attributes::keep())?;
     }
     let ending = match (target.has("zstd")?, target.has("gzip")?) {
