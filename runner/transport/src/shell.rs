@@ -4,6 +4,7 @@ use crate::frame::{Demux, Piece};
 use crate::host::{Hold, Host, Login, Pipes};
 use crate::script::{self, Line};
 use runner_model::{Failure, FailureKind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -51,6 +52,8 @@ struct Waiter {
 #[derive(Debug)]
 pub(crate) struct Shell {
     jobs: mpsc::UnboundedSender<Job>,
+    /// Somebody had no answer. The task that serves the shell ends a little later.
+    given_up: AtomicBool,
 }
 
 impl Shell {
@@ -65,12 +68,12 @@ impl Shell {
         }
         let (jobs, queue) = mpsc::unbounded_channel();
         tokio::spawn(serve(pipes, queue));
-        Ok(Self { jobs })
+        Ok(Self { jobs, given_up: AtomicBool::new(false) })
     }
 
     /// Whether requests may still be answered.
     pub(crate) fn is_open(&self) -> bool {
-        !self.jobs.is_closed()
+        !self.jobs.is_closed() && !self.given_up.load(Ordering::Relaxed)
     }
 
     /// Sends a request, after `setup` on the same line. Once sent it is carried out even when nobody waits any more.
@@ -80,7 +83,11 @@ impl Shell {
         self.jobs
             .send(Job { setup: setup.to_owned(), line, waiter })
             .map_err(|_| Lost::Ended(String::new()))?;
-        wait.await.unwrap_or_else(|_| Err(Lost::Ended(String::new())))
+        let answer = wait.await.unwrap_or_else(|_| Err(Lost::Ended(String::new())));
+        if answer.is_err() {
+            self.given_up.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 }
 
