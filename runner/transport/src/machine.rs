@@ -302,6 +302,8 @@ impl Machine {
 
     /// Why there was no answer.
     pub(crate) async fn lost(&self, what: &str, lost: Lost, limit: Duration) -> Failure {
+        // A channel of the same connection may be as dead.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         match lost {
             Lost::Timeout => Failure::new(
                 FailureKind::Timeout,

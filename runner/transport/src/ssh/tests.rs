@@ -57,6 +57,9 @@ async fn a_dead_master_is_said_and_replaced_and_a_closed_one_leaves_nothing() {
     let verbs = connected.acting(&Acting::Login);
     let folder =
         ssh.session().await.expect("a session").control_socket().parent().expect("a folder").to_owned();
+    let whole = root.join("releases").expect("a path");
+    assert!(host.inside(&["mkdir", "-p", whole.as_str()]).expect("made").status.success());
+    verbs.digest(&whole, Within::both(&within)).await.expect("a channel that is kept for the next request");
     let running = masters(&folder);
     assert_eq!(running.len(), 1, "one master: {running:?}");
     let killed =
@@ -68,6 +71,7 @@ async fn a_dead_master_is_said_and_replaced_and_a_closed_one_leaves_nothing() {
     assert!(failure.message.contains("was lost"), "{failure}");
     assert!(begun.elapsed() < Duration::from_secs(6));
     verbs.stat(&root, Within::both(&within)).await.expect("connected again");
+    verbs.digest(&whole, Within::both(&within)).await.expect("the kept channel was of the dead connection");
     let folder =
         ssh.session().await.expect("a session").control_socket().parent().expect("a folder").to_owned();
     assert_eq!(masters(&folder).len(), 1);
