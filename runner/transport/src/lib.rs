@@ -7,6 +7,8 @@ mod change;
 mod channel;
 mod command;
 mod frame;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod held;
 mod host;
 mod listing;

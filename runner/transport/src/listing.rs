@@ -210,7 +210,9 @@ pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
             listed.owners.push((".".to_owned(), uid, gid));
             continue;
         }
-        let name = utf8(name.strip_prefix(b"./").unwrap_or(name))?;
+        let below =
+            name.strip_prefix(b"./").ok_or_else(|| format!("the listing has `{}`", name.escape_ascii()))?;
+        let name = utf8(below)?;
         let node = match kind {
             EntryKind::File => {
                 let digest = sums
@@ -319,6 +321,8 @@ mod tests {
             assert_eq!(listed.tree.get("l"), Some(&Node::Symlink { points_to: "../x".to_owned() }));
             assert_eq!(listed.odd_modes, ["d"]);
             assert!(tree(printed.replace("M \n", "").as_bytes(), "M").is_err());
+            // Found by the fuzzer: a record that is not marked as one is no part of a name either.
+            assert!(tree(printed.replacen("\nM ", "\nM`", 3).as_bytes(), "M").is_err());
             assert!(tree(printed.replace(&format!("{sum}  ./f\n"), "").as_bytes(), "M").is_err());
         }
     }
