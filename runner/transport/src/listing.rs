@@ -176,13 +176,13 @@ impl<'a> Listing<'a> {
 
 /// What `tree` of the prelude printed.
 pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
-    let find = |what: &[u8]| printed.windows(what.len()).rposition(|window| window == what);
+    let find = |what: &[u8], within: &[u8]| within.windows(what.len()).rposition(|window| window == what);
     // After the empty record come the links that find did not print.
     let empty = format!("{mark} \n").into_bytes();
-    let cut = find(&empty).ok_or("the listing is not complete")?;
+    let cut = find(&empty, printed).ok_or("the listing is not complete")?;
     let again = format!("{mark} again\n").into_bytes();
-    let by_stat = find(&again).map(|at| at + again.len());
     let mut links = printed[cut + empty.len()..].split(|&b| b == 0);
+    let by_stat = find(&again, &printed[..cut]).map(|at| at + again.len());
     let printed = &printed[by_stat.unwrap_or(0)..cut];
     let mut sums = HashMap::new();
     let mut stats = Vec::new();
@@ -324,6 +324,14 @@ mod tests {
             // Found by the fuzzer: a record that is not marked as one is no part of a name either.
             assert!(tree(printed.replacen("\nM ", "\nM`", 3).as_bytes(), "M").is_err());
             assert!(tree(printed.replace(&format!("{sum}  ./f\n"), "").as_bytes(), "M").is_err());
+        }
+    }
+
+    #[test]
+    fn what_a_target_prints_in_no_order_is_refused_or_read() {
+        // Found by the fuzzer.
+        for printed in ["M \nM again\n", "M again\nM \n", "M again\nM \nM again\n"] {
+            assert!(tree(printed.as_bytes(), "M").is_ok_and(|listed| listed.tree.is_empty()), "{printed:?}");
         }
     }
 
