@@ -5,8 +5,8 @@ use serde_json::Value;
 /// A parameter or an output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field<'a> {
-    /// Its name.
-    pub name: &'a str,
+    /// Its name; of a field of a table, with that of the table in front: `files.path`, as grants write it.
+    pub name: String,
     /// What its value looks like, in Markdown: `whole number`, `` `"start"`, `"stop"` ``.
     pub kind: String,
     /// Whether it must be given.
@@ -17,7 +17,7 @@ pub struct Field<'a> {
     pub description: &'a str,
 }
 
-/// The properties of a schema of objects, by name.
+/// The properties of a schema of objects, by name, each followed by those of its tables.
 ///
 /// ```
 /// # use runner_model::fields::fields;
@@ -26,26 +26,38 @@ pub struct Field<'a> {
 ///     "properties": { "keep": { "type": "integer", "default": 5, "description": "How many are kept." } },
 /// });
 /// let [keep] = &fields(&schema)[..] else { panic!("one") };
-/// assert_eq!((keep.name, keep.kind.as_str(), keep.required), ("keep", "whole number", false));
+/// assert_eq!((keep.name.as_str(), keep.kind.as_str(), keep.required), ("keep", "whole number", false));
 /// assert_eq!((keep.default, keep.description), (Some(&5.into()), "How many are kept."));
 /// ```
 pub fn fields(schema: &Value) -> Vec<Field<'_>> {
+    let mut all = Vec::new();
+    collect(schema, schema, "", DEPTH, &mut all);
+    all
+}
+
+fn collect<'a>(root: &'a Value, table: &'a Value, within: &str, depth: usize, all: &mut Vec<Field<'a>>) {
+    let Some(depth) = depth.checked_sub(1) else { return };
     let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let properties = schema["properties"].as_object().into_iter().flatten();
-    properties
-        .map(|(name, property)| Field {
-            name,
-            kind: kind(schema, property, DEPTH),
+        table["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, property) in table["properties"].as_object().into_iter().flatten() {
+        let field = format!("{within}{name}");
+        all.push(Field {
+            name: field.clone(),
+            kind: kind(root, property, DEPTH),
             required: required.contains(&name.as_str()),
             default: property.get("default").filter(|default| !default.is_null()),
             description: property["description"].as_str().unwrap_or_default(),
-        })
-        .collect()
+        });
+        let items = property.get("items").unwrap_or(property);
+        collect(root, items, &format!("{field}."), depth, all);
+    }
 }
 
 /// How many references are followed: a schema may lead back to itself.
 const DEPTH: usize = 8;
+
+/// A table whose names nobody knows.
+const NAMES_AND_VALUES: &str = "names and values";
 
 /// What a value looks like.
 fn kind(schema: &Value, property: &Value, depth: usize) -> String {
@@ -76,8 +88,14 @@ fn kind(schema: &Value, property: &Value, depth: usize) -> String {
     let words = types.into_iter().map(|one| match one {
         "integer" => "whole number".to_owned(),
         "boolean" => "`true` or `false`".to_owned(),
-        "array" => format!("list of {}s", kind(schema, &property["items"], depth)),
-        "object" => "names and values".to_owned(),
+        "array" => match kind(schema, &property["items"], depth) {
+            values if values == NAMES_AND_VALUES => format!("list of {values}"),
+            one => format!("list of {one}s"),
+        },
+        "object" if property["properties"].as_object().is_some_and(|names| !names.is_empty()) => {
+            "table".to_owned()
+        }
+        "object" => NAMES_AND_VALUES.to_owned(),
         other => other.to_owned(),
     });
     words.collect::<Vec<_>>().join(" or ")
@@ -96,6 +114,10 @@ mod tests {
                 "all": { "type": "array", "items": { "$ref": "#/$defs/text" } },
                 "maybe": { "type": ["boolean", "null"], "default": null },
                 "round": { "$ref": "#/$defs/round" },
+                "tables": { "type": "array", "items": {
+                    "type": "object", "properties": { "path": { "type": "string" } }, "required": ["path"],
+                } },
+                "vars": { "type": "array", "items": { "type": "object" } },
             },
             "required": ["all"],
             "$defs": { "text": { "type": "string" }, "round": { "$ref": "#/$defs/round" } },
@@ -111,6 +133,9 @@ mod tests {
                 "all list of strings true None",
                 "maybe `true` or `false` false None",
                 "round value false None",
+                "tables list of tables false None",
+                "tables.path string true None",
+                "vars list of names and values false None",
             ]
         );
         assert!(fields(&json!({ "type": "object" })).is_empty());

@@ -1,7 +1,7 @@
 //! What a module says of itself: the JSON that `describe` returns. It comes from whoever wrote the module, so nothing in
 //! it is believed before it is checked here.
 
-use crate::grant::{BindError, Capabilities, Capability, GrantError, GrantSet, List};
+use crate::grant::{BindError, Capabilities, Capability, GrantError, GrantSet, List, Unfit};
 use crate::suggest::closest;
 use crate::template::ValueTemplate;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,16 @@ pub enum ManifestError {
         /// What was probably meant.
         suggestion: Option<String>,
     },
+    /// A capability over a parameter that can never be filled in.
+    #[error("the capability `{}` is over the parameter `{parameter}`, which must be {must_be}", .capability.escape_debug())]
+    UnfitParameter {
+        /// The capability.
+        capability: String,
+        /// The parameter.
+        parameter: String,
+        /// What it must be.
+        must_be: &'static str,
+    },
     /// What should be a JSON Schema is none.
     #[error("`{key}` is no JSON Schema: {why}")]
     BadSchema {
@@ -171,19 +181,10 @@ impl Manifest {
 }
 
 impl Manifest {
-    /// The parameters with the defaults of the schema, as the step sees them.
+    /// The parameters with the defaults of the schema, as the step sees them; those of tables in lists too.
     pub fn complete(&self, parameters: &ValueTemplate) -> ValueTemplate {
         let mut complete = parameters.clone();
-        let properties = self.parameters.get("properties").and_then(Value::as_object);
-        if let (ValueTemplate::Object(given), Some(properties)) = (&mut complete, properties) {
-            for (name, property) in properties {
-                if let Some(default) = property.get("default").filter(|default| !default.is_null())
-                    && !given.contains_key(name)
-                {
-                    given.insert(name.clone(), ValueTemplate::literal(default.clone()));
-                }
-            }
-        }
+        fill_in_defaults(&mut complete, &self.parameters);
         complete
     }
 
@@ -193,6 +194,27 @@ impl Manifest {
     /// Values that make no grant.
     pub fn bind(&self, parameters: &ValueTemplate) -> Result<GrantSet, BindError> {
         self.capabilities.bind(&self.complete(parameters))
+    }
+}
+
+fn fill_in_defaults(value: &mut ValueTemplate, schema: &Value) {
+    match value {
+        ValueTemplate::Object(given) => {
+            for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+            {
+                if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
+                    given.entry(name.clone()).or_insert_with(|| ValueTemplate::literal(default.clone()));
+                }
+                if let Some(value) = given.get_mut(name) {
+                    fill_in_defaults(value, property);
+                }
+            }
+        }
+        ValueTemplate::Array(values) => {
+            let Some(items) = schema.get("items") else { return };
+            values.iter_mut().for_each(|value| fill_in_defaults(value, items));
+        }
+        _ => {}
     }
 }
 
@@ -270,25 +292,24 @@ fn capabilities(value: Option<&Value>, parameters: &Value) -> Result<Capabilitie
             let text = text.as_str().ok_or_else(wrong)?;
             let capability =
                 Capability::parse(list, text).map_err(|error| ManifestError::BadGrant { list, error })?;
-            if let Some(parameter) =
-                capability.parameters().find(|name| parameter(parameters, name).is_none())
-            {
-                let known =
-                    parameters["properties"].as_object().map(|known| known.keys().map(String::as_str));
-                return Err(ManifestError::UnknownParameter {
-                    capability: text.to_owned(),
-                    parameter: parameter.to_owned(),
-                    suggestion: closest(parameter, known.into_iter().flatten()).map(str::to_owned),
-                });
+            for parameter in capability.holes() {
+                parameter.fits(parameters).map_err(|unfit| match unfit {
+                    Unfit::Unknown { name, known } => ManifestError::UnknownParameter {
+                        capability: text.to_owned(),
+                        suggestion: closest(&name, known.iter().map(String::as_str)).map(str::to_owned),
+                        parameter: name,
+                    },
+                    Unfit::Type { must_be } => ManifestError::UnfitParameter {
+                        capability: text.to_owned(),
+                        parameter: parameter.to_string(),
+                        must_be,
+                    },
+                })?;
             }
             all.push(capability);
         }
     }
     Ok(Capabilities::new(all))
-}
-
-fn parameter<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
-    schema.get("properties")?.get(name)
 }
 
 impl TryFrom<Value> for Manifest {

@@ -78,6 +78,7 @@ fn capabilities_are_grants_over_known_parameters() {
     the capability `read:${rot}` is over the parameter `rot`, which `parameters` does not have
     hint: did you mean `root`?
     ");
+    insta::assert_snapshot!(wrong("ssh", "exec-read:${root...}"), @"the capability `exec-read:${root...}` is over the parameter `root...`, which must be an array, or a table of variables");
     insta::assert_snapshot!(wrong("ssh", "raed:/srv"), @r"
     in `capabilities.ssh`: `raed:/srv` is not a grant: there is no verb `raed`
     hint: did you mean `read:`?
@@ -98,6 +99,37 @@ fn capabilities_are_grants_over_known_parameters() {
     in `capabilities.http`: `http://example.org/` is not a grant: it does not have a method and a URL
     hint: the form is `[CLASS ]METHOD URL[ at ADDRESS][ from target]`, for example `GET https://shop.example.org/health`
     ");
+}
+
+#[test]
+fn capabilities_are_over_the_tables_of_a_list_too() {
+    let mut manifest = good();
+    manifest["parameters"]["properties"]["files"] = json!({ "type": "array", "items": {
+        "type": "object",
+        "properties": {
+            "path": { "type": "string" },
+            "argv": { "type": "array", "items": { "type": "string" } },
+            "effect": { "type": "string", "default": "opaque" },
+        },
+    }});
+    let with = |text: &str| {
+        let mut manifest = manifest.clone();
+        manifest["capabilities"] = json!({ "ssh": [text] });
+        manifest
+    };
+    insta::assert_snapshot!(error(&with("write:${files.pth}")), @r"
+    the capability `write:${files.pth}` is over the parameter `files.pth`, which `parameters` does not have
+    hint: did you mean `files.path`?
+    ");
+    insta::assert_snapshot!(error(&with("write:${files}")), @"the capability `write:${files}` is over the parameter `files`, which must be text, a number or a boolean, or an array of such");
+    let manifest = Manifest::parse(&with("exec-${files.effect}:${files.argv...}").to_string()).expect("good");
+    let given =
+        ValueTemplate::parse(&json!({ "files": [{ "argv": ["a"] }, { "argv": ["b"], "effect": "read" }] }));
+    let grants = manifest.bind(&given.expect("well formed")).expect("grants");
+    assert_eq!(
+        grants.texts().into_iter().map(|(_, text)| text).collect::<Vec<_>>(),
+        ["exec-opaque:a", "exec-read:b"]
+    );
 }
 
 #[test]

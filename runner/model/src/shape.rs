@@ -32,6 +32,8 @@ pub struct Misfit {
 pub enum Why {
     /// A name that must be there is not.
     Missing(String),
+    /// One of these names must be there, and none is.
+    MissingOneOf(Vec<String>),
     /// Names that are not known, each with what was probably meant.
     Unexpected(Vec<(String, Option<String>)>),
     /// Anything else, as a fragment that fits after the value's name: "must be text, not a number".
@@ -93,6 +95,10 @@ fn explain(error: &ValidationError<'_>, symbolic: &Symbolic) -> Option<Vec<Misfi
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             alternatives(error, context, symbolic)
         }
+        ValidationErrorKind::OneOfMultipleValid { .. } if !open => {
+            let says = "fits more than one of the forms that it can have".to_owned();
+            Some(vec![Misfit { pointer: pointer.to_owned(), why: Why::Other { says, meant: None } }])
+        }
         ValidationErrorKind::OneOfMultipleValid { .. }
         | ValidationErrorKind::Contains
         | ValidationErrorKind::UniqueItems
@@ -118,6 +124,10 @@ fn alternatives(
     if !constants.is_empty() && constants.len() == context.len() {
         let why = one_of(&constants, error.instance());
         return Some(vec![Misfit { pointer: pointer.to_owned(), why }]);
+    }
+    let names: Vec<String> = context.iter().filter_map(|errors| missing(errors, pointer)).collect();
+    if !names.is_empty() && names.len() == context.len() {
+        return Some(vec![Misfit { pointer: pointer.to_owned(), why: Why::MissingOneOf(names) }]);
     }
     let mut near = Vec::new();
     for errors in context {
@@ -162,6 +172,17 @@ fn constant<'e>(errors: &'e [ValidationError<'_>], pointer: &str) -> Option<&'e 
         }
         _ => None,
     })
+}
+
+/// The one name that is all that a form lacks.
+fn missing(errors: &[ValidationError<'_>], pointer: &str) -> Option<String> {
+    match errors {
+        [error] if error.instance_path().as_str() == pointer => match error.kind() {
+            ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// A value that is none of the few that there are.
@@ -281,7 +302,8 @@ fn short(value: &Value) -> String {
     }
 }
 
-fn or(names: &[String]) -> String {
+/// `a, b or c`
+pub(crate) fn or(names: &[String]) -> String {
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),
@@ -326,6 +348,17 @@ mod tests {
         /text: Other { says: "must be text, not a whole number", meant: None }
         /word: Other { says: "must be `\"start\"` or `\"stop\"`, not `\"strat\"`", meant: Some("start") }
         "#);
+    }
+
+    #[test]
+    fn exactly_one_of_several_names_is_asked_for() {
+        let schema = json!({
+            "type": "object",
+            "oneOf": [{ "required": ["content"] }, { "required": ["source"] }, { "required": ["absent"] }],
+        });
+        assert_eq!(says(schema.clone(), json!({ "source": "x" })), "");
+        insta::assert_snapshot!(says(schema.clone(), json!({ "path": "/x" })), @r#": MissingOneOf(["content", "source", "absent"])"#);
+        insta::assert_snapshot!(says(schema, json!({ "source": "x", "absent": true })), @r#": Other { says: "fits more than one of the forms that it can have", meant: None }"#);
     }
 
     #[test]

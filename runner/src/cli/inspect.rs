@@ -102,7 +102,7 @@ fn list(text: &mut String, fields: &[Field<'_>], given: bool) {
         text.push_str("  none\n");
     }
     for field in fields {
-        let _ = write!(text, "  {}: {}", shown(field.name), shown(&field.kind));
+        let _ = write!(text, "  {}: {}", shown(&field.name), shown(&field.kind));
         match field.default {
             // An output is there in any case.
             _ if !given => {}

@@ -1,6 +1,5 @@
 //! What each step may do: the module's grants, bound to the plan's values, and what `allow` narrows them to.
 
-use super::parameters::with_defaults;
 use super::{Check, Placed};
 use crate::diagnostic::Code;
 use crate::grant::{GrantError, GrantSet};
@@ -24,16 +23,16 @@ impl Check<'_> {
         for root in self.roots(placed) {
             let scope =
                 StepScope { resolved: &self.resolved, root: root.as_ref(), target: None, facts: None };
-            let with = with_defaults(step, manifest).resolve_partly(&scope).ok()?;
+            let with = manifest.complete(&step.with.value).resolve_partly(&scope).ok()?;
             match manifest.capabilities.bind(&with) {
                 Ok(grants) => {
                     good &= self.fit_targets(step, placed, root.as_ref(), &grants);
                     all.push(RootGrants { root, grants });
                 }
                 Err(error) => {
-                    let parameter =
-                        error.parameters.iter().find_map(|name| step.with.places.get(&format!("/{name}")));
-                    let span = parameter.copied().unwrap_or(step.uses.span);
+                    let written = error.pointers.iter().find_map(|at| step.with.places.get(at).copied());
+                    let near = || step.with.place(error.pointers.first()?);
+                    let span = written.or_else(near).unwrap_or(step.uses.span);
                     self.push(self.problem(Code::BadValue, span, error.to_string()).maybe_hint(error.hint));
                     return None;
                 }

@@ -4,29 +4,13 @@ use super::{Check, Placed, list};
 use crate::diagnostic::{Code, Problem};
 use crate::plan::{Step, below, part_of};
 use crate::resolved::StepScope;
-use crate::shape::{Misfit, Shape, Symbolic, Why};
+use crate::shape::{Misfit, Shape, Symbolic, Why, or};
 use crate::suggest::closest;
 use crate::template::{Reference, ReleaseField, ValueTemplate, WhyUnresolved};
 use crate::{Manifest, TargetName};
 use jsonschema::JsonType;
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// The parameters of a step, with the default of each that the plan leaves out: what is granted, what a review sees and
-/// what the module gets is then the same.
-pub(super) fn with_defaults(step: &Step, manifest: &Manifest) -> ValueTemplate {
-    let mut with = step.with.value.clone();
-    if let (ValueTemplate::Object(values), Some(properties)) =
-        (&mut with, properties(&manifest.parameters, ""))
-    {
-        for (name, schema) in properties {
-            if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
-                values.entry(name.clone()).or_insert_with(|| ValueTemplate::literal(default.clone()));
-            }
-        }
-    }
-    with
-}
 
 impl Check<'_> {
     /// The parameters with what is known now filled in; `None` when something is wrong with them.
@@ -47,7 +31,8 @@ impl Check<'_> {
                 return None;
             }
         };
-        let with = with_defaults(step, manifest);
+        // What is granted, what a review sees and what the module gets is then the same.
+        let with = manifest.complete(&step.with.value);
         let targets = placed.runs.targets();
         // With the same values on each target, one says it all.
         let differs = step.with.value.references().into_iter().any(depends_on_target);
@@ -177,6 +162,12 @@ impl Check<'_> {
                 }
                 return;
             }
+            Why::MissingOneOf(missing) => {
+                let subject = if name.is_empty() { &step.uses.value } else { &name };
+                let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+                self.problem(Code::Parameters, place, format!("`{subject}` needs {}", or(&names)))
+                    .maybe_hint(description.map(|about| format!("`{subject}`: {about}")))
+            }
             Why::Other { says, meant } => {
                 let subject = if name.is_empty() { "`with`".to_owned() } else { format!("`{name}`") };
                 self.problem(Code::Parameters, place, format!("{subject} {says}"))
@@ -196,8 +187,10 @@ impl Check<'_> {
         let known: Vec<&str> = properties(&manifest.parameters, pointer)
             .map(|properties| properties.keys().map(String::as_str).collect())
             .unwrap_or_default();
-        let owner =
-            if pointer.is_empty() { step.uses.value.as_str() } else { pointer.trim_start_matches('/') };
+        let owner = match pointer.trim_start_matches('/') {
+            "" => step.uses.value.clone(),
+            table => table.replace('/', "."),
+        };
         let hint = match closest(name, known.iter().copied()) {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None if known.is_empty() && pointer.is_empty() => Some(format!("`{owner}` takes no parameters")),
@@ -211,13 +204,17 @@ impl Check<'_> {
 
 /// Whether a missing parameter is there, misspelled: then the unknown one says enough.
 fn is_misspelled<'m>(misfit: &Misfit, all: impl Iterator<Item = &'m Misfit>) -> bool {
-    let Why::Missing(missing) = &misfit.why else { return false };
+    let missing = match &misfit.why {
+        Why::Missing(missing) => std::slice::from_ref(missing),
+        Why::MissingOneOf(missing) => missing,
+        _ => return false,
+    };
     let here = all.filter(|other| other.pointer == misfit.pointer);
     let unexpected = here.filter_map(|other| match &other.why {
         Why::Unexpected(names) => Some(names),
         _ => None,
     });
-    unexpected.flatten().any(|(name, _)| closest(name, [missing.as_str()]).is_some())
+    unexpected.flatten().any(|(name, _)| closest(name, missing.iter().map(String::as_str)).is_some())
 }
 
 /// Whether the value of a reference can differ between the targets of a step.

@@ -1,6 +1,7 @@
 //! What a module asks for, in words: for `inspect`, before any plan binds it.
 
-use super::capability::{Capabilities, Capability, Parameter, Shape};
+use super::capability::{Capabilities, Capability, Shape};
+use super::parameter::Parameter;
 use super::words::{Atom, Word};
 use super::{files, shell, ssh};
 

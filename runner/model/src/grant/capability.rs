@@ -1,51 +1,13 @@
 //! What a module declares that it needs: grants over its parameters, and what comes of them with the plan's values.
 
 use super::fill::harmless;
+use super::parameter::Parameter;
 use super::set::{FileGrant, GrantError, GrantSet, HttpGrant, List, SshGrant, check_length};
-use super::words::{Atom, Hole, Why, Word};
+use super::words::{Atom, Why, Word};
 use super::{files, http, ssh};
 use crate::template::{Piece, Reference, Template, ValueTemplate};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
-
-/// A parameter in a declared grant: `${root}`, `${database.name}`, `${argv...}`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Parameter {
-    path: Vec<String>,
-    spread: bool,
-}
-
-impl Parameter {
-    fn value<'a>(&self, parameters: &'a ValueTemplate) -> Option<&'a ValueTemplate> {
-        self.path
-            .iter()
-            .try_fold(parameters, |value, name| value.get(name))
-            .filter(|v| **v != ValueTemplate::Null)
-    }
-}
-
-impl Hole for Parameter {
-    fn parse(inside: &str) -> Result<Self, Why> {
-        let (name, spread) = match inside.strip_suffix("...") {
-            Some(name) => (name, true),
-            None => (inside, false),
-        };
-        let is_word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
-        match name.split('.').all(is_word) {
-            true => Ok(Self { path: name.split('.').map(str::to_owned).collect(), spread }),
-            false => Err(Why::new(format!("`{}` is not the name of a parameter", inside.escape_debug()))),
-        }
-    }
-}
-
-impl fmt::Display for Parameter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.path.join("."), if self.spread { "..." } else { "" })
-    }
-}
 
 /// The form of a declared grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +46,8 @@ pub struct BindError {
     pub list: List,
     /// What the module declares.
     pub capability: String,
-    /// The parameters in it, from the outside in: where the plan is wrong.
-    pub parameters: Vec<String>,
+    /// The parameters in it, as JSON pointers: where the plan is wrong.
+    pub pointers: Vec<String>,
     /// What is wrong with what came of it.
     pub why: String,
     /// What helps.
@@ -129,12 +91,8 @@ impl Capability {
         }
     }
 
-    /// The parameters in it, by their first word.
-    pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.holes().into_iter().map(|parameter| parameter.path[0].as_str())
-    }
-
-    fn holes(&self) -> Vec<&Parameter> {
+    /// The parameters in it.
+    pub(crate) fn holes(&self) -> Vec<&Parameter> {
         let words: Vec<&Word<Parameter>> = match &self.shape {
             Shape::Ssh(ssh::Shape::Path { path, .. }) => vec![path],
             Shape::Ssh(ssh::Shape::Service { unit, action }) => vec![unit, action],
@@ -147,14 +105,35 @@ impl Capability {
                 class.iter().chain([method, url]).chain(at).chain(from).collect()
             }
         };
-        words
-            .into_iter()
-            .flatten()
-            .filter_map(|atom| match atom {
-                Atom::Hole(parameter) => Some(parameter),
-                Atom::Text(_) | Atom::Star => None,
-            })
-            .collect()
+        let holes = words.into_iter().flatten().filter_map(|atom| match atom {
+            Atom::Hole(parameter) => Some(parameter),
+            Atom::Text(_) | Atom::Star => None,
+        });
+        holes.collect()
+    }
+
+    /// The same with every parameter that leads through this array leading through one element of it.
+    fn of_element(&self, array: &Parameter, index: usize) -> Self {
+        let mut one = self.clone();
+        let words: Vec<&mut Word<Parameter>> = match &mut one.shape {
+            Shape::Ssh(ssh::Shape::Path { path, .. }) => vec![path],
+            Shape::Ssh(ssh::Shape::Service { unit, action }) => vec![unit, action],
+            Shape::Ssh(ssh::Shape::Target(word) | ssh::Shape::As(word)) => vec![word],
+            Shape::Ssh(ssh::Shape::Exec { class, variables, argv }) => {
+                let variables = variables.iter_mut().map(|(_, value)| value);
+                std::iter::once(class).chain(variables).chain(argv).collect()
+            }
+            Shape::Files(files::Shape { path, .. }) => vec![path],
+            Shape::Http(http::Shape { class, method, url, at, from }) => {
+                class.iter_mut().chain([method, url]).chain(at).chain(from).collect()
+            }
+        };
+        for atom in words.into_iter().flatten() {
+            if let Atom::Hole(parameter) = atom {
+                parameter.choose(array, index);
+            }
+        }
+        one
     }
 
     /// Fills words by `fill`, which is told what fits there, and adds the grant.
@@ -222,8 +201,8 @@ impl Capability {
             return Ok(spelled_out);
         };
         while let Some([Atom::Hole(table)]) = argv.first().map(Vec::as_slice)
-            && let Some(ValueTemplate::Object(values)) = table.value(parameters)
             && table.spread
+            && let Some(ValueTemplate::Object(values)) = table.value(parameters)?
         {
             for name in values.keys() {
                 if !ssh::is_variable_name(name) {
@@ -232,50 +211,65 @@ impl Capability {
                         name.escape_debug()
                     )));
                 }
-                let path = table.path.iter().chain([name]).cloned().collect();
-                variables.push((name.clone(), vec![Atom::Hole(Parameter { path, spread: false })]));
+                variables.push((name.clone(), vec![Atom::Hole(table.of_table(name))]));
             }
             argv.remove(0);
         }
         Ok(spelled_out)
     }
 
-    /// Binds it to the plan's values.
-    fn bind(&self, parameters: &ValueTemplate, grants: &mut GrantSet) -> Result<(), Why> {
-        self.with_variables(parameters)?.bind_words(parameters, grants)
-    }
-
-    fn bind_words(&self, parameters: &ValueTemplate, grants: &mut GrantSet) -> Result<(), Why> {
-        let mut arrays: Vec<(&Parameter, usize)> = Vec::new();
-        for hole in self.holes() {
-            if let Some(ValueTemplate::Array(values)) = hole.value(parameters)
-                && !hole.spread
-                && !arrays.iter().any(|(known, _)| *known == hole)
-            {
-                arrays.push((hole, values.len()));
+    /// One for each element of every array that its parameters lead through or end in. Parameters that lead through the
+    /// same array are of the same element.
+    fn for_each_element(&self, parameters: &ValueTemplate) -> Result<Vec<Self>, Failure> {
+        let mut done = Vec::new();
+        let mut open = vec![self.clone()];
+        while let Some(next) = open.pop() {
+            match next.holes().into_iter().find_map(|hole| hole.array(parameters)) {
+                None => done.push(next),
+                Some((array, length)) if length <= MOST => {
+                    open.extend((0..length).rev().map(|index| next.of_element(&array, index)));
+                }
+                Some(_) => return Err(self.failed(too_many())),
+            }
+            if done.len() + open.len() > MOST {
+                return Err(self.failed(too_many()));
             }
         }
-        let count = arrays.iter().try_fold(1_usize, |count, (_, length)| count.checked_mul(*length));
-        let Some(count) = count.filter(|count| *count <= MOST) else {
-            return Err(Why::new(format!("these arrays would make more than {MOST} grants")));
-        };
-        for number in 0..count {
-            let mut left = number;
-            let chosen: BTreeMap<&Parameter, usize> = arrays
-                .iter()
-                .map(|(parameter, length)| {
-                    let index = left % length;
-                    left /= length;
-                    (*parameter, index)
-                })
-                .collect();
-            match self.make(&|word, _| bind_word(word, parameters, &chosen), grants) {
-                Ok(()) | Err(Miss::Missing) => {}
-                Err(Miss::Why(why)) => return Err(why),
+        Ok(done)
+    }
+
+    /// Binds it to the plan's values.
+    fn bind(&self, parameters: &ValueTemplate, grants: &mut GrantSet) -> Result<(), Failure> {
+        let mut count = 0;
+        for element in self.for_each_element(parameters)? {
+            let spelled_out = element.with_variables(parameters).map_err(|why| element.failed(why))?;
+            for one in spelled_out.for_each_element(parameters)? {
+                count += 1;
+                if count > MOST {
+                    return Err(self.failed(too_many()));
+                }
+                match one.make(&|word, _| bind_word(word, parameters), grants) {
+                    Ok(()) | Err(Miss::Missing) => {}
+                    Err(Miss::Why(why)) => return Err(one.failed(why)),
+                }
             }
         }
         Ok(())
     }
+
+    fn failed(&self, why: Why) -> Failure {
+        Failure { why, pointers: self.holes().into_iter().map(Parameter::pointer).collect() }
+    }
+}
+
+/// Why the values make no grant, and where they are.
+struct Failure {
+    why: Why,
+    pointers: Vec<String>,
+}
+
+fn too_many() -> Why {
+    Why::new(format!("these arrays would make more than {MOST} grants"))
 }
 
 /// The most grants that one declared grant can become.
@@ -309,15 +303,11 @@ fn lone(parameter: &Parameter) -> Miss {
 }
 
 /// The plan's values in the place of the parameters.
-fn bind_word(
-    word: &Word<Parameter>,
-    parameters: &ValueTemplate,
-    chosen: &BTreeMap<&Parameter, usize>,
-) -> Result<Vec<Word<Reference>>, Miss> {
+fn bind_word(word: &Word<Parameter>, parameters: &ValueTemplate) -> Result<Vec<Word<Reference>>, Miss> {
     if let [Atom::Hole(parameter)] = word.as_slice()
         && parameter.spread
     {
-        return match parameter.value(parameters) {
+        return match parameter.value(parameters)? {
             None => Err(Miss::Missing),
             Some(ValueTemplate::Array(values)) => {
                 values.iter().map(|value| Ok(atoms(&text(parameter, value)?))).collect()
@@ -335,11 +325,7 @@ fn bind_word(
             Atom::Star => filled.push(Atom::Star),
             Atom::Hole(parameter) if parameter.spread => return Err(lone(parameter)),
             Atom::Hole(parameter) => {
-                let value = parameter.value(parameters).ok_or(Miss::Missing)?;
-                let value = match (value, chosen.get(parameter)) {
-                    (ValueTemplate::Array(values), Some(index)) => values.get(*index).ok_or(Miss::Missing)?,
-                    (value, _) => value,
-                };
+                let value = parameter.value(parameters)?.ok_or(Miss::Missing)?;
                 filled.extend(atoms(&text(parameter, value)?));
             }
         }
@@ -469,10 +455,10 @@ impl Capabilities {
     pub fn bind(&self, parameters: &ValueTemplate) -> Result<GrantSet, BindError> {
         let mut grants = GrantSet::default();
         for capability in &self.0 {
-            capability.bind(parameters, &mut grants).map_err(|why| BindError {
+            capability.bind(parameters, &mut grants).map_err(|Failure { why, pointers }| BindError {
                 list: capability.list(),
                 capability: capability.text.clone(),
-                parameters: capability.parameters().map(str::to_owned).collect(),
+                pointers,
                 why: why.why,
                 hint: why.hint,
             })?;

@@ -56,8 +56,9 @@
 //! # References and parameters
 //!
 //! In a manifest, `${root}` is a parameter, `${argv...}` all elements of an array as arguments of their own, and
-//! `${env...}` in front of the program a table of variables; an array in any other place makes one grant for each
-//! element; a parameter that is missing drops its grants. Elsewhere, `${a.b}` are the plan's references. What the run knows only later (`${target.name}`, `${package.version}`) fills one segment
+//! `${env...}` in front of the program a table of variables; an array in any other place, also on the way to a value,
+//! makes one grant for each element: `write:${files.path}` is one for each table in `files`. A parameter that is
+//! missing drops its grants. Elsewhere, `${a.b}` are the plan's references. What the run knows only later (`${target.name}`, `${package.version}`) fills one segment
 //! of a path, one argument, or the host, the port, one segment or one part of the query of a URL, and is refused when
 //! it would be more. Values are filled in after a grant is split, so none becomes a star, an option or two arguments.
 //!
@@ -92,6 +93,7 @@ mod http;
 mod layers;
 mod left;
 mod origin;
+mod parameter;
 mod set;
 mod shell;
 mod ssh;
@@ -107,6 +109,7 @@ pub use layers::{Granted, Layers};
 pub use left::Lost;
 pub(crate) use left::lost;
 pub use origin::parse_url;
+pub(crate) use parameter::Unfit;
 pub use set::{FileGrant, GrantError, GrantSet, HttpGrant, List, SshGrant};
 
 #[cfg(test)]

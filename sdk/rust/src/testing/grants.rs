@@ -14,17 +14,27 @@ pub(crate) struct Granted {
     http: Vec<String>,
 }
 
-/// The parameters with the defaults of the schema, as the runner gives them to the step.
+/// The parameters with the defaults of the schema, those of tables in lists too, as the runner gives them to the step.
 pub(crate) fn complete(mut params: Value, schema: &Value) -> Value {
-    let (Some(given), Some(properties)) = (params.as_object_mut(), schema["properties"].as_object()) else {
-        return params;
-    };
-    for (name, property) in properties {
-        if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
-            given.entry(name.clone()).or_insert_with(|| default.clone());
-        }
-    }
+    fill_in_defaults(&mut params, schema);
     params
+}
+
+fn fill_in_defaults(value: &mut Value, schema: &Value) {
+    match value {
+        Value::Object(given) => {
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
+                    given.entry(name.clone()).or_insert_with(|| default.clone());
+                }
+                if let Some(value) = given.get_mut(name) {
+                    fill_in_defaults(value, property);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| fill_in_defaults(value, &schema["items"])),
+        _ => {}
+    }
 }
 
 impl Granted {
@@ -32,20 +42,31 @@ impl Granted {
     pub(crate) fn bind(capabilities: Capabilities, params: &Value) -> Self {
         let mut granted = Self::default();
         for template in capabilities.ssh {
-            match template.strip_prefix("exec-").and_then(|rest| rest.split_once(':')) {
-                Some((class, argv)) => {
-                    let bound: Option<Vec<Vec<String>>> =
-                        argv.split(' ').map(|argument| splice(argument, params)).collect();
-                    let class = bind(class, params);
-                    if let (Some(class), Some(argv)) = (class, bound) {
-                        granted.exec.push((class, argv.concat()));
+            for params in &elements(template, params) {
+                match template.strip_prefix("exec-").and_then(|rest| rest.split_once(':')) {
+                    Some((class, argv)) => {
+                        let bound: Option<Vec<Vec<String>>> =
+                            argv.split(' ').map(|argument| splice(argument, params)).collect();
+                        let class = bind(class, params);
+                        if let (Some(class), Some(argv)) = (class, bound) {
+                            granted.exec.push((class, argv.concat()));
+                        }
                     }
+                    None => granted.ssh.extend(bind(template, params)),
                 }
-                None => granted.ssh.extend(bind(template, params)),
             }
         }
-        granted.files = capabilities.files.iter().filter_map(|template| bind(template, params)).collect();
-        granted.http = capabilities.http.iter().filter_map(|template| bind(template, params)).collect();
+        let each = |templates: &[&str]| -> Vec<String> {
+            let bound = |template: &&str| {
+                elements(template, params)
+                    .iter()
+                    .filter_map(|params| bind(template, params))
+                    .collect::<Vec<_>>()
+            };
+            templates.iter().flat_map(bound).collect()
+        };
+        granted.files = each(capabilities.files);
+        granted.http = each(capabilities.http);
         granted
     }
 
@@ -130,11 +151,45 @@ fn within(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// The parameters once for each element of every list that the template's names lead through or end in, with the
+/// element in the place of the list: `${files.path}` is of one table then.
+fn elements(template: &str, params: &Value) -> Vec<Value> {
+    for name in names(template) {
+        let spread = name.ends_with("...");
+        let words: Vec<&str> = name.trim_end_matches("...").split('.').collect();
+        for depth in 1..=words.len() {
+            let pointer = format!("/{}", words[..depth].join("/"));
+            if let Some(Value::Array(values)) = params.pointer(&pointer)
+                && (depth < words.len() || !spread)
+            {
+                let with = |element: &Value| {
+                    let mut params = params.clone();
+                    if let Some(list) = params.pointer_mut(&pointer) {
+                        *list = element.clone();
+                    }
+                    elements(template, &params)
+                };
+                return values.iter().flat_map(with).collect();
+            }
+        }
+    }
+    vec![params.clone()]
+}
+
+/// What stands in `${` and `}`.
+fn names(template: &str) -> impl Iterator<Item = &str> {
+    template.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
+fn value<'a>(name: &str, params: &'a Value) -> Option<&'a Value> {
+    params.pointer(&format!("/{}", name.replace('.', "/")))
+}
+
 /// One argument of a template: `${name...}` becomes one for each item of a list, or a variable for each of a table.
 fn splice(argument: &str, params: &Value) -> Option<Vec<String>> {
     let name = argument.strip_prefix("${").and_then(|rest| rest.strip_suffix("...}"));
     match name {
-        Some(name) => match params.get(name)? {
+        Some(name) => match value(name, params)? {
             Value::Object(variables) => {
                 variables.iter().map(|(name, value)| Some(format!("{name}={}", text(value)?))).collect()
             }
@@ -151,7 +206,7 @@ fn bind(template: &str, params: &Value) -> Option<String> {
     while let Some((before, after)) = rest.split_once("${") {
         let (name, after) = after.split_once('}')?;
         bound.push_str(before);
-        bound.push_str(&text(params.get(name)?)?);
+        bound.push_str(&text(value(name, params)?)?);
         rest = after;
     }
     bound.push_str(rest);
@@ -208,9 +263,35 @@ mod tests {
     }
 
     #[test]
+    fn each_table_of_a_list_is_granted_by_itself() {
+        let capabilities = Capabilities {
+            ssh: &["write:${files.path}", "exec-${run.effect}:${run.argv...}"],
+            files: &["read:${files.source}"],
+            ..Capabilities::NONE
+        };
+        let granted = Granted::bind(
+            capabilities,
+            &json!({
+                "files": [{ "path": "/etc/a", "source": "a" }, { "path": "/etc/b" }],
+                "run": [{ "effect": "read", "argv": ["df", "-P"] }, { "effect": "signal", "argv": ["up"] }],
+            }),
+        );
+        for path in ["/etc/a", "/etc/b"] {
+            assert!(granted.path("write", path).is_ok(), "{path}");
+        }
+        assert!(granted.path("write", "/etc").is_err());
+        assert!(granted.file("read", "a").is_ok() && granted.file("read", "b").is_err());
+        let exec =
+            |class: &str, program: &str| granted.exec(class, &BTreeMap::new(), &[program.to_owned()]).is_ok();
+        assert!(exec("signal", "up") && !exec("read", "up") && !exec("read", "df"));
+    }
+
+    #[test]
     fn defaults_of_the_schema_are_parameters_too() {
         let schema =
             json!({ "properties": { "action": { "default": "restart" }, "root": { "default": null } } });
         assert_eq!(complete(json!({}), &schema), json!({ "action": "restart" }));
+        let list = json!({ "properties": { "run": { "type": "array", "items": schema } } });
+        assert_eq!(complete(json!({ "run": [{}] }), &list), json!({ "run": [{ "action": "restart" }] }));
     }
 }

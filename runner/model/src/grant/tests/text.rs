@@ -174,7 +174,7 @@ fn parameters_become_grants() {
     );
     assert_eq!(bind(json!({})), Ok(GrantSet::default()));
     let error = bind(json!({"root": "srv/shop"})).expect_err("relative");
-    assert_eq!((error.list, error.parameters.as_slice()), (List::Ssh, &["root".to_owned()][..]));
+    assert_eq!((error.list, error.pointers.as_slice()), (List::Ssh, &["/root".to_owned()][..]));
     insta::assert_snapshot!(error, @"the module needs `write:${root}/current`, and with these parameters that is no grant: `srv/shop/current` is not a path on a target: it must be absolute");
     insta::assert_snapshot!(bind(json!({"root": {"a": 1}})).expect_err("a table"), @"the module needs `write:${root}/current`, and with these parameters that is no grant: `root` is a table, and a grant needs text");
     insta::assert_snapshot!(bind(json!({"url": "javascript:alert(1)"})).expect_err("no URL"), @"the module needs `GET ${url}`, and with these parameters that is no grant: `javascript:alert(1)` is not a URL for a request: it must begin with `http://` or `https://`");
@@ -182,6 +182,67 @@ fn parameters_become_grants() {
     insta::assert_snapshot!(bind(json!({"root": "${distribute.folder}"})).expect_err("all of it"), @"the module needs `write:${root}/current`, and with these parameters that is no grant: `${distribute.folder}` cannot be the beginning of it");
     insta::assert_snapshot!(bind(json!({"paths": vec!["/a"; 1001]})).expect_err("too many"), @"the module needs `read:${paths}`, and with these parameters that is no grant: these arrays would make more than 1000 grants");
     insta::assert_snapshot!(bind(json!({"url": "http://h", "from": "runner"})).expect_err("from nowhere"), @"the module needs `GET ${url} from ${from}`, and with these parameters that is no grant: a request is sent `from target`, not from `runner`");
+}
+
+#[test]
+fn a_list_of_tables_makes_a_grant_for_each_of_them() {
+    let capabilities: Capabilities = serde_json::from_value(json!({
+        "ssh": ["write:${files.path}", "exec-${run.effect}:${run.env...} ${run.argv...}", "read:${files.more.path}"],
+        "files": ["read:${files.source}"],
+    }))
+    .expect("well formed");
+    let bind = |with: Value| capabilities.bind(&ValueTemplate::parse(&with).expect("well formed"));
+    let grants = bind(json!({
+        "files": [
+            { "path": "/etc/a", "source": "conf/a" },
+            { "path": "${release.root}/b", "more": [{ "path": "/x" }, { "path": ["/y", "/z"] }, {}] },
+            { "source": "conf/c" },
+            {},
+        ],
+        "run": [
+            { "effect": "read", "argv": ["df", "-P"], "env": { "A": "1" } },
+            { "effect": "signal", "argv": ["nginx", "*"], "env": {} },
+            { "effect": "signal", "argv": ["nothing"] },
+        ],
+    }))
+    .expect("grants");
+    assert_eq!(
+        texts(&grants),
+        [
+            "write:/etc/a",
+            "write:${release.root}/b",
+            "exec-read:A=1 df -P",
+            // What one element says never meets what another one does.
+            "exec-signal:nginx '*'",
+            "read:/x",
+            "read:/y",
+            "read:/z",
+            "read:conf/a",
+            "read:conf/c",
+        ]
+    );
+    assert_eq!(bind(json!({ "files": [] })), Ok(GrantSet::default()));
+    assert_eq!(
+        bind(json!({ "files": { "path": "/etc/a" } })).map(|grants| texts(&grants)),
+        Ok(vec!["write:/etc/a".to_owned()])
+    );
+
+    let error = bind(json!({ "files": [{ "path": "/etc/a" }, { "path": "etc/b" }] })).expect_err("relative");
+    assert_eq!(error.pointers, ["/files/1/path"]);
+    insta::assert_snapshot!(error.why, @"`etc/b` is not a path on a target: it must be absolute");
+    for (with, pointer, name) in [
+        (json!({ "files": "${discover.files}" }), "/files/path", "files"),
+        (json!({ "files": [{ "path": "/a" }, "${discover.file}"] }), "/files/1/path", "files.1"),
+    ] {
+        let error = bind(with).expect_err("not known");
+        assert_eq!(error.pointers, [pointer]);
+        assert_eq!(error.why, format!("`{name}` is known only in the run, and the grant needs its `path`"));
+    }
+    let error = bind(json!({ "run": [{ "effect": "read", "argv": ["ls"], "env": { "A B": "" } }] }))
+        .expect_err("no name");
+    assert_eq!(error.pointers, ["/run/0/effect", "/run/0/env", "/run/0/argv"]);
+    let many = json!({ "files": [{ "more": [{ "path": vec!["/a"; 501] }, { "path": vec!["/b"; 500] }] }] });
+    insta::assert_snapshot!(bind(many).expect_err("too many").why, @"these arrays would make more than 1000 grants");
 }
 
 proptest! {
