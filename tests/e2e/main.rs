@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bad_targets;
+mod files;
 mod goes_live;
 mod interrupts;
 mod journal_first;

@@ -82,6 +82,13 @@ impl Project {
         self.edit_plan(&line, &format!("version = \"{version}\""));
     }
 
+    /// In the place of the example's plan, one that makes no release and has these steps alone.
+    pub(crate) fn steps(&self, steps: &str) {
+        const AROUND: &str = "plan = 1\nname = \"web\"\n\n[modules]\nstd = \"builtin\"\n\n[environment.fleet]\n\
+             inventory = \"fleet.toml\"\n\n[release]\nroot = \"/srv/app\"\n\n[strategy]\nrole = \"web\"\n\n";
+        self.write("plan.toml", &format!("{AROUND}{steps}"));
+    }
+
     /// The program with these arguments, in the project's folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut words = self.prefix.iter().map(String::as_str).chain([self.program.to_str().unwrap()]);

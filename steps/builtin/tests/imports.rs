@@ -34,7 +34,7 @@ fn touches(name: &str) -> Vec<String> {
 
 #[test]
 fn no_module_imports_more_than_it_uses() {
-    let expected: [(&str, &[&str]); 8] = [
+    let expected: [(&str, &[&str]); 9] = [
         (
             "backup",
             &[
@@ -81,6 +81,21 @@ fn no_module_imports_more_than_it_uses() {
                 "targets.[method]target.stat",
                 "targets.[method]target.unpack",
                 "targets.current",
+            ],
+        ),
+        (
+            "files",
+            &[
+                "artifacts.pack",
+                "targets.[method]target.mkdir",
+                "targets.[method]target.name",
+                "targets.[method]target.put",
+                "targets.[method]target.remove",
+                "targets.[method]target.remove-tree",
+                "targets.[method]target.symlink",
+                "targets.[method]target.write",
+                "targets.current",
+                "workspace.stat",
             ],
         ),
         (

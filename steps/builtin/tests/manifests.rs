@@ -67,6 +67,20 @@ fn restart_asks_for_one_action_of_one_unit() {
 }
 
 #[test]
+fn files_writes_what_is_in_its_list() {
+    let with = json!({ "files": [
+        { "path": "${release.root}/shared/config.php", "source": "conf/config.php" },
+        { "path": "/etc/motd", "content": "hello" },
+        { "path": "/etc/old", "absent": true, "recursive": true },
+    ] });
+    let expected = json!({
+        "ssh": ["write:${release.root}/shared/config.php", "write:/etc/motd", "write:/etc/old"],
+        "files": ["read:conf/config.php"],
+    });
+    assert_eq!(grants::<runner_step_files::Files>(with), expected);
+}
+
+#[test]
 fn smoke_test_asks_one_url() {
     let expected = json!({ "http": ["GET http://shop.example.org/"] });
     assert_eq!(

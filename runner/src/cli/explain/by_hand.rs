@@ -55,6 +55,10 @@ impl Given<'_> {
         self.word(name)?.as_text().map(str::to_owned)
     }
 
+    fn is_true(&self, name: &str) -> bool {
+        self.0.get(name) == Some(&ValueTemplate::Bool(true))
+    }
+
     fn pairs(&self, name: &str) -> Vec<(String, Template)> {
         match self.0.get(name) {
             Some(ValueTemplate::Object(values)) => values
@@ -185,9 +189,45 @@ pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Optio
                 format!("{write} < filled"),
             ]
         }
-        "files" => vec!["# each of the entries above, with mkdir, tee, ln -sfn and rm".to_owned()],
+        "files" => files(given, shell),
         _ => return None,
     })
+}
+
+/// Entry by entry.
+fn files(given: &Given<'_>, shell: &Shell<'_>) -> Vec<String> {
+    let Some(ValueTemplate::Array(entries)) = given.0.get("files") else { return Vec::new() };
+    let mut lines = Vec::new();
+    for entry in entries.iter().map(Given) {
+        let Some(path) = entry.word("path") else { continue };
+        let on_path = |words: &[&str]| [plains(words), vec![path.clone()]].concat();
+        let mut commands = Vec::new();
+        let mut input = String::new();
+        if let Some(text) = entry.word("content") {
+            input = format!("printf %s {} | ", shell.word(&text));
+            commands.push(on_path(&["tee"]));
+        } else if let Some(source) = entry.word("source") {
+            input = format!("cat {} | ", shell.word(&source));
+            commands.push(on_path(&["tee"]));
+        } else if let Some(to) = entry.word("link-to") {
+            commands.push(vec![plain("ln"), plain("-sfn"), to, path.clone()]);
+        } else if entry.is_true("folder") {
+            commands.push(on_path(&["mkdir", "-p"]));
+        } else if entry.is_true("absent") {
+            commands.push(on_path(if entry.is_true("recursive") { &["rm", "-rf"] } else { &["rm", "-df"] }));
+        }
+        if let Some(mode) = entry.word("mode") {
+            commands.push(vec![plain("chmod"), mode, path.clone()]);
+        }
+        if let Some(owner) = entry.word("owner") {
+            commands.push(vec![plain("chown"), owner, path.clone()]);
+        }
+        if let Some(group) = entry.word("group") {
+            commands.push(vec![plain("chgrp"), group, path.clone()]);
+        }
+        lines.push(input + &shell.there(&commands));
+    }
+    lines
 }
 
 fn smoke_test(given: &Given<'_>, shell: &Shell<'_>) -> Option<Vec<String>> {
@@ -235,7 +275,7 @@ mod tests {
 
     #[test]
     fn no_standard_module_is_forgotten() {
-        let given = json!({ "root": "/srv", "source": "app", "unit": "x", "url": "http://x/", "argv": ["/bin/x"], "to": "/x" });
+        let given = json!({ "root": "/srv", "source": "app", "unit": "x", "url": "http://x/", "argv": ["/bin/x"], "to": "/x", "files": [{ "path": "/x", "folder": true }] });
         for name in standard() {
             assert!(KNOWN.contains(&name), "say in `by_hand` what a person types for `{name}`");
         }
@@ -262,6 +302,18 @@ mod tests {
         # RELEASE_ID is the good release before the live one; newest first:
         ssh localhost 'sudo -n -u app ls -1t /srv/releases'
         ssh localhost "sudo -n -u app ln -sfn releases/${RELEASE_ID} /srv/current.new && sudo -n -u app mv -T /srv/current.new /srv/current"
+        "#);
+        let entries = json!({ "files": [
+            { "path": "/etc/a", "content": "it's", "mode": "0600", "owner": "root", "group": "adm" },
+            { "path": "/etc/b c", "source": "conf/b" },
+            { "path": "/etc/d", "link-to": "${target.name}" },
+            { "path": "/etc/e", "absent": true, "recursive": false },
+        ] });
+        insta::assert_snapshot!(typed("files", &entries).expect("it is known").join("\n"), @r#"
+        printf %s 'it'\''s' | ssh localhost 'sudo -n -u app tee /etc/a && sudo -n -u app chmod 0600 /etc/a && sudo -n -u app chown root /etc/a && sudo -n -u app chgrp adm /etc/a'
+        cat conf/b | ssh localhost 'sudo -n -u app tee '\''/etc/b c'\''''
+        ssh localhost "sudo -n -u app ln -sfn ${TARGET_NAME} /etc/d"
+        ssh localhost 'sudo -n -u app rm -df /etc/e'
         "#);
         let request = json!({ "url": "https://x.org/", "connect-to": "${target.address}", "timeout": "5s" });
         insta::assert_snapshot!(typed("smoke-test", &request).expect("it is known").join("\n"), @r#"
