@@ -7,8 +7,18 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 /// The names of the standard modules; `NAME` is the crate `runner-step-NAME` in `steps/NAME`.
-const MODULES: [&str; 9] =
-    ["backup", "command", "distribute", "files", "package", "prune", "restart", "smoke-test", "switch"];
+const MODULES: [&str; 10] = [
+    "backup",
+    "command",
+    "distribute",
+    "files",
+    "package",
+    "prune",
+    "restart",
+    "smoke-test",
+    "switch",
+    "template",
+];
 
 /// What the modules are made of, as seen from the root of the workspace.
 const SOURCES: [&str; 6] =

@@ -122,19 +122,13 @@ with = { files = [{ path = "${release.root}/conf/motd", content = "mine" }] }
 fn what_is_wrong_with_a_list_is_said_before_anything_is_touched() {
     let fleet = fleet_or_skip!(Fleet::start(1));
     let project = Project::new(&fleet);
-    project.steps(
-        &LIST.replace("${release.root}/conf/banner", "conf/banner").replace("folder = true", "foldre = true"),
-    );
-    let refused = project.lock_and_exec();
-    refused.must_say(
-        2,
-        &[
-            "`files` has no parameter `foldre`",
-            "did you mean `folder`?",
-            "plan.toml",
-            "`conf/banner` is not a path",
-        ],
-    );
+    let check = ["check", "plan.toml", "--environment", "fleet"];
+    project.steps(&LIST.replace("folder = true", "foldre = true"));
+    project.run(&check).must_say(2, &["`files.0` has no parameter `foldre`", "did you mean `folder`?"]);
+    project.steps(&LIST.replace("${release.root}/conf/banner", "conf/banner"));
+    project
+        .run(&check)
+        .must_say(2, &["plan.toml:26", "`conf/banner` is not a path on", "it must be absolute"]);
     project.steps(LIST);
     project.lock_and_exec().must_say(4, &["`files.1`: `conf/shop.conf` is not in the plan's folder"]);
     assert!(!at(fleet.host(1), "conf").exists());

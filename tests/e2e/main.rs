@@ -11,3 +11,4 @@ mod journal_first;
 mod lock;
 mod same_everywhere;
 mod support;
+mod template;

@@ -29,8 +29,18 @@ fn current(page: &str, name: &str, generated: &str) {
 
 /// The standard modules, in the order of a deployment.
 pub(crate) fn modules() -> Vec<Module> {
-    const ORDER: [&str; 9] =
-        ["package", "backup", "distribute", "files", "switch", "restart", "smoke-test", "prune", "command"];
+    const ORDER: [&str; 10] = [
+        "package",
+        "backup",
+        "distribute",
+        "files",
+        "template",
+        "switch",
+        "restart",
+        "smoke-test",
+        "prune",
+        "command",
+    ];
     let engine = runner::sandbox::engine::engine().expect("an engine");
     let loader = Loader::in_cache(&engine, Some(&cache().join("runner")));
     let mut names: Vec<&str> = standard().collect();

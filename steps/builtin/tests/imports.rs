@@ -34,7 +34,7 @@ fn touches(name: &str) -> Vec<String> {
 
 #[test]
 fn no_module_imports_more_than_it_uses() {
-    let expected: [(&str, &[&str]); 9] = [
+    let expected: [(&str, &[&str]); 10] = [
         (
             "backup",
             &[
@@ -153,6 +153,23 @@ fn no_module_imports_more_than_it_uses() {
                 "targets.[method]target.stat",
                 "targets.[method]target.symlink",
                 "targets.current",
+            ],
+        ),
+        (
+            "template",
+            &[
+                "run-info.environment",
+                "run-info.previous-release",
+                "run-info.release-id",
+                "run-info.run-id",
+                "run-info.subject",
+                "run-info.variable",
+                "targets.[method]target.name",
+                "targets.[method]target.read",
+                "targets.[method]target.stat",
+                "targets.[method]target.write",
+                "targets.current",
+                "workspace.read",
             ],
         ),
     ];

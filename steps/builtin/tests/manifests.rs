@@ -81,6 +81,14 @@ fn files_writes_what_is_in_its_list() {
 }
 
 #[test]
+fn template_writes_one_file() {
+    let with = json!({ "source": "shop.conf", "to": "/etc/shop.conf", "vars": { "a": [1], "b": { "c": "d" } } });
+    let expected =
+        json!({ "ssh": ["read:/etc/shop.conf", "write:/etc/shop.conf"], "files": ["read:shop.conf"] });
+    assert_eq!(grants::<runner_step_template::Template>(with), expected);
+}
+
+#[test]
 fn smoke_test_asks_one_url() {
     let expected = json!({ "http": ["GET http://shop.example.org/"] });
     assert_eq!(

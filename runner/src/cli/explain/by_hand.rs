@@ -182,11 +182,18 @@ pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Optio
             lines
         }
         "template" => {
-            let (source, to) = (given.word("source")?, given.word("to")?);
-            let write = shell.there(&[vec![plain("tee"), to]]);
+            let to = given.word("to")?;
+            let what = match given.word("source") {
+                Some(source) => shell.word(&source),
+                None => "the template in `content`".to_owned(),
+            };
+            let mut commands = vec![vec![plain("tee"), to.clone()]];
+            for (name, command) in [("mode", "chmod"), ("owner", "chown"), ("group", "chgrp")] {
+                commands.extend(given.word(name).map(|value| vec![plain(command), value, to.clone()]));
+            }
             vec![
-                format!("# {} with its variables filled in, as `filled`:", shell.word(&source)),
-                format!("{write} < filled"),
+                format!("# {what} with its variables filled in, as `filled`:"),
+                format!("{} < filled", shell.there(&commands)),
             ]
         }
         "files" => files(given, shell),
@@ -216,14 +223,8 @@ fn files(given: &Given<'_>, shell: &Shell<'_>) -> Vec<String> {
         } else if entry.is_true("absent") {
             commands.push(on_path(if entry.is_true("recursive") { &["rm", "-rf"] } else { &["rm", "-df"] }));
         }
-        if let Some(mode) = entry.word("mode") {
-            commands.push(vec![plain("chmod"), mode, path.clone()]);
-        }
-        if let Some(owner) = entry.word("owner") {
-            commands.push(vec![plain("chown"), owner, path.clone()]);
-        }
-        if let Some(group) = entry.word("group") {
-            commands.push(vec![plain("chgrp"), group, path.clone()]);
+        for (name, command) in [("mode", "chmod"), ("owner", "chown"), ("group", "chgrp")] {
+            commands.extend(entry.word(name).map(|value| vec![plain(command), value, path.clone()]));
         }
         lines.push(input + &shell.there(&commands));
     }
@@ -311,7 +312,7 @@ mod tests {
         ] });
         insta::assert_snapshot!(typed("files", &entries).expect("it is known").join("\n"), @r#"
         printf %s 'it'\''s' | ssh localhost 'sudo -n -u app tee /etc/a && sudo -n -u app chmod 0600 /etc/a && sudo -n -u app chown root /etc/a && sudo -n -u app chgrp adm /etc/a'
-        cat conf/b | ssh localhost 'sudo -n -u app tee '\''/etc/b c'\''''
+        cat conf/b | ssh localhost 'sudo -n -u app tee '\''/etc/b c'\'''
         ssh localhost "sudo -n -u app ln -sfn ${TARGET_NAME} /etc/d"
         ssh localhost 'sudo -n -u app rm -df /etc/e'
         "#);

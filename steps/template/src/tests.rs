@@ -1,0 +1,84 @@
+use super::*;
+use runner_sdk::testing::World;
+use serde_json::json;
+
+fn world() -> World {
+    let world = World::new();
+    world.file("shop.conf.j2", "name {{ name }}\nhost {{ target.name }}\n");
+    world.target("web-1").dir("/etc");
+    world
+}
+
+fn run(world: &World, more: Value) -> Result<Value> {
+    let mut with = json!({ "source": "shop.conf.j2", "to": "/etc/shop.conf", "vars": { "name": "Shop" } });
+    for (name, value) in more.as_object().expect("an object") {
+        with[name] = value.clone();
+    }
+    world.run::<Template>(with)
+}
+
+#[test]
+fn a_file_is_written_once() {
+    let world = world();
+    let web = world.target("web-1");
+    let with = json!({ "mode": "0640", "owner": "root", "group": "adm" });
+    assert_eq!(
+        run(&world, with.clone()).expect("written"),
+        json!({ "changed": true, "path": "/etc/shop.conf" })
+    );
+    assert_eq!(web.text("/etc/shop.conf").as_deref(), Some("name Shop\nhost web-1\n"));
+    assert_eq!(web.attributes("/etc/shop.conf"), Some((0o640, "root".to_owned(), "adm".to_owned())));
+    assert_eq!(world.log(), ["info: wrote `/etc/shop.conf`: 2 lines"]);
+
+    assert_eq!(run(&world, with).expect("there"), json!({ "changed": false, "path": "/etc/shop.conf" }));
+    assert!(world.effects().is_empty());
+}
+
+#[test]
+fn what_changed_is_shown_unless_others_may_not_read_it() {
+    let world = world();
+    run(&world, json!({})).expect("written");
+    run(&world, json!({ "vars": { "name": "Store" } })).expect("written");
+    let shown = ["wrote `/etc/shop.conf`:", "@@ -1,2 +1,2 @@", "-name Shop", "+name Store", " host web-1"];
+    assert_eq!(world.log(), shown.map(|line| format!("info: {line}")));
+
+    run(&world, json!({ "mode": "0600", "vars": { "name": "hush" } })).expect("written");
+    let hidden = ["info: wrote `/etc/shop.conf`; not everybody may read it, so what changed is not shown"];
+    assert_eq!(world.log(), hidden);
+    // Opening the file to all does not open the log to what was in it.
+    run(&world, json!({ "mode": "0644", "vars": { "name": "open" } })).expect("written");
+    assert_eq!(world.log(), hidden);
+    run(&world, json!({ "mode": "0600", "vars": { "name": "open" } })).expect("written");
+    assert_eq!(world.log(), ["info: `/etc/shop.conf` has another owner or mode now"]);
+}
+
+#[test]
+fn a_template_that_is_wrong_changes_nothing() {
+    let world = world();
+    let error = run(&world, json!({ "vars": { "names": "Shop" } })).expect_err("undefined");
+    assert!(error.is(ErrorKind::Invalid));
+    assert_eq!(error.message, "shop.conf.j2:1:9: `name` is undefined");
+    assert_eq!(error.detail, "name {{ name }}\n        ^\ndid you mean `names`?");
+    assert!(world.effects().is_empty() && !world.target("web-1").exists("/etc/shop.conf"));
+
+    let error = run(&world, json!({ "source": "shop.j2" })).expect_err("missing");
+    assert_eq!(error.message, "the template `shop.j2`: `shop.j2` does not exist");
+    let error = run(&world, json!({ "content": "x" })).expect_err("both");
+    assert_eq!(error.message, "it needs either `source` or `content`");
+}
+
+#[test]
+fn a_template_may_stand_in_the_plan() {
+    let world = world();
+    let with = json!({ "content": "{{ name }}", "to": "/etc/name", "vars": { "name": ["a", 1] } });
+    world.run::<Template>(with).expect("written");
+    assert_eq!(world.target("web-1").text("/etc/name").as_deref(), Some("['a', 1]"));
+}
+
+#[test]
+fn what_is_in_the_way_stays() {
+    let world = world();
+    world.target("web-1").dir("/etc/shop.conf");
+    let error = run(&world, json!({})).expect_err("a folder");
+    assert_eq!(error.message, "on `web-1`: `/etc/shop.conf` is a folder");
+}
