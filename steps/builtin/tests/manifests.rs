@@ -82,7 +82,8 @@ fn files_writes_what_is_in_its_list() {
 
 #[test]
 fn template_writes_one_file() {
-    let with = json!({ "source": "shop.conf", "to": "/etc/shop.conf", "vars": { "a": [1], "b": { "c": "d" } } });
+    let with =
+        json!({ "source": "shop.conf", "to": "/etc/shop.conf", "vars": { "a": [1], "b": { "c": "d" } } });
     let expected =
         json!({ "ssh": ["read:/etc/shop.conf", "write:/etc/shop.conf"], "files": ["read:shop.conf"] });
     assert_eq!(grants::<runner_step_template::Template>(with), expected);

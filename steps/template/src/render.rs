@@ -176,9 +176,9 @@ mod tests {
     fn a_mistake_has_its_place_and_what_was_meant() {
         for (text, message, detail) in [
             (
-                "a\nb {{ shop.nam3 }}\n",
-                "conf/shop.j2:2:6: `shop.nam3` is undefined",
-                "b {{ shop.nam3 }}\n     ^\ndid you mean `shop.name`?",
+                "a\nb {{ shop.names }}\n",
+                "conf/shop.j2:2:6: `shop.names` is undefined",
+                "b {{ shop.names }}\n     ^\ndid you mean `shop.name`?",
             ),
             (
                 "{{ shpo.name }}",

@@ -310,7 +310,7 @@ mod tests {
             ("rot", "rot"),
             ("root.x", "root.x"),
             ("files.pth", "files.pth"),
-            ("maybe.nam3.x", "maybe.nam3"),
+            ("maybe.names.x", "maybe.names"),
             ("files.more.x", "files.more.x"),
             ("files.path.x", "files.path.x"),
         ] {
