@@ -174,6 +174,8 @@ async fn calls() -> Outcome<Cost> {
             store: Arc::clone(&store),
             workspace: Arc::clone(&workspace),
             http: world.clone(),
+            vault: Arc::default(),
+            secrets: std::collections::BTreeMap::new(),
             layers: Arc::clone(&layers),
         };
         let started = Instant::now();

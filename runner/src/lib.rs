@@ -5,3 +5,4 @@ pub mod host;
 pub mod module;
 pub mod report;
 pub mod sandbox;
+pub mod secret;

@@ -186,6 +186,6 @@ async fn requests_that_make_no_sense_are_invalid() {
 async fn no_secret_is_given_to_anyone() {
     let result = Run::new().calls(json!([{ "call": "secrets.get", "name": "token\u{1b}" }])).await;
     let error = &result.answer()["err"];
-    assert_eq!(error["kind"], "NotFound");
-    assert_eq!(error["message"], "secret `token\\u{1b}`: the plan gives no secrets to this step");
+    assert_eq!(error["kind"], "Denied");
+    assert_eq!(error["message"], "use the secret `token\\u{1b}`: the plan does not give it to the step");
 }

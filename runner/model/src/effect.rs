@@ -1,6 +1,6 @@
 //! What a step may do to the world, as data: the same values are checked, journaled, sent to the target and undone.
 
-use crate::{Digest, RemotePath};
+use crate::{Digest, RemotePath, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -74,6 +74,15 @@ pub enum Change {
         /// Who may do what with it.
         attributes: Attributes,
     },
+    /// Makes the file have the value of a secret, atomically.
+    WriteSecret {
+        /// The file.
+        path: RemotePath,
+        /// What it will hold.
+        content: Secret,
+        /// Who may do what with it.
+        attributes: Attributes,
+    },
     /// Makes the folder and its parents exist.
     Mkdir {
         /// The folder.
@@ -139,6 +148,7 @@ impl Change {
     pub fn path(&self) -> &RemotePath {
         match self {
             Self::Write { path, .. }
+            | Self::WriteSecret { path, .. }
             | Self::Mkdir { path, .. }
             | Self::Symlink { path, .. }
             | Self::Rename { path, .. }
@@ -171,6 +181,7 @@ impl Change {
     pub fn verb(&self) -> &'static str {
         match self {
             Self::Write { .. } => "write",
+            Self::WriteSecret { .. } => "write-secret",
             Self::Mkdir { .. } => "mkdir",
             Self::Symlink { .. } => "symlink",
             Self::Rename { .. } => "rename",
@@ -285,6 +296,9 @@ impl ServiceAction {
     }
 }
 
+/// What is shown in the place of the value of a secret.
+pub const HIDDEN: &str = "***";
+
 /// Something that a command or a request carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -293,6 +307,8 @@ pub enum Content {
     Text(String),
     /// A file in the artifact store.
     Artifact(Digest),
+    /// The value of a secret.
+    Secret(Secret),
 }
 
 /// A command on a target: all that was put into it before it was run.
@@ -303,9 +319,13 @@ pub struct Command {
     pub argv: Vec<String>,
     /// What the step declared it to be.
     pub effect: EffectClass,
-    /// Variables beside PATH, HOME, USER and LANG.
+    /// Variables beside PATH, HOME, USER and LANG. Those in `secret-env` are here as [`HIDDEN`]: what a grant must
+    /// let them be is anything.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The variables whose values are secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, Secret>,
     /// What it reads; `None`: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Content>,
@@ -344,6 +364,9 @@ pub struct Request {
     /// In the order in which they were added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
+    /// Headers whose values are secrets; they come after the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_headers: Vec<(String, Secret)>,
     /// What is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Content>,

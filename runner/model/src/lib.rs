@@ -29,14 +29,15 @@ mod read;
 mod release;
 mod resolved;
 mod schedule;
+mod secret;
 mod shape;
 
 pub use check::{LoadedModule, Modules, check};
 pub use diagnostic::{Problem, Problems};
 pub use digest::{Digest, NotADigest};
 pub use effect::{
-    Attributes, Change, Command, Content, EffectClass, EffectKey, Entry, EntryKind, Link, Mark, Release,
-    Request, ServiceAction, State,
+    Attributes, Change, Command, Content, EffectClass, EffectKey, Entry, EntryKind, HIDDEN, Link, Mark,
+    Release, Request, ServiceAction, State,
 };
 pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
@@ -46,7 +47,7 @@ pub use lock::{Lock, LockedEnvironment, LockedStep, Stale};
 pub use manifest::{Manifest, ManifestError, Occurs};
 pub use name::{
     Acting, BadName, EnvironmentName, GroupName, LabelName, ModuleName, PlanName, ReleaseId, RoleName, RunId,
-    StepId, TargetName, UserName, VarName,
+    SecretName, StepId, TargetName, UserName, VarName,
 };
 pub use path::{BadPath, RemotePath};
 pub use plan::{ModuleRef, Plan};
@@ -54,4 +55,5 @@ pub use quantity::{ByteSize, Period};
 pub use release::{ArtifactOutput, ReleaseSpec, release_id};
 pub use resolved::{Facts, Limits, Resolved, ResolvedStep, RootGrants, StepScope};
 pub use schedule::{Retry, Runs, Schedule, ScheduledStep};
+pub use secret::{Secret, SecretPart};
 pub use shape::{BadShape, Misfit, Shape, Why};

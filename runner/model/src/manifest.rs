@@ -283,9 +283,9 @@ fn schema(object: &Map<String, Value>, key: &'static str) -> Result<Value, Manif
 fn capabilities(value: Option<&Value>, parameters: &Value) -> Result<Capabilities, ManifestError> {
     let Some(value) = value else { return Ok(Capabilities::default()) };
     let object = value.as_object().ok_or_else(|| bad("capabilities", "an object of lists"))?;
-    known_keys(object, "capabilities.", &[List::Ssh, List::Files, List::Http].map(List::key))?;
+    known_keys(object, "capabilities.", &List::ALL.map(List::key))?;
     let mut all = Vec::new();
-    for list in [List::Ssh, List::Files, List::Http] {
+    for list in List::ALL {
         let Some(value) = object.get(list.key()) else { continue };
         let wrong = || bad(format!("capabilities.{}", list.key()), "a list of texts");
         for text in value.as_array().ok_or_else(wrong)? {

@@ -107,6 +107,7 @@ name!(/** A role of targets: what the plan releases to, and where `on` sends a s
 name!(/** A label of targets, to choose among them. */ LabelName, "a label", "", "-_", "A label: letters, digits, `-` and `_`.");
 name!(/** A group of an inventory. */ GroupName, "the name of a group", "", "-_", "The name of a group: letters, digits, `-` and `_`.");
 name!(/** A name of `[modules]`: what `uses` begins with. */ ModuleName, "the name of a module", "", "-_", "The name of a module: letters, digits, `-` and `_`.");
+name!(/** A secret of a plan, or what a module calls one. */ SecretName, "the name of a secret", "_", "-_.", "The name of a secret: letters, digits, `-`, `_` and `.`.");
 name!(/** A variable of a plan or an inventory. */ VarName, "the name of a variable", "_", "-_", "The name of a variable: letters, digits, `-` and `_`.");
 
 impl PlanName {

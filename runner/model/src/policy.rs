@@ -143,6 +143,7 @@ impl Policy {
             deny.ssh.extend(any.deny.ssh.iter().cloned());
             deny.files.extend(any.deny.files.iter().cloned());
             deny.http.extend(any.deny.http.iter().cloned());
+            deny.secrets.extend(any.deny.secrets.iter().cloned());
         }
         Ok(EnvironmentPolicy {
             environment: environment.clone(),
@@ -181,6 +182,7 @@ fn grants(reader: &Reader, item: &Item<'_>) -> Option<GrantSet> {
         ssh: list(reader, &table, "ssh", crate::grant::SshGrant::is_symbolic),
         files: list(reader, &table, "files", crate::grant::FileGrant::is_symbolic),
         http: list(reader, &table, "http", crate::grant::HttpGrant::is_symbolic),
+        secrets: list(reader, &table, "secrets", crate::grant::SecretGrant::is_symbolic),
     };
     table.finish(reader, &[]);
     Some(set)

@@ -5,7 +5,7 @@ use crate::diagnostic::Problems;
 use crate::grant::{GrantSet, Layers};
 use crate::inventory::{SshSettings, Target};
 use crate::lock::LockedStep;
-use crate::plan::ModuleRef;
+use crate::plan::{ModuleRef, SecretSource};
 use crate::policy::EnvironmentPolicy;
 use crate::quantity::{ByteSize, Period};
 use crate::release::ReleaseSpec;
@@ -13,7 +13,7 @@ use crate::schedule::{Retry, Runs, Schedule, ScheduledStep};
 use crate::template::{Lookup, Reference, ReleaseField, Scope, TargetField, ValueTemplate};
 use crate::{
     Acting, Digest, EnvironmentName, Failure, FailureKind, Manifest, Phase, PlanName, ReleaseId, RemotePath,
-    RunId, StepId, TargetName, UserName, VarName,
+    RunId, SecretName, StepId, TargetName, UserName, VarName,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub struct Resolved {
     pub vars: BTreeMap<VarName, Value>,
     /// What `--var` said, for commands that do the same again.
     pub given: BTreeMap<String, String>,
+    /// Where the values of secrets come from in this environment; those that no step is given, too.
+    pub secrets: BTreeMap<SecretName, SecretSource>,
     /// The release; `None`: the plan has no `[release]`.
     pub release: Option<ReleaseSpec>,
     /// All targets that a step acts on or runs for, `localhost` too where one does.
@@ -76,6 +78,8 @@ pub struct ResolvedStep {
     pub grants: Vec<RootGrants>,
     /// What the step narrows that to; `None`: it does not.
     pub allow: Option<GrantSet>,
+    /// The secrets that it is given: what the module calls each, and what the plan calls it.
+    pub secrets: BTreeMap<SecretName, SecretName>,
     /// The user that it acts as; `None`: up to the inventory.
     pub acts_as: Option<UserName>,
     /// How it is tried again.
@@ -159,6 +163,22 @@ impl Resolved {
     /// The step of this id.
     pub fn step(&self, id: &StepId) -> Option<&ResolvedStep> {
         self.steps.iter().find(|step| step.id == *id)
+    }
+
+    /// The secrets that steps are given, with the source of each and the steps.
+    pub fn given_secrets(&self) -> BTreeMap<&SecretName, (&SecretSource, Vec<&StepId>)> {
+        let mut given: BTreeMap<&SecretName, (&SecretSource, Vec<&StepId>)> = BTreeMap::new();
+        for step in &self.steps {
+            for name in step.secrets.values() {
+                if let Some(source) = self.secrets.get(name) {
+                    let steps = &mut given.entry(name).or_insert((source, Vec::new())).1;
+                    if steps.last() != Some(&&step.id) {
+                        steps.push(&step.id);
+                    }
+                }
+            }
+        }
+        given
     }
 
     /// The target of this name.

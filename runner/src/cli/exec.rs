@@ -7,6 +7,7 @@ use super::{permitted, stale, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
 use crate::report::{Reporting, Settings};
 use crate::sandbox::{Origin, Sandbox};
+use crate::secret::{self, NotFetched};
 use runner_artifact::{Store, Workspace};
 use runner_engine::{About, Signals};
 use runner_journal::{Engine, FORMAT, Header, Journal, new_run_id, run_folder};
@@ -50,6 +51,8 @@ async fn go(
     let inventory = checked.inventory;
     let limit = checked.limited.as_ref().map(|limited| limited.limit.to_string());
     let resolved = Arc::new(checked.into_run());
+    let vault = secret::fetch(&resolved, &loaded.folder).await.map_err(|failed| not_fetched(&failed))?;
+    let vault = Arc::new(vault);
     let settings = Settings {
         debug: args.verbose > 0,
         json: args.json,
@@ -81,7 +84,7 @@ async fn go(
         environment: resolved.environment.clone(),
     };
     let connections = Connections::new(
-        Transport::new(Arc::clone(&store), Limits::default()),
+        Transport::with_secrets(Arc::clone(&store), Limits::default(), Arc::clone(&vault)),
         resolved.ssh.clone(),
         inventory_folder(&loaded, &resolved),
     );
@@ -94,6 +97,7 @@ async fn go(
         sandbox: Sandbox::new(&loaded.engine)
             .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error:#}")))?,
         modules: loaded.modules,
+        vault,
         connect: Arc::new(connections),
         workspace: Workspace::open(&loaded.folder, Arc::clone(&store))
             .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
@@ -113,6 +117,22 @@ async fn go(
         Fail::internal(format_args!("the run went on, and its account was lost: {error}"))
     })?;
     Ok(report.verdict.exit_code())
+}
+
+/// Secrets that could not be fetched: nothing was touched.
+fn not_fetched(failed: &[NotFetched]) -> Fail {
+    let mut detail = String::new();
+    for secret in failed {
+        detail.push_str(&format!("{secret}\n"));
+        for line in secret.why.hint.iter().flat_map(|hint| hint.lines()) {
+            detail.push_str(&format!("  hint: {line}\n"));
+        }
+    }
+    let message = match failed {
+        [_] => "a secret of the run cannot be fetched, and nothing was done".to_owned(),
+        _ => format!("{} secrets of the run cannot be fetched, and nothing was done", failed.len()),
+    };
+    Fail::refused(message).detail(detail)
 }
 
 fn open_store() -> Result<Arc<Store>, Fail> {
@@ -173,8 +193,11 @@ fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
     });
     let beside = [loaded.file.clone(), loaded.lock_file()];
     let names = beside.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()));
-    // An inventory outside the plan's folder is out of every step's reach.
-    names.chain(inventories).filter_map(|name| name.parse().ok()).collect()
+    let own = loaded.plan.environment.values().flat_map(|environment| environment.secrets.values());
+    let secrets = loaded.plan.secrets.values().chain(own);
+    let secrets = secrets.filter_map(|secret| secret.source.file()).map(str::to_owned);
+    // What is outside the plan's folder is out of every step's reach.
+    names.chain(inventories).chain(secrets).filter_map(|name| name.parse().ok()).collect()
 }
 
 /// The folder that paths in the inventory are relative to. Absolute: ssh resolves relative ones against other folders.

@@ -6,10 +6,12 @@
 
 use crate::sandbox::context::{Context, Download, Http, HttpAnswer, Machines, Sending};
 use async_trait::async_trait;
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Response, redirect};
 use runner_artifact::Store;
 use runner_model::grant::address_allowed;
 use runner_model::{Acting, Content, Digest, Failure, FailureKind};
+use runner_secret::Vault;
 use runner_transport::Forward;
 use std::collections::BTreeMap;
 use std::io::{Seek as _, Write as _};
@@ -167,7 +169,7 @@ impl Requests {
     }
 
     /// Sends, and returns with the head of the answer.
-    async fn exchange(&self, sending: &Sending) -> Result<Response, Failure> {
+    async fn exchange(&self, vault: &Vault, sending: &Sending) -> Result<Response, Failure> {
         let way = self.way(sending).await?;
         let mut url = sending.url.clone();
         if let Way::Addresses(_, addresses) = &way
@@ -189,8 +191,22 @@ impl Requests {
         for (name, value) in &request.headers {
             building = building.header(name, value);
         }
+        for (name, secret) in &request.secret_headers {
+            let value = HeaderValue::from_str(&vault.reveal(secret)?).map_err(|_| {
+                let why = format!(
+                    "the secret {secret} holds a control character and cannot be in the header `{name}`"
+                );
+                failure(sending, FailureKind::Invalid, why)
+            });
+            let mut value = value?;
+            value.set_sensitive(true);
+            building = building.header(name, value);
+        }
         match &request.body {
             Some(Content::Text(text)) => building = building.body(text.clone()),
+            Some(Content::Secret(secret)) => {
+                building = building.body(vault.reveal(secret)?.as_bytes().to_vec())
+            }
             Some(Content::Artifact(digest)) => {
                 let (file, size) = self.store.open_file(digest)?;
                 building = building.header("content-length", size).body(tokio::fs::File::from_std(file));
@@ -232,17 +248,26 @@ impl Requests {
 
 #[async_trait]
 impl Http for Requests {
-    async fn send(&self, _: &Context, sending: &Sending) -> Result<HttpAnswer, Failure> {
+    async fn send(&self, context: &Context, sending: &Sending) -> Result<HttpAnswer, Failure> {
         Self::in_time(sending, async {
-            let mut response = self.exchange(sending).await?;
+            let vault = &context.vault;
+            let mut response = self.exchange(vault, sending).await?;
             let status = response.status().as_u16();
             let headers = response.headers().iter().map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                (vault.hide(name.as_str()), vault.hide(String::from_utf8_lossy(value.as_bytes())))
             });
             let headers = headers.collect();
             let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(|error| failed(sending, &error))? {
-                body.extend_from_slice(&chunk);
+            // Secrets are hidden before the body is cut: half of one would not be known for what it is.
+            let mut hide = vault.stream();
+            loop {
+                match response.chunk().await.map_err(|error| failed(sending, &error))? {
+                    Some(chunk) => body.extend(hide.feed(&chunk).into_bytes()),
+                    None => {
+                        body.extend(hide.finish().into_bytes());
+                        break;
+                    }
+                }
                 if body.len() > BODY {
                     break;
                 }
@@ -254,9 +279,9 @@ impl Http for Requests {
         .await
     }
 
-    async fn download(&self, _: &Context, sending: &Sending) -> Result<Download, Failure> {
+    async fn download(&self, context: &Context, sending: &Sending) -> Result<Download, Failure> {
         Self::in_time(sending, async {
-            let response = self.exchange(sending).await?;
+            let response = self.exchange(&context.vault, sending).await?;
             if !response.status().is_success() {
                 return Ok(Download::Status(response.status().as_u16()));
             }
@@ -295,6 +320,7 @@ mod tests {
                 url: url.to_owned(),
                 effect: EffectClass::Read,
                 headers: Vec::new(),
+                secret_headers: Vec::new(),
                 body: None,
                 via: None,
                 connect_to: connect_to.map(str::to_owned),

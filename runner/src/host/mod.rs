@@ -27,6 +27,7 @@ use runner_model::{
     Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, Mark, ModuleRef, ReleaseId, Resolved,
     ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
 };
+use runner_secret::Vault;
 use runner_transport::{Executes, Intent, Within};
 use schema::Schemas;
 use serde_json::Value;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub modules: BTreeMap<ModuleRef, Module>,
     /// Where they run.
     pub sandbox: Sandbox,
+    /// The values of secrets.
+    pub vault: Arc<Vault>,
     /// Where connections come from.
     pub connect: Arc<dyn Connect>,
     /// Artifacts.
@@ -82,6 +85,7 @@ pub struct Host {
     sandbox: Sandbox,
     fleet: Arc<Fleet>,
     http: Arc<Requests>,
+    vault: Arc<Vault>,
     store: Arc<Store>,
     workspace: Workspace,
     reserved_files: Vec<WorkspacePath>,
@@ -115,7 +119,11 @@ impl Host {
         let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), parts.executes, connect));
         Ok(Self {
             http: Arc::new(Requests::new(fleet.clone(), Arc::clone(&store))),
-            record: Arc::new(JournalRecord(Arc::clone(&parts.journal))),
+            record: Arc::new(JournalRecord {
+                journal: Arc::clone(&parts.journal),
+                vault: Arc::clone(&parts.vault),
+            }),
+            vault: parts.vault,
             origin: parts.origin,
             journal: parts.journal,
             workspace: parts.workspace,
@@ -228,6 +236,15 @@ impl Host {
             store: Arc::clone(&self.store),
             workspace: Arc::new(self.workspace.snapshot()),
             http: self.http.clone(),
+            vault: Arc::clone(&self.vault),
+            secrets: step
+                .secrets
+                .iter()
+                .filter_map(|(local, name)| {
+                    let source = self.resolved.secrets.get(name)?.to_string();
+                    Some((local.clone(), (name.clone(), source)))
+                })
+                .collect(),
             layers: Arc::new(begun.layers.clone()),
         }
     }
@@ -248,6 +265,7 @@ impl Host {
             self.sandbox.invoke(&begun.module.prepared, begun.params.to_string(), context, limits).await;
         let who = format!("step `{step}` (module `{}`)", begun.step.uses);
         let result = result.and_then(|text| begun.module.schemas.outputs(&who, &text));
+        let result = result.map(|outputs| self.vault.hide_json(outputs));
         let result = result.and_then(|outputs| {
             self.given.give_out(&outputs);
             self.learn_release(&BTreeMap::from([(step.clone(), outputs.clone())]))?;

@@ -4,16 +4,20 @@ use crate::sandbox::context::{Call, Effect, Outcome, Pending, Record};
 use async_trait::async_trait;
 use runner_journal::{Answer, Entry, Journal, Payload};
 use runner_model::{Digest, EffectKey, Failure, Mark, ReleaseId, State, StepId, TargetName};
+use runner_secret::Vault;
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Keeps the account of a run.
-pub(super) struct JournalRecord(pub(super) Arc<Journal>);
+pub(super) struct JournalRecord {
+    pub(super) journal: Arc<Journal>,
+    pub(super) vault: Arc<Vault>,
+}
 
 impl JournalRecord {
     /// A line that nobody waits for. A journal that cannot be written fails the next effect, and with it the run.
     fn append(&self, entry: impl FnOnce(&Journal) -> Result<Entry, runner_journal::Error>) {
-        if let Err(error) = entry(&self.0).and_then(|entry| self.0.append(&entry).map(|_| ())) {
+        if let Err(error) = entry(&self.journal).and_then(|entry| self.journal.append(&entry).map(|_| ())) {
             tracing::error!("{error}");
         }
     }
@@ -33,7 +37,7 @@ impl JournalRecord {
                 target: target.clone(),
                 attempt,
                 module,
-                params: journal.payload(params)?,
+                params: journal.payload(self.vault.hide_json(params))?,
             })
         });
     }
@@ -46,13 +50,15 @@ impl JournalRecord {
         mark: Mark,
     ) -> Result<String, Failure> {
         let entry = Entry::Mark { target: target.clone(), release: release.clone(), mark };
-        Ok(self.0.append_durable(&entry).await?.text)
+        Ok(self.journal.append_durable(&entry).await?.text)
     }
 
     /// It was marked, or not.
     pub(super) fn marked(&self, target: &TargetName, result: &Result<(), Failure>) {
         let result = result.clone().map(|()| Value::Null);
-        self.append(|journal| Ok(Entry::Marked { target: target.clone(), answer: answer(journal, result)? }));
+        self.append(|journal| {
+            Ok(Entry::Marked { target: target.clone(), answer: answer(journal, &self.vault, result)? })
+        });
     }
 
     /// An invocation ended.
@@ -69,17 +75,21 @@ impl JournalRecord {
                 step: step.clone(),
                 target: target.clone(),
                 attempt,
-                answer: answer(journal, result.clone())?,
+                answer: answer(journal, &self.vault, result.clone())?,
                 fuel,
             })
         });
     }
 }
 
-fn answer(journal: &Journal, answer: Result<Value, Failure>) -> Result<Answer, runner_journal::Error> {
+fn answer(
+    journal: &Journal,
+    vault: &Vault,
+    answer: Result<Value, Failure>,
+) -> Result<Answer, runner_journal::Error> {
     Ok(match answer {
-        Ok(value) => Answer::Ok(journal.payload(value)?),
-        Err(failure) => Answer::Failed(failure),
+        Ok(value) => Answer::Ok(journal.payload(vault.hide_json(value))?),
+        Err(failure) => Answer::Failed(vault.hide_failure(failure)),
     })
 }
 
@@ -119,27 +129,28 @@ impl Record for JournalRecord {
                 key: call.key.clone(),
                 class: call.class,
                 call: call.call.to_owned(),
-                args: arguments(journal, call)?,
-                answer: answer(journal, answered.clone())?,
+                args: arguments(journal, &self.vault, call)?,
+                answer: answer(journal, &self.vault, answered.clone())?,
             })
         });
     }
 
     async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure> {
-        let journal = &self.0;
+        let (journal, vault) = (&self.journal, &self.vault);
         let kept = Kept::of(effect);
         let entry = Entry::Intent {
             key: call.key.clone(),
             class: call.class,
             call: call.call.to_owned(),
-            args: arguments(journal, call)?,
+            args: arguments(journal, vault, call)?,
             before: kept.before,
             after: kept.after,
-            undo: kept.undo.map(|undo| journal.payload(undo)).transpose()?,
+            undo: kept.undo.map(|undo| journal.payload(vault.hide_json(undo))).transpose()?,
         };
         let line = journal.append_durable(&entry).await?;
         Ok(Box::new(Intended {
             journal: Arc::clone(journal),
+            vault: Arc::clone(vault),
             key: call.key.clone(),
             line: line.text,
             ended: false,
@@ -148,17 +159,18 @@ impl Record for JournalRecord {
 }
 
 /// The arguments with the machine that they are about.
-fn arguments(journal: &Journal, call: &Call) -> Result<Payload, runner_journal::Error> {
+fn arguments(journal: &Journal, vault: &Vault, call: &Call) -> Result<Payload, runner_journal::Error> {
     let mut arguments = call.arguments.clone();
     if let (Value::Object(arguments), Some(on)) = (&mut arguments, &call.on) {
         arguments.insert("on".to_owned(), on.as_str().into());
     }
-    journal.payload(arguments)
+    journal.payload(vault.hide_json(arguments))
 }
 
 /// An effect whose intent is on disk.
 struct Intended {
     journal: Arc<Journal>,
+    vault: Arc<Vault>,
     key: EffectKey,
     line: String,
     ended: bool,
@@ -166,7 +178,7 @@ struct Intended {
 
 impl Intended {
     fn outcome(&self, answered: Result<Value, Failure>) {
-        let entry = answer(&self.journal, answered)
+        let entry = answer(&self.journal, &self.vault, answered)
             .map(|answer| Entry::Outcome { key: self.key.clone(), answer })
             .and_then(|entry| self.journal.append(&entry).map(|_| ()));
         if let Err(error) = entry {

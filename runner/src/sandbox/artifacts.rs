@@ -108,6 +108,16 @@ impl HostArtifact for State {
             let store = Arc::clone(&context.store);
             context.blocking(move || Ok(store.read_bytes(&artifact.digest, BYTES)?)).await
         };
+        let answer = answer.and_then(|bytes| match context.vault.is_in(&bytes) {
+            false => Ok(bytes),
+            true => Err(Failure::new(
+                FailureKind::Denied,
+                format_args!(
+                    "bytes of `{}`: a secret of this run is in it, which no step may see",
+                    artifact.digest
+                ),
+            )),
+        });
         // The digest says which bytes the guest was given.
         Ok(self.looked_as(&call, answer, |bytes| json!({ "size": bytes.len() })))
     }

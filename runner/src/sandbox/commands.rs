@@ -164,17 +164,18 @@ impl HostCommand for State {
 
     async fn env(&mut self, this: Resource<Command>, name: String, value: String) -> wasmtime::Result<()> {
         self.build_command(&this, name.len() + value.len(), |command| {
-            command.env.insert(name, value);
+            command.set(name, value);
         })
     }
 
     async fn env_secret(
         &mut self,
-        _: Resource<Command>,
-        _: String,
+        this: Resource<Command>,
+        name: String,
         value: Resource<Secret>,
     ) -> wasmtime::Result<()> {
-        match *self.table.get(&value)? {}
+        let value = self.sealed(&value)?;
+        self.build_command(&this, name.len() + value.cost(), |command| command.set_secret(name, value))
     }
 
     async fn stdin(&mut self, this: Resource<Command>, text: String) -> wasmtime::Result<()> {
@@ -183,10 +184,11 @@ impl HostCommand for State {
 
     async fn stdin_secret(
         &mut self,
-        _: Resource<Command>,
+        this: Resource<Command>,
         content: Resource<Secret>,
     ) -> wasmtime::Result<()> {
-        match *self.table.get(&content)? {}
+        let content = self.sealed(&content)?;
+        self.build_command(&this, content.cost(), |command| command.stdin = Some(Content::Secret(content)))
     }
 
     async fn stdin_artifact(

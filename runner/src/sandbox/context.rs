@@ -9,8 +9,9 @@ use runner_engine::EventSender;
 use runner_model::grant::{Ask, Granted, Layers};
 use runner_model::{
     Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, ReleaseId, RemotePath,
-    Request, RunId, State as Found, StepId, TargetName,
+    Request, RunId, SecretName, State as Found, StepId, TargetName,
 };
+use runner_secret::Vault;
 use runner_transport::{Places, Within};
 use serde::Serialize;
 use serde_json::Value;
@@ -327,6 +328,10 @@ pub struct Context {
     pub workspace: Arc<runner_artifact::Snapshot>,
     /// Whoever sends requests.
     pub http: Arc<dyn Http>,
+    /// The values of the run's secrets.
+    pub vault: Arc<Vault>,
+    /// The secrets that the step is given, by what the module calls them: the name in the plan, and where it comes from.
+    pub secrets: BTreeMap<SecretName, (SecretName, String)>,
     /// What the step may do.
     pub layers: Arc<Layers>,
 }

@@ -3,8 +3,8 @@
 
 use runner_model::grant::parse_url;
 use runner_model::{
-    BadPath, Command as FinalCommand, Content, Digest, EffectClass, Failure, FailureKind, RemotePath,
-    Request as FinalRequest, TargetName,
+    BadPath, Command as FinalCommand, Content, Digest, EffectClass, Failure, FailureKind, HIDDEN, RemotePath,
+    Request as FinalRequest, Secret as Made, TargetName,
 };
 use std::collections::BTreeMap;
 
@@ -26,9 +26,14 @@ pub struct Artifact {
     pub(crate) tree: bool,
 }
 
-/// A value that the step may use and never sees. No plan can give one to a step yet, so there is no such value.
-#[derive(Debug, Clone, Copy)]
-pub enum Secret {}
+/// A value that the step may use and never sees: what it is made of.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// What it is made of.
+    pub(crate) made: Made,
+    /// The bytes that it keeps in the host.
+    pub(crate) held: usize,
+}
 
 /// The time that a command has when the step says nothing.
 const COMMAND_TIMEOUT: u32 = 60_000;
@@ -43,6 +48,7 @@ pub struct Command {
     pub(crate) argv: Vec<String>,
     pub(crate) effect: EffectClass,
     pub(crate) env: BTreeMap<String, String>,
+    pub(crate) secret_env: BTreeMap<String, Made>,
     pub(crate) stdin: Option<Content>,
     pub(crate) stdout_to: Option<String>,
     pub(crate) directory: Option<String>,
@@ -62,6 +68,7 @@ pub struct Request {
     pub(crate) url: String,
     pub(crate) effect: EffectClass,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) secret_headers: Vec<(String, Made)>,
     pub(crate) body: Option<Content>,
     pub(crate) via: Option<TargetName>,
     pub(crate) connect_to: Option<String>,
@@ -87,6 +94,7 @@ impl Command {
             argv,
             effect,
             env: BTreeMap::new(),
+            secret_env: BTreeMap::new(),
             stdin: None,
             stdout_to: None,
             directory: None,
@@ -97,6 +105,18 @@ impl Command {
             repeatable: false,
             held: 0,
         }
+    }
+
+    /// Sets a variable; what was said of it before counts no more.
+    pub(crate) fn set(&mut self, name: String, value: String) {
+        self.secret_env.remove(&name);
+        self.env.insert(name, value);
+    }
+
+    /// The same with a secret.
+    pub(crate) fn set_secret(&mut self, name: String, value: Made) {
+        self.env.insert(name.clone(), HIDDEN.to_owned());
+        self.secret_env.insert(name, value);
     }
 
     /// The program as people know it, for messages.
@@ -160,6 +180,7 @@ impl Command {
             argv: self.argv.clone(),
             effect: self.effect,
             env: self.env.clone(),
+            secret_env: self.secret_env.clone(),
             stdin: self.stdin.clone(),
             stdout_to: path(&self.stdout_to)?,
             directory: path(&self.directory)?,
@@ -212,6 +233,7 @@ impl Request {
             url,
             effect,
             headers: Vec::new(),
+            secret_headers: Vec::new(),
             body: None,
             via: None,
             connect_to: None,
@@ -248,11 +270,14 @@ impl Request {
             return refuse(&"the method must be upper-case letters");
         }
         let url = parse_url(&self.url)?;
-        if self.headers.len() > 256 {
+        if self.headers.len() + self.secret_headers.len() > 256 {
             return refuse(&"it has too many headers");
         }
         for (name, value) in &self.headers {
             header(name, value).map_err(|why| invalid(format_args!("`{title}`: {why}")))?;
+        }
+        for (name, _) in &self.secret_headers {
+            header(name, HIDDEN).map_err(|why| invalid(format_args!("`{title}`: {why}")))?;
         }
         match role {
             Role::Main if self.effect.needs_undo() && self.undo.is_none() => {
@@ -270,6 +295,7 @@ impl Request {
             url: url.to_string(),
             effect: self.effect,
             headers: self.headers.clone(),
+            secret_headers: self.secret_headers.clone(),
             body: self.body.clone(),
             via: self.via.clone(),
             connect_to: self.connect_to.clone(),

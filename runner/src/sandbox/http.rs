@@ -56,6 +56,7 @@ impl State {
         let sending = match ready {
             Ok(sending) => sending,
             Err(failure) => {
+                let failure = self.context.vault.hide_failure(failure);
                 self.context.record.looked(&call, &Err(failure.clone()));
                 self.tally.reads += 1;
                 return Ok((call, Err(failure)));
@@ -139,19 +140,27 @@ impl HostRequest for State {
 
     async fn header_secret(
         &mut self,
-        _: Resource<Request>,
-        _: String,
+        this: Resource<Request>,
+        name: String,
         value: Resource<Secret>,
     ) -> wasmtime::Result<()> {
-        match *self.table.get(&value)? {}
+        let value = self.sealed(&value)?;
+        self.build_request(&this, name.len() + value.cost(), |request| {
+            request.secret_headers.push((name, value));
+        })
     }
 
     async fn body(&mut self, this: Resource<Request>, text: String) -> wasmtime::Result<()> {
         self.build_request(&this, text.len(), |request| request.body = Some(Content::Text(text)))
     }
 
-    async fn body_secret(&mut self, _: Resource<Request>, content: Resource<Secret>) -> wasmtime::Result<()> {
-        match *self.table.get(&content)? {}
+    async fn body_secret(
+        &mut self,
+        this: Resource<Request>,
+        content: Resource<Secret>,
+    ) -> wasmtime::Result<()> {
+        let content = self.sealed(&content)?;
+        self.build_request(&this, content.cost(), |request| request.body = Some(Content::Secret(content)))
     }
 
     async fn body_artifact(

@@ -7,8 +7,8 @@ use super::state::State;
 use super::text;
 use runner_engine::EventSender;
 use runner_model::{Event, Level, StepId, TargetName};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use runner_secret::Vault;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a line costs beside its text: it becomes an event, and a line of a file.
@@ -25,6 +25,7 @@ pub(crate) struct Log {
     step: StepId,
     target: TargetName,
     line: usize,
+    vault: Arc<Vault>,
     left: Mutex<usize>,
 }
 
@@ -35,12 +36,14 @@ impl Log {
         target: TargetName,
         limit: usize,
         line: usize,
+        vault: Arc<Vault>,
     ) -> Self {
-        Self { events, step, target, line, left: Mutex::new(limit) }
+        Self { events, step, target, line, vault, left: Mutex::new(limit) }
     }
 
     /// Shows the message, line by line; `false` when the limit is reached, and the rest is not shown.
     pub(crate) fn message(&self, level: Level, message: &str) -> bool {
+        let message = self.vault.hide(message);
         let mut lines = message.lines();
         // An empty message is one empty line.
         let first = lines.next().unwrap_or_default();
@@ -67,7 +70,7 @@ impl Log {
             target: self.target.clone(),
             done: done.into(),
             total: total.into(),
-            what: text::line(what, UNIT),
+            what: text::line(&self.vault.hide(what), UNIT),
         });
     }
 }
@@ -170,7 +173,7 @@ mod tests {
     fn log(limit: usize) -> (Log, runner_engine::EventReceiver) {
         let (sender, receiver) = runner_engine::events();
         let step = "step".parse().expect("a step");
-        (Log::new(sender, step, TargetName::localhost(), limit, 100), receiver)
+        (Log::new(sender, step, TargetName::localhost(), limit, 100, Arc::default()), receiver)
     }
 
     async fn messages(log: Log, mut receiver: runner_engine::EventReceiver) -> Vec<(Level, String)> {

@@ -240,10 +240,13 @@ fn finish(names: &Names, mut store: Store<State>, limits: &Limits, end: End) -> 
         End::IgnoredCancel => Err(cancelled()),
         End::Trapped(error) => Err(trapped(names, &error, state, limits)),
     };
+    let vault = &state.context.vault;
+    let result = result.map_err(|failure| vault.hide_failure(failure));
+    let stderr = vault.hide(state.stderr.text());
     let changed = std::mem::take(&mut state.changed);
     let mut tally = state.tally;
     tally.fuel = fuel;
-    Ended { result, stderr: state.stderr.text(), tally, time: Duration::ZERO, changed }
+    Ended { result, stderr, tally, time: Duration::ZERO, changed }
 }
 
 /// A limit that ended the invocation, and how it is raised.

@@ -53,6 +53,7 @@ impl State {
             info.target.clone(),
             limits.log,
             limits.log_line,
+            Arc::clone(&context.vault),
         );
         let stderr = Tail::new(limits.stderr);
         let invocation = format!("{}/{}", info.operation_key(), info.attempt);
@@ -155,6 +156,7 @@ impl State {
     /// Turns a failure into the guest's error.
     pub(crate) fn answer<T>(&mut self, answer: Result<T, Failure>) -> Result<T, types::Error> {
         answer.map_err(|failure| {
+            let failure = self.context.vault.hide_failure(failure);
             self.told_cancelled |= failure.kind == FailureKind::Cancelled;
             failure.into()
         })

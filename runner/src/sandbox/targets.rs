@@ -149,10 +149,14 @@ impl State {
         let context = self.context.clone();
         context.not_cancelled()?;
         let Observation { verbs, within, before, after } = seen;
+        let recorded = |state: runner_model::State| match &change {
+            Change::WriteSecret { .. } => Box::new(without_content(&context, state)),
+            _ => Box::new(state),
+        };
         let effect = Effect::Change {
             change: Box::new(change.clone()),
-            before: Box::new(before.clone()),
-            after: Box::new(after),
+            before: recorded(before.clone()),
+            after: recorded(after),
         };
         let pending = context.record.intend(call, &effect).await?;
         // From here on the target may differ, whatever is answered.
@@ -194,6 +198,17 @@ struct Changed {
     differs: bool,
     /// Of an archive.
     size: u64,
+}
+
+/// A file with a secret in it as a record keeps it: who can guess its content must not be able to tell, nor how long it is.
+/// What was there before may be an older secret.
+fn without_content(context: &Context, state: runner_model::State) -> runner_model::State {
+    match state {
+        runner_model::State::File { digest, mode, owner, group, .. } => {
+            runner_model::State::File { digest: context.vault.keyed(&digest), size: 0, mode, owner, group }
+        }
+        other => other,
+    }
 }
 
 /// Attributes that make sense.
@@ -367,12 +382,15 @@ impl HostTarget for State {
 
     async fn write_secret(
         &mut self,
-        _: Resource<Target>,
-        _: String,
+        on: Resource<Target>,
+        path: String,
         content: Resource<Secret>,
-        _: types::Attributes,
+        wanted: types::Attributes,
     ) -> Answer<bool> {
-        match *self.table.get(&content)? {}
+        let content = self.sealed(&content)?;
+        let change = remote_path(&path)
+            .and_then(|path| Ok(Change::WriteSecret { path, content, attributes: attributes(wanted)? }));
+        self.bool_change("targets.write-secret", &on, &path, change).await
     }
 
     async fn put(

@@ -117,7 +117,9 @@ impl Host for State {
     }
 
     async fn read(&mut self, path: String) -> Answer<String> {
-        self.look_at("workspace.read", path, |workspace, path| workspace.read(path)).await
+        let vault = Arc::clone(&self.context.vault);
+        let read = move |workspace: &Snapshot, path: &WorkspacePath| Ok(vault.hide(workspace.read(path)?));
+        self.look_at("workspace.read", path, read).await
     }
 
     async fn digest(&mut self, path: String) -> Answer<String> {

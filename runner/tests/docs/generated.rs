@@ -92,8 +92,9 @@ fn runs(manifest: &Manifest) -> &'static str {
 
 fn capabilities(manifest: &Manifest) -> Vec<String> {
     let json = manifest.capabilities.to_json();
-    let lists =
-        ["ssh", "files", "http"].into_iter().filter_map(|list| Some((list, json.get(list)?.as_array()?)));
+    let lists = ["ssh", "files", "http", "secrets"]
+        .into_iter()
+        .filter_map(|list| Some((list, json.get(list)?.as_array()?)));
     lists
         .flat_map(|(list, grants)| grants.iter().map(move |grant| (list, grant)))
         .filter_map(|(list, grant)| {

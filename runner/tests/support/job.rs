@@ -4,13 +4,15 @@ use super::puppet_with;
 use runner_fleet::Fleet;
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A folder with a plan, its inventory and its module.
 pub struct Job {
     place: tempfile::TempDir,
     pub policy: Option<String>,
+    /// Variables of the program.
+    pub env: Vec<(String, String)>,
 }
 
 /// What the program said, and how it ended.
@@ -26,7 +28,7 @@ impl Job {
     /// the step.
     pub fn new(fleet: &Fleet, capabilities: &Value, calls: &Value, step: &str) -> Self {
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let job = Self { place, policy: None };
+        let job = Self { place, policy: None, env: Vec::new() };
         fs::create_dir(job.plan()).expect("a folder");
         fs::write(job.plan().join("puppet.wasm"), puppet_with(capabilities)).expect("a module");
         fs::copy(fleet.inventory(), job.plan().join("fleet.toml")).expect("an inventory");
@@ -49,6 +51,24 @@ impl Job {
         job
     }
 
+    /// Everything that is the job's own: its plan, its runs, its home and what is temporary.
+    pub fn folder(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// Writes the lock, which must work.
+    pub fn lock(&self) {
+        let locked = self.runner(&["lock"]);
+        assert_eq!(locked.code, 0, "{locked:?}");
+    }
+
+    /// Adds to the plan: a table of its own.
+    pub fn add(&self, toml: &str) {
+        let file = self.plan().join("plan.toml");
+        let plan = fs::read_to_string(&file).expect("a plan");
+        fs::write(file, format!("{plan}\n{toml}\n")).expect("a plan");
+    }
+
     /// The plan's folder.
     pub fn plan(&self) -> PathBuf {
         self.place.path().join("plan")
@@ -66,6 +86,7 @@ impl Job {
             fs::write(&file, policy).expect("a policy");
             command.env("RUNNER_POLICY", file);
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let output = command.output().expect("the program starts");
         Ran {
             code: output.status.code().unwrap_or(-1),

@@ -243,6 +243,8 @@ impl Run {
             store,
             workspace: Arc::new(workspace.snapshot()),
             http: Arc::clone(&self.http),
+            vault: Arc::default(),
+            secrets: Default::default(),
             layers: Arc::new(Layers {
                 reserved: self.reserved.clone(),
                 ..Layers::new(self.grants.clone(), self.grants.clone())

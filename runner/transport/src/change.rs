@@ -8,7 +8,7 @@ use crate::shell::Answer;
 use crate::tree::{blocking, stored};
 use crate::user::{User, odd, split};
 use crate::{Intent, Within};
-use runner_model::{Attributes, Change, Digest, Failure, FailureKind, RemotePath, State};
+use runner_model::{Attributes, Change, Digest, Failure, FailureKind, RemotePath, Secret, State};
 use std::sync::Arc;
 
 /// Text up to here travels in the request; a shell reads its requests byte by byte.
@@ -29,6 +29,9 @@ impl User {
         let line = match change {
             Change::Write { content, size, attributes, .. } => {
                 return self.write(&what, path, (*content, *size), attributes, before, held, intent).await;
+            }
+            Change::WriteSecret { content, attributes, .. } => {
+                return self.write_secret(&what, path, content, attributes, before, held, intent).await;
             }
             Change::Unpack { path, tree, links, reuse, attributes } => {
                 let how = crate::unpack::Unpack { path, tree, links, reuse: reuse.as_ref(), attributes };
@@ -79,32 +82,8 @@ impl User {
         held: Held<'_>,
         intent: Intent<'_>,
     ) -> Result<u64, Failure> {
-        let (folder, base) = split(path);
-        let (old_mode, old_owner) = match before {
-            State::File { mode, owner, group, .. } => (Some(*mode), Some((owner.clone(), group.clone()))),
-            _ => (None, None),
-        };
-        let bits = attributes.mode.or(old_mode).unwrap_or(0o644);
-        // A mode that open(2) can give spares a process.
-        let (umask, chmod) =
-            if bits & 0o7111 == 0 { (!bits & 0o666, "-".to_owned()) } else { (0o077, format!("{bits:o}")) };
-        let mut whose = attributes.clone();
-        if self.ready(what).await?.facts.get("uid") == "0"
-            && let Some((owner, group)) = old_owner
-        {
-            // Only root can keep another owner.
-            whose.owner.get_or_insert(owner);
-            whose.group.get_or_insert(group);
-        }
-        let begin = |verb: &str| {
-            Line::new(verb)
-                .arg(&folder)
-                .arg(&base)
-                .arg(temporary())
-                .arg(format!("{umask:03o}"))
-                .arg(&chmod)
-                .arg(owner(&whose))
-        };
+        let looks = self.looks(what, path, attributes, before, 0o644).await?;
+        let begin = |verb: &str| looks.begin(verb);
         let store = Arc::clone(&self.machine.shared.store);
         if size <= INLINE_MAX {
             let bytes = blocking(move || store.read_bytes(&content, INLINE_MAX))
@@ -123,6 +102,59 @@ impl User {
         self.intend(what, intent).await?;
         let answer = self.long(what, held, &line, Input::File(file)).await?;
         if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one for each thing that a write has; named at its only call"
+    )]
+    async fn write_secret(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        content: &Secret,
+        attributes: &Attributes,
+        before: &State,
+        held: Held<'_>,
+        intent: Intent<'_>,
+    ) -> Result<u64, Failure> {
+        let looks = self.looks(what, path, attributes, before, 0o600).await?;
+        let value = self.machine.shared.vault.reveal(content)?;
+        // By stdin, however short it is: in the request it would be an argument of `printf`, which some shells run as a
+        // program.
+        let line = looks.begin("v_put").arg(Digest::of(value.as_bytes()).hex());
+        self.intend(what, intent).await?;
+        let answer = self.long(what, held, &line, Input::Bytes(value.as_bytes().to_vec())).await?;
+        if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) }
+    }
+
+    /// How a file will look that takes the place of `before`; `new`: the mode of one that is new.
+    async fn looks(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        attributes: &Attributes,
+        before: &State,
+        new: u32,
+    ) -> Result<Looks, Failure> {
+        let (folder, base) = split(path);
+        let (old_mode, old_owner) = match before {
+            State::File { mode, owner, group, .. } => (Some(*mode), Some((owner.clone(), group.clone()))),
+            _ => (None, None),
+        };
+        let bits = attributes.mode.or(old_mode).unwrap_or(new);
+        // A mode that open(2) can give spares a process.
+        let (umask, chmod) =
+            if bits & 0o7111 == 0 { (!bits & 0o666, "-".to_owned()) } else { (0o077, format!("{bits:o}")) };
+        let mut whose = attributes.clone();
+        if self.ready(what).await?.facts.get("uid") == "0"
+            && let Some((owner, group)) = old_owner
+        {
+            // Only root can keep another owner.
+            whose.owner.get_or_insert(owner);
+            whose.group.get_or_insert(group);
+        }
+        Ok(Looks { folder, base, umask, chmod, owner: owner(&whose) })
     }
 
     async fn archive(
@@ -178,6 +210,28 @@ impl User {
         let request = Request { input, ..Request::new(line) };
         let ended = self.exchange(what, held, request, &mut keep, bounds).await?;
         Ok(Answer { status: ended.status, out: keep.out, err: keep.err })
+    }
+}
+
+/// A file that is about to be written.
+struct Looks {
+    folder: String,
+    base: String,
+    umask: u32,
+    chmod: String,
+    owner: String,
+}
+
+impl Looks {
+    /// The words that every verb which writes a file begins with.
+    fn begin(&self, verb: &str) -> Line {
+        Line::new(verb)
+            .arg(&self.folder)
+            .arg(&self.base)
+            .arg(temporary())
+            .arg(format!("{:03o}", self.umask))
+            .arg(&self.chmod)
+            .arg(&self.owner)
     }
 }
 

@@ -9,9 +9,11 @@ use crate::user::{User, split};
 use crate::{Intent, Output, OutputSink, Within};
 use async_trait::async_trait;
 use runner_model::{Acting, Command, Content, Failure, FailureKind, ServiceAction};
+use runner_secret::{Stream, Vault};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// What is kept of each stream.
 const CAPTURE: usize = 256 << 10;
@@ -56,7 +58,8 @@ impl User {
             no_nul(&format!("{what}: an argument"), argument)?;
         }
         let (by, mut argv) = self.runs_as(&what).await?;
-        let variables = variables(&what, command)?;
+        let vault = &self.machine.shared.vault;
+        let variables = variables(&what, command, vault)?;
         if !argv.is_empty() && !command.env.is_empty() {
             let names: Vec<&str> = command.env.keys().map(String::as_str).collect();
             argv.insert(argv.len() - 1, format!("--preserve-env={}", names.join(",")));
@@ -85,11 +88,12 @@ impl User {
             .arg(temp)
             .arg(accepted.join(" "))
             .arg(command.directory.as_ref().map_or("", |path| path.as_str()))
-            .arg(variables)
+            .arg(variables.as_bytes())
             .args(&argv);
         let input = match &command.stdin {
             None => Input::None,
             Some(Content::Text(text)) => Input::Bytes(text.clone().into_bytes()),
+            Some(Content::Secret(secret)) => Input::Bytes(vault.reveal(secret)?.as_bytes().to_vec()),
             Some(Content::Artifact(digest)) => Input::File(
                 self.machine.shared.store.open_file(digest).map_err(|error| stored(&what, &error))?.0,
             ),
@@ -97,7 +101,7 @@ impl User {
         if let Some(intent) = intent {
             self.intend(&what, intent).await?;
         }
-        let mut lines = Lines { to: output, out: Captured::default(), err: Captured::default() };
+        let mut lines = Lines { to: output, out: Captured::new(vault), err: Captured::new(vault) };
         let bounds =
             Bounds { limit: Duration::from_millis(u64::from(command.timeout)), cancel: Some(cancel) };
         let request = Request { input, foreign: true, ..Request::new(&line) };
@@ -209,10 +213,13 @@ fn inline(word: &str) -> String {
     String::from_utf8_lossy(Line::default().arg(word).bytes()).trim_start().to_owned()
 }
 
-/// Script text that exports the command's variables. It travels by stdin.
-fn variables(what: &str, command: &Command) -> Result<String, Failure> {
-    let mut text = String::new();
+/// Script text that exports the command's variables. It travels by stdin, and `export` is the shell's own: no value is
+/// ever an argument of anything.
+fn variables(what: &str, command: &Command, vault: &Vault) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
     for (name, value) in &command.env {
+        let secret = command.secret_env.get(name).map(|secret| vault.reveal(secret)).transpose()?;
+        let value = secret.as_ref().map_or(value.as_str(), |secret| secret.as_str());
         let mut chars = name.chars();
         let good = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
             && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -223,7 +230,8 @@ fn variables(what: &str, command: &Command) -> Result<String, Failure> {
             ));
         }
         no_nul(&format!("{what}: the variable {name}"), value)?;
-        text.push_str(&format!("export {name}={}; ", quoted(value)));
+        let line = Zeroizing::new(format!("export {name}={}; ", quoted(value)));
+        text.push_str(&line);
     }
     Ok(text)
 }
@@ -254,16 +262,34 @@ fn cannot_execute(stderr: &str) -> bool {
         && (stderr.starts_with("setsid: ") || stderr.contains("exec: ") || stderr.starts_with("sh: "))
 }
 
-/// One stream: its beginning, and the line that is not complete.
-#[derive(Default)]
+/// One stream, with all secrets hidden before anything is cut: its beginning, and the line that is not complete.
 struct Captured {
+    hide: Stream,
     kept: Vec<u8>,
     more: bool,
     line: Vec<u8>,
 }
 
 impl Captured {
-    fn take(&mut self, bytes: &[u8], mut show: impl FnMut(&str)) {
+    fn new(vault: &Vault) -> Self {
+        Self { hide: vault.stream(), kept: Vec::new(), more: false, line: Vec::new() }
+    }
+
+    fn take(&mut self, bytes: &[u8], show: impl FnMut(&str)) {
+        let clear = self.hide.feed(bytes).into_bytes();
+        self.take_clear(&clear, show);
+    }
+
+    /// What is left when the stream has ended.
+    fn end(&mut self, mut show: impl FnMut(&str)) {
+        let clear = self.hide.finish().into_bytes();
+        self.take_clear(&clear, &mut show);
+        if !self.line.is_empty() {
+            self.flush(&mut show);
+        }
+    }
+
+    fn take_clear(&mut self, bytes: &[u8], mut show: impl FnMut(&str)) {
         let room = CAPTURE.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.more |= bytes.len() > room;
@@ -274,9 +300,6 @@ impl Captured {
             if byte != b'\n' {
                 self.line.push(byte);
             }
-        }
-        if bytes.is_empty() && !self.line.is_empty() {
-            self.flush(&mut show);
         }
     }
 
@@ -307,8 +330,8 @@ struct Lines<'a> {
 impl Lines<'_> {
     fn finish(&mut self) {
         let to = self.to;
-        self.out.take(&[], |line| to.line(false, line));
-        self.err.take(&[], |line| to.line(true, line));
+        self.out.end(|line| to.line(false, line));
+        self.err.end(|line| to.line(true, line));
     }
 }
 

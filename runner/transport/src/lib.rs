@@ -14,6 +14,7 @@ mod host;
 mod listing;
 mod local;
 mod machine;
+mod masked;
 mod observe;
 mod payload;
 mod release;

@@ -2,6 +2,7 @@
 
 use crate::channel::Channel;
 use crate::host::{Host, Login};
+use crate::masked::Masked;
 use crate::payload::Payloads;
 use crate::release::Maker;
 use crate::script::Line;
@@ -11,6 +12,7 @@ use crate::{Connection, RunPlace, Target, Within};
 use async_trait::async_trait;
 use runner_artifact::Store;
 use runner_model::{Acting, Failure, FailureKind, RemotePath, TargetName};
+use runner_secret::Vault;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +49,7 @@ const SECOND_CHANNEL: Duration = Duration::from_millis(3);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) payloads: Payloads,
     pub(crate) limits: Limits,
 }
@@ -398,7 +401,12 @@ impl Connection for Connected {
     }
 
     fn acting(&self, user: &Acting) -> Arc<dyn Target> {
-        Arc::new(User { machine: Arc::clone(&self.0), acting: user.clone() })
+        let target = User { machine: Arc::clone(&self.0), acting: user.clone() };
+        let vault = &self.0.shared.vault;
+        match vault.is_empty() {
+            true => Arc::new(target),
+            false => Arc::new(Masked { target, vault: Arc::clone(vault) }),
+        }
     }
 
     fn bytes_sent(&self) -> u64 {

@@ -31,39 +31,12 @@ impl User {
         check(&what, change)?;
         match change {
             Change::Write { content, size, attributes, .. } => {
-                let seen = self.see(&what, path, held, "v_saw").await?;
-                let whose = self.whose(&what, &seen.folder).await?;
-                let before = seen.state();
-                let after = match &before {
-                    State::File { digest, mode, owner, group, .. } => {
-                        let wanted = |given: &Option<String>, now: &str, new: &str, number: &str| match given
-                        {
-                            Some(given) if given == number => now.to_owned(),
-                            Some(given) => given.clone(),
-                            // Only root can give the new file to the old one's owner.
-                            None if whose.root || digest == content => now.to_owned(),
-                            None => new.to_owned(),
-                        };
-                        let (uid, gid) = seen.numbers();
-                        State::File {
-                            digest: *content,
-                            size: *size,
-                            mode: attributes.mode.unwrap_or(*mode),
-                            owner: wanted(&attributes.owner, owner, &whose.user, &uid),
-                            group: wanted(&attributes.group, group, &whose.group, &gid),
-                        }
-                    }
-                    State::Absent | State::Symlink { .. } => State::File {
-                        digest: *content,
-                        size: *size,
-                        mode: attributes.mode.unwrap_or(0o644),
-                        owner: attributes.owner.clone().unwrap_or(whose.user),
-                        group: attributes.group.clone().unwrap_or(whose.group),
-                    },
-                    State::Directory { .. } => return Err(conflict(&what, "a folder is there")),
-                    State::Other => return Err(conflict(&what, "a device, a socket or a pipe is there")),
-                };
-                Ok(Observed { before, after })
+                self.observe_write(&what, path, (*content, *size), attributes, 0o644, held).await
+            }
+            Change::WriteSecret { content, attributes, .. } => {
+                let value = self.machine.shared.vault.reveal(content)?;
+                let content = (Digest::of(value.as_bytes()), value.len() as u64);
+                self.observe_write(&what, path, content, attributes, 0o600, held).await
             }
             Change::Mkdir { attributes, .. } => {
                 let seen = self.see(&what, path, held, "v_near").await?;
@@ -168,6 +141,50 @@ impl User {
                 Ok(Observed { before: State::Absent, after: State::Other })
             }
         }
+    }
+
+    /// What a write of this content would find and leave; `new`: the mode of a file that is new.
+    async fn observe_write(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        (content, size): (Digest, u64),
+        attributes: &Attributes,
+        new: u32,
+        held: Held<'_>,
+    ) -> Result<Observed, Failure> {
+        let seen = self.see(what, path, held, "v_saw").await?;
+        let whose = self.whose(what, &seen.folder).await?;
+        let before = seen.state();
+        let after = match &before {
+            State::File { digest, mode, owner, group, .. } => {
+                let wanted = |given: &Option<String>, now: &str, ours: &str, number: &str| match given {
+                    Some(given) if given == number => now.to_owned(),
+                    Some(given) => given.clone(),
+                    // Only root can give the new file to the old one's owner.
+                    None if whose.root || *digest == content => now.to_owned(),
+                    None => ours.to_owned(),
+                };
+                let (uid, gid) = seen.numbers();
+                State::File {
+                    digest: content,
+                    size,
+                    mode: attributes.mode.unwrap_or(*mode),
+                    owner: wanted(&attributes.owner, owner, &whose.user, &uid),
+                    group: wanted(&attributes.group, group, &whose.group, &gid),
+                }
+            }
+            State::Absent | State::Symlink { .. } => State::File {
+                digest: content,
+                size,
+                mode: attributes.mode.unwrap_or(new),
+                owner: attributes.owner.clone().unwrap_or(whose.user),
+                group: attributes.group.clone().unwrap_or(whose.group),
+            },
+            State::Directory { .. } => return Err(conflict(what, "a folder is there")),
+            State::Other => return Err(conflict(what, "a device, a socket or a pipe is there")),
+        };
+        Ok(Observed { before, after })
     }
 
     async fn observe_unpack(
@@ -318,6 +335,7 @@ fn check(what: &str, change: &Change) -> Result<(), Failure> {
     let invalid = |why: String| Err(Failure::new(FailureKind::Invalid, format!("{what}: {why}")));
     let attributes = match change {
         Change::Write { attributes, .. }
+        | Change::WriteSecret { attributes, .. }
         | Change::Mkdir { attributes, .. }
         | Change::SetAttributes { attributes, .. } => attributes,
         Change::Unpack { attributes, .. } => {

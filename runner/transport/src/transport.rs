@@ -7,6 +7,7 @@ use crate::payload::Payloads;
 use crate::ssh::Ssh;
 use runner_artifact::Store;
 use runner_model::{Failure, TargetName};
+use runner_secret::Vault;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,7 +55,12 @@ pub struct Transport {
 impl Transport {
     /// Connections that read and fill this store.
     pub fn new(store: Arc<Store>, limits: Limits) -> Self {
-        Self { shared: Arc::new(Shared { store, payloads: Payloads::default(), limits }) }
+        Self::with_secrets(store, limits, Arc::default())
+    }
+
+    /// The same with these secrets: put where a request says, and hidden in everything that comes from a target.
+    pub fn with_secrets(store: Arc<Store>, limits: Limits, vault: Arc<Vault>) -> Self {
+        Self { shared: Arc::new(Shared { store, vault, payloads: Payloads::default(), limits }) }
     }
 
     /// A machine over SSH. Returns when it has answered its first request.
@@ -63,7 +69,8 @@ impl Transport {
     /// `unreachable` with what was the matter and what mends it, `invalid` when the inventory is.
     pub async fn ssh(&self, target: SshTarget) -> Result<Arc<dyn Connection>, Failure> {
         let (name, service_command) = (target.name.clone(), target.service_command.clone());
-        let host = Arc::new(Ssh::new(target, self.shared.limits.connect)?);
+        let host =
+            Arc::new(Ssh::new(target, self.shared.limits.connect, self.shared.vault.variables().to_vec())?);
         let machine = Machine::new(name, host, Arc::clone(&self.shared), service_command);
         connected(machine).await
     }

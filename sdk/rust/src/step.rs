@@ -58,18 +58,21 @@ pub struct Capabilities {
     pub files: &'static [&'static str],
     /// Over HTTP: `[CLASS ]METHOD URL[ at ADDRESS][ from target]`.
     pub http: &'static [&'static str],
+    /// Secrets, by the names that [`Secret::get`](crate::Secret::get) takes: `db-password`, or `${password-secret}` for the
+    /// one that a parameter names.
+    pub secrets: &'static [&'static str],
 }
 
 impl Capabilities {
     /// Nothing but lines in the log.
-    pub const NONE: Self = Self { ssh: &[], files: &[], http: &[] };
+    pub const NONE: Self = Self { ssh: &[], files: &[], http: &[], secrets: &[] };
 }
 
 /// The manifest of a step, as JSON.
 pub fn describe<S: Step>() -> String {
-    let Capabilities { ssh, files, http } = S::CAPABILITIES;
+    let Capabilities { ssh, files, http, secrets } = S::CAPABILITIES;
     let mut capabilities = serde_json::Map::new();
-    for (kind, grants) in [("ssh", ssh), ("files", files), ("http", http)] {
+    for (kind, grants) in [("ssh", ssh), ("files", files), ("http", http), ("secrets", secrets)] {
         if !grants.is_empty() {
             capabilities.insert(kind.to_owned(), json!(grants));
         }

@@ -7,7 +7,8 @@ use crate::plan::{Step, part_of};
 use crate::resolved::{RootGrants, StepScope};
 use crate::source::Spanned;
 use crate::template::Template;
-use crate::{Manifest, RemotePath};
+use crate::{Manifest, RemotePath, SecretName};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 impl Check<'_> {
@@ -17,6 +18,7 @@ impl Check<'_> {
         step: &Step,
         placed: &Placed,
         manifest: &Manifest,
+        secrets: &BTreeMap<SecretName, SecretName>,
     ) -> Option<Vec<RootGrants>> {
         let mut all = Vec::new();
         let mut good = true;
@@ -25,7 +27,8 @@ impl Check<'_> {
                 StepScope { resolved: &self.resolved, root: root.as_ref(), target: None, facts: None };
             let with = manifest.complete(&step.with.value).resolve_partly(&scope).ok()?;
             match manifest.capabilities.bind(&with) {
-                Ok(grants) => {
+                Ok(mut grants) => {
+                    good &= self.lead_to_the_plan(step, secrets, &mut grants);
                     good &= self.fit_targets(step, placed, root.as_ref(), &grants);
                     all.push(RootGrants { root, grants });
                 }
@@ -37,6 +40,9 @@ impl Check<'_> {
                     return None;
                 }
             }
+        }
+        if good {
+            good = self.all_are_asked_for(step, &all);
         }
         good.then_some(all)
     }
@@ -85,7 +91,9 @@ impl Check<'_> {
         let ssh = self.list(step, &allow.ssh, |grant: &crate::grant::SshGrant| grant.resolve(&scope));
         let files = self.list(step, &allow.files, |grant: &crate::grant::FileGrant| grant.resolve(&scope));
         let http = self.list(step, &allow.http, |grant: &crate::grant::HttpGrant| grant.resolve(&scope));
-        Some(Some(GrantSet { ssh: ssh?, files: files?, http: http? }))
+        let secrets =
+            self.list(step, &allow.secrets, |grant: &crate::grant::SecretGrant| grant.resolve(&scope));
+        Some(Some(GrantSet { ssh: ssh?, files: files?, http: http?, secrets: secrets? }))
     }
 
     fn list<T: FromStr<Err = GrantError>>(

@@ -8,6 +8,7 @@ mod parameters;
 mod place;
 mod reference;
 mod release;
+mod secrets;
 mod vars;
 
 use crate::diagnostic::{Code, Problem, Problems};
@@ -89,6 +90,7 @@ pub fn check(
             environment: environment.clone(),
             vars,
             given: given.clone(),
+            secrets: secrets::sources(plan, environment),
             release: None,
             targets: BTreeMap::new(),
             ssh: inventory.ssh.clone(),
@@ -107,6 +109,7 @@ pub fn check(
     check.resolved.steps = steps.into_iter().flatten().collect();
     if plan.gaps.is_empty() {
         vars::report_unused(plan, &check.problems);
+        secrets::report_unused(plan, environment, &check.problems);
     }
     check.problems.into_inner().or(Some(check.resolved)).map(|(mut resolved, warnings)| {
         resolved.warnings = warnings;
@@ -263,11 +266,15 @@ impl<'a> Check<'a> {
     fn step(&self, phase: Phase, step: &Step) -> Option<ResolvedStep> {
         let references = self.references(step);
         let allow = self.allow(step);
+        let secrets = self.given_secrets(step);
         let placed = self.placed.get(&step.id.value)?;
         let LoadedModule { digest, manifest } = self.modules.loaded.get(&placed.module)?;
         let whole = references && !self.plan.gaps.parameters.contains(&step.id.value);
         let with = if whole { self.parameters(step, placed, manifest) } else { None };
-        let grants = with.is_some().then(|| self.grants(step, placed, manifest)).flatten();
+        let grants = match (&with, &secrets) {
+            (Some(_), Some(secrets)) => self.grants(step, placed, manifest, secrets),
+            _ => None,
+        };
         Some(ResolvedStep {
             id: step.id.value.clone(),
             phase,
@@ -279,6 +286,7 @@ impl<'a> Check<'a> {
             on: placed.on.clone(),
             with: with?,
             grants: grants?,
+            secrets: secrets?,
             allow: allow?,
             acts_as: step.acts_as.as_ref().map(|user| user.value.clone()),
             retry: step.retry.as_ref().map(|retry| Retry {

@@ -74,7 +74,12 @@ pub(super) fn report_unused(plan: &Plan, problems: &RefCell<Problems>) {
     };
     for (_, step) in plan.steps() {
         step.with.value.references().into_iter().for_each(&mut note);
-        for grant in step.allow.iter().flat_map(|allow| [&allow.ssh, &allow.files, &allow.http]).flatten() {
+        for grant in step
+            .allow
+            .iter()
+            .flat_map(|allow| [&allow.ssh, &allow.files, &allow.http, &allow.secrets])
+            .flatten()
+        {
             if let Ok(template) = Template::parse(grant) {
                 template.references().for_each(&mut note);
             }

@@ -15,7 +15,7 @@ pub struct Abilities {
 }
 
 /// Kinds of things that a module can do.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "read on targets",
     "write on targets",
     "ask services",
@@ -24,6 +24,7 @@ const KINDS: [&str; 8] = [
     "read files beside the plan",
     "write files beside the plan",
     "speak HTTP",
+    "use secrets",
 ];
 
 impl Capabilities {
@@ -54,6 +55,7 @@ fn kind(capability: &Capability) -> &'static str {
         Shape::Files(files::Shape { write: false, .. }) => "read files beside the plan",
         Shape::Files(files::Shape { write: true, .. }) => "write files beside the plan",
         Shape::Http(_) => "speak HTTP",
+        Shape::Secrets(_) => "use secrets",
     }
 }
 
@@ -73,6 +75,7 @@ fn ability(capability: &Capability) -> String {
         Shape::Files(files::Shape { write: false, .. }) => "reads files beside the plan",
         Shape::Files(files::Shape { write: true, .. }) => "writes files beside the plan",
         Shape::Http(_) => "sends requests",
+        Shape::Secrets(_) => "uses secrets that the plan gives it, without seeing them",
     };
     format!("{does}: `{capability}`")
 }

@@ -9,7 +9,8 @@ use super::ssh::{class_word, is_unit};
 use super::words::quoted;
 use crate::template::{Template, escape};
 use crate::{
-    Change, Command, EffectClass, Failure, RemotePath, Request, ServiceAction, TargetName, UserName,
+    Change, Command, EffectClass, Failure, RemotePath, Request, SecretName, ServiceAction, TargetName,
+    UserName,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,6 +58,13 @@ pub enum Ask<'a> {
         write: bool,
         /// The path, as the step names it.
         path: &'a str,
+    },
+    /// To use a secret.
+    Secret {
+        /// Its name in the plan.
+        name: &'a SecretName,
+        /// Where its value comes from, as a [`SecretSource`](crate::plan::SecretSource) is written.
+        source: &'a str,
     },
     /// To send a request.
     Http {
@@ -161,6 +169,7 @@ impl<'a> Ask<'a> {
                 let path = path.parse::<WorkspacePath>().ok()?;
                 (List::Files, format!("{}:{}", if *write { "write" } else { "read" }, plain(path.as_str())))
             }
+            Self::Secret { name, .. } => (List::Secrets, name.to_string()),
             Self::Http { class, method, url, at, via_target } => {
                 let mut url = (*url).clone();
                 url.set_query(None);
@@ -204,6 +213,7 @@ impl fmt::Display for Ask<'_> {
             Self::File { write, path } => {
                 write!(f, "{} the file {}", if *write { "write" } else { "read" }, Shown(path))
             }
+            Self::Secret { name, source } => write!(f, "use the secret `{name}` from {}", Shown(source)),
             Self::Http { class, method, url, at, via_target } => {
                 write!(f, "send {}", Shown(&format!("{method} {url}")))?;
                 if let Some(at) = at {

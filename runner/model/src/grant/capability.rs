@@ -2,9 +2,9 @@
 
 use super::fill::harmless;
 use super::parameter::Parameter;
-use super::set::{FileGrant, GrantError, GrantSet, HttpGrant, List, SshGrant, check_length};
+use super::set::{FileGrant, GrantError, GrantSet, HttpGrant, List, SecretGrant, SshGrant, check_length};
 use super::words::{Atom, Why, Word};
-use super::{files, http, ssh};
+use super::{files, http, secrets, ssh};
 use crate::template::{Piece, Reference, Template, ValueTemplate};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,6 +15,7 @@ pub(super) enum Shape {
     Ssh(ssh::Shape<Parameter>),
     Files(files::Shape<Parameter>),
     Http(http::Shape<Parameter>),
+    Secrets(secrets::Shape<Parameter>),
 }
 
 /// A grant over the parameters of a module.
@@ -66,12 +67,19 @@ impl Capability {
             List::Ssh => ssh::Shape::parse(text).map(Shape::Ssh),
             List::Files => files::Shape::parse(text).map(Shape::Files),
             List::Http => http::Shape::parse(text).map(Shape::Http),
+            List::Secrets => secrets::Shape::parse(text).map(Shape::Secrets),
         }
         .map_err(refuse)?;
         if matches!(shape, Shape::Ssh(ssh::Shape::As(_))) {
             return Err(refuse(
                 Why::new("a module does not choose the user that it acts as")
                     .hint("the plan does, with `become = \"…\"` at the step"),
+            ));
+        }
+        if matches!(&shape, Shape::Secrets(secrets::Shape { from: Some(_), .. })) {
+            return Err(refuse(
+                Why::new("a module does not choose where a secret comes from")
+                    .hint("the plan does, with `[secrets]`: write the name alone"),
             ));
         }
         let capability = Self { text: text.to_owned(), shape };
@@ -88,6 +96,7 @@ impl Capability {
             Shape::Ssh(_) => List::Ssh,
             Shape::Files(_) => List::Files,
             Shape::Http(_) => List::Http,
+            Shape::Secrets(_) => List::Secrets,
         }
     }
 
@@ -101,6 +110,7 @@ impl Capability {
                 std::iter::once(class).chain(variables.iter().map(|(_, value)| value)).chain(argv).collect()
             }
             Shape::Files(files::Shape { path, .. }) => vec![path],
+            Shape::Secrets(secrets::Shape { name, .. }) => vec![name],
             Shape::Http(http::Shape { class, method, url, at, from }) => {
                 class.iter().chain([method, url]).chain(at).chain(from).collect()
             }
@@ -189,6 +199,10 @@ impl Capability {
                     from: perhaps(&shape.from, "target")?,
                 };
                 grants.http.push(HttpGrant(http::Requests::new(&shape)?));
+            }
+            Shape::Secrets(shape) => {
+                let shape = secrets::Shape { name: one(&shape.name, "x")?, from: None };
+                grants.secrets.push(SecretGrant(secrets::Secrets::new(&shape)?));
             }
         }
         Ok(())
@@ -387,6 +401,8 @@ struct Texts {
     files: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     http: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    secrets: Vec<String>,
 }
 
 impl TryFrom<Texts> for Capabilities {
@@ -399,6 +415,7 @@ impl TryFrom<Texts> for Capabilities {
         read(List::Ssh, texts.ssh)
             .chain(read(List::Files, texts.files))
             .chain(read(List::Http, texts.http))
+            .chain(read(List::Secrets, texts.secrets))
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -412,6 +429,7 @@ impl From<Capabilities> for Texts {
                 List::Ssh => texts.ssh.push(capability.text),
                 List::Files => texts.files.push(capability.text),
                 List::Http => texts.http.push(capability.text),
+                List::Secrets => texts.secrets.push(capability.text),
             }
         }
         texts

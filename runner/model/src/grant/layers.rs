@@ -205,6 +205,7 @@ pub(super) fn covers(grants: &GrantSet, ask: &Ask<'_>) -> bool {
         Ask::File { write, path } => path
             .parse()
             .is_ok_and(|path: WorkspacePath| grants.files.iter().any(|grant| grant.0.covers(*write, &path))),
+        Ask::Secret { name, source } => grants.secrets.iter().any(|grant| grant.0.covers(name, source)),
         Ask::Http { .. } => grants.http.iter().any(|grant| covers_request(&grant.0, ask)),
     }
 }
@@ -259,6 +260,9 @@ pub(super) fn ban(deny: &GrantSet, ask: &Ask<'_>) -> Option<String> {
         }
         Ask::Http { method, url, .. } => {
             deny.http.iter().find(|grant| grant.0.bans(method, url)).map(ToString::to_string)
+        }
+        Ask::Secret { name, source } => {
+            deny.secrets.iter().find(|grant| grant.0.covers(name, source)).map(ToString::to_string)
         }
         Ask::Service { .. } | Ask::ServiceState { .. } | Ask::Target(_) | Ask::As(_) => {
             let one = |grant: &&SshGrant| {

@@ -48,6 +48,10 @@ pub(crate) fn lost(grants: &GrantSet, narrowed: Option<&GrantSet>, policy: &Envi
         let single = GrantSet { http: vec![grant.clone()], ..GrantSet::default() };
         look(List::Http, grant.to_string(), &single);
     }
+    for grant in &grants.secrets {
+        let single = GrantSet { secrets: vec![grant.clone()], ..GrantSet::default() };
+        look(List::Secrets, grant.to_string(), &single);
+    }
     lost
 }
 
@@ -126,6 +130,12 @@ fn with_asks<T>(single: &GrantSet, call: impl FnOnce(&[Ask<'_>]) -> T) -> T {
     if let [grant] = single.files.as_slice() {
         return match grant.0.path.now() {
             Some(path) => call(&[Ask::File { write: grant.0.write, path: path.as_str() }]),
+            None => call(&[]),
+        };
+    }
+    if let [grant] = single.secrets.as_slice() {
+        return match grant.0.spelled_out() {
+            Some((name, source)) => call(&[Ask::Secret { name, source }]),
             None => call(&[]),
         };
     }

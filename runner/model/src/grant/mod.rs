@@ -53,6 +53,16 @@
 //! | `at ADDRESS` | connecting to this host, or host and port, in place of the URL's. Without it, `connect-to` is denied |
 //! | `from target` | sending it through the target's connection: its `127.0.0.1` is not the runner's |
 //!
+//! # In `secrets = […]`
+//!
+//! `NAME[ from SOURCE]`. In a manifest and in `allow`, a name; in the lock each with its whole source; in a policy a name
+//! or `*`, and the first words of a source: `* from command`.
+//!
+//! | part | matches |
+//! | --- | --- |
+//! | NAME | the secret of this name; `*` is any that the step is given |
+//! | `from SOURCE` | a source that begins with these words: `env DB_PASSWORD`, `file PATH`, `command pass show`, `sops FILE KEY` |
+//!
 //! # References and parameters
 //!
 //! In a manifest, `${root}` is a parameter, `${argv...}` all elements of an array as arguments of their own, and
@@ -94,6 +104,7 @@ mod layers;
 mod left;
 mod origin;
 mod parameter;
+mod secrets;
 mod set;
 mod shell;
 mod ssh;
@@ -110,7 +121,7 @@ pub use left::Lost;
 pub(crate) use left::lost;
 pub use origin::parse_url;
 pub(crate) use parameter::Unfit;
-pub use set::{FileGrant, GrantError, GrantSet, HttpGrant, List, SshGrant};
+pub use set::{FileGrant, GrantError, GrantSet, HttpGrant, List, SecretGrant, SshGrant};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::files::{self, Files};
 use super::http::{self, Requests};
+use super::secrets::{self, Secrets};
 use super::ssh::{self, Verb};
 use super::words::Why;
 use super::{capability, shell};
@@ -21,15 +22,21 @@ pub enum List {
     Files,
     /// Which requests may be sent.
     Http,
+    /// Which secrets may be used.
+    Secrets,
 }
 
 impl List {
+    /// All of them, in the order in which they are written.
+    pub const ALL: [Self; 4] = [Self::Ssh, Self::Files, Self::Http, Self::Secrets];
+
     /// The key that the list has.
     pub fn key(self) -> &'static str {
         match self {
             Self::Ssh => "ssh",
             Self::Files => "files",
             Self::Http => "http",
+            Self::Secrets => "secrets",
         }
     }
 }
@@ -122,6 +129,14 @@ macro_rules! grant {
 grant!(/** What a step may do on targets. */ SshGrant, Verb, ssh::Shape<crate::template::Reference>);
 grant!(/** Which files beside the plan a step may use. */ FileGrant, Files, files::Shape<crate::template::Reference>);
 grant!(/** Which requests a step may send. */ HttpGrant, Requests, http::Shape<crate::template::Reference>);
+grant!(/** Which secrets a step may use. */ SecretGrant, Secrets, secrets::Shape<crate::template::Reference>);
+
+impl SecretGrant {
+    /// The secret of this name, from this source.
+    pub fn one(name: crate::SecretName, source: &crate::plan::SecretSource) -> Self {
+        Self(Secrets::one(name, source))
+    }
+}
 
 impl SshGrant {
     /// Becoming this user: what `become` in a plan or an inventory adds to the lock.
@@ -177,6 +192,9 @@ pub struct GrantSet {
     /// Which requests may be sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpGrant>,
+    /// Which secrets may be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretGrant>,
 }
 
 impl GrantSet {
@@ -193,12 +211,22 @@ impl GrantSet {
             ssh: ssh.into_iter().map(str::parse).collect::<Result<_, _>>()?,
             files: files.into_iter().map(str::parse).collect::<Result<_, _>>()?,
             http: http.into_iter().map(str::parse).collect::<Result<_, _>>()?,
+            secrets: Vec::new(),
         })
+    }
+
+    /// The same with these secrets.
+    ///
+    /// # Errors
+    /// The first text that is none.
+    pub fn with_secrets<'a>(self, secrets: impl IntoIterator<Item = &'a str>) -> Result<Self, GrantError> {
+        let secrets = secrets.into_iter().map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { secrets, ..self })
     }
 
     /// Whether nothing is granted.
     pub fn is_empty(&self) -> bool {
-        self.ssh.is_empty() && self.files.is_empty() && self.http.is_empty()
+        self.ssh.is_empty() && self.files.is_empty() && self.http.is_empty() && self.secrets.is_empty()
     }
 
     /// Fills in what the scope knows; what is symbolic stays.
@@ -210,6 +238,7 @@ impl GrantSet {
             ssh: self.ssh.iter().map(|grant| grant.resolve(scope)).collect::<Result<_, _>>()?,
             files: self.files.iter().map(|grant| grant.resolve(scope)).collect::<Result<_, _>>()?,
             http: self.http.iter().map(|grant| grant.resolve(scope)).collect::<Result<_, _>>()?,
+            secrets: self.secrets.iter().map(|grant| grant.resolve(scope)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -218,7 +247,8 @@ impl GrantSet {
         let ssh = self.ssh.iter().map(|grant| (List::Ssh, grant.to_string()));
         let files = self.files.iter().map(|grant| (List::Files, grant.to_string()));
         let http = self.http.iter().map(|grant| (List::Http, grant.to_string()));
-        ssh.chain(files).chain(http).collect()
+        let secrets = self.secrets.iter().map(|grant| (List::Secrets, grant.to_string()));
+        ssh.chain(files).chain(http).chain(secrets).collect()
     }
 
     /// Whether one of the grants lets a step run anything, as far as that can be told from the texts.
@@ -245,7 +275,38 @@ impl GrantSet {
             let host = grant.0.any_host()?;
             Some((grant.to_string(), format!("speaks to whatever host `${{{host}}}` names")))
         });
-        ssh.chain(http).collect()
+        // Whoever runs a command with a secret, or reads where it was written, has the value.
+        let opens = match (self.ssh.iter().any(|grant| grant.class().is_some()), self.equals_a_shell()) {
+            (true, true) => Some("the step can read it: it runs commands of its choice"),
+            (true, false) => Some("the step can read it where one of its commands shows it"),
+            (false, _) if self.reads_what_it_writes() => {
+                Some("the step can read it: it may read where it may write it")
+            }
+            (false, _) => None,
+        };
+        let secrets = self.secrets.iter().filter_map(|grant| Some((grant.to_string(), opens?.to_owned())));
+        ssh.chain(http).chain(secrets).collect()
+    }
+
+    /// Whether something that it may write it may also read.
+    fn reads_what_it_writes(&self) -> bool {
+        let paths = |bound: fn(&Verb) -> Option<Option<&RemotePath>>| {
+            self.ssh.iter().filter_map(move |grant| bound(&grant.0)).collect::<Vec<_>>()
+        };
+        let reads = paths(|verb| match verb {
+            Verb::Read(path) => Some(path.now()),
+            _ => None,
+        });
+        let writes = paths(|verb| match verb {
+            Verb::Write(path) => Some(path.now()),
+            _ => None,
+        });
+        // What is not known yet could be the same.
+        let meet = |a: &Option<&RemotePath>, b: &Option<&RemotePath>| match (a, b) {
+            (Some(a), Some(b)) => a.is_within(b) || b.is_within(a),
+            _ => true,
+        };
+        reads.iter().any(|read| writes.iter().any(|write| meet(read, write)))
     }
 
     /// Takes away what stands there twice; the order stays.
@@ -253,6 +314,7 @@ impl GrantSet {
         capability::keep_first(&mut self.ssh);
         capability::keep_first(&mut self.files);
         capability::keep_first(&mut self.http);
+        capability::keep_first(&mut self.secrets);
         self
     }
 }

@@ -12,6 +12,7 @@ mod commands;
 mod denials;
 mod paths;
 mod requests;
+mod secrets;
 mod text;
 
 fn ssh(grants: &[&str]) -> GrantSet {

@@ -168,6 +168,7 @@ fn lines(step: &LockedStep) -> BTreeSet<String> {
         List::Ssh => "",
         List::Files => "files ",
         List::Http => "http ",
+        List::Secrets => "secret ",
     };
     let grants = step.grants.texts().into_iter().map(|(list, text)| format!("{}{text}", of_list(list)));
     grants.chain([format!("uses {}", step.uses)]).collect()

@@ -5,7 +5,8 @@
 //! machine. For each environment it holds
 //!
 //! - each step with its module and its grants, bound to the plan's values. `${target.…}` and the outputs of steps stay
-//!   symbolic: each fills one segment or one argument at run time. `become` is there as `as:USER`.
+//!   symbolic: each fills one segment or one argument at run time. `become` is there as `as:USER`, and secrets with
+//!   where they come from.
 //! - the service commands of the inventory;
 //! - the modules that are used: the digest of the component, and its manifest.
 
@@ -167,6 +168,7 @@ impl LockedStep {
             add(&mut grants.ssh, &of_root.grants.ssh);
             add(&mut grants.files, &of_root.grants.files);
             add(&mut grants.http, &of_root.grants.http);
+            add(&mut grants.secrets, &of_root.grants.secrets);
         }
         grants.ssh.extend(users.iter().map(SshGrant::become_user));
         Self { id: step.id.clone(), uses: step.module.clone(), grants, users }

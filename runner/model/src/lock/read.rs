@@ -94,6 +94,7 @@ fn step(reader: &Reader, table: &Table<'_>, id: StepId) -> Option<LockedStep> {
         ssh: grants(reader, table.take("ssh")),
         files: grants(reader, table.take("files")),
         http: grants(reader, table.take("http")),
+        secrets: grants(reader, table.take("secrets")),
     };
     table.finish(reader, &[]);
     let users = grants.ssh.iter().filter(|grant| grant.is_become());

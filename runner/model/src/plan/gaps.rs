@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Gaps {
     pub(crate) vars: Names,
     pub(crate) modules: Names,
+    /// Secrets, whatever environment they are for.
+    pub(crate) secrets: Names,
     pub(crate) environments: Names,
     /// `[release]`, or a part of it.
     pub(crate) release: bool,
@@ -18,6 +20,8 @@ pub(crate) struct Gaps {
     pub(crate) steps: Names,
     /// Steps whose parameters are not all there.
     pub(crate) parameters: BTreeSet<StepId>,
+    /// Steps whose `secrets` are not all there.
+    pub(crate) given_secrets: BTreeSet<StepId>,
     /// Steps of which it is not clear where they run.
     pub(crate) places: BTreeSet<StepId>,
 }

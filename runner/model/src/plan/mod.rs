@@ -4,6 +4,8 @@
 mod gaps;
 mod module;
 mod read;
+mod read_secrets;
+mod secrets;
 mod strategy;
 
 pub(crate) use gaps::Gaps;
@@ -11,12 +13,13 @@ pub(crate) use read::{below, part_of};
 pub(crate) use strategy::batches;
 
 pub use module::{ModuleRef, ModuleSource};
+pub use secrets::{GivenSecret, SecretEntry, SecretSource, SecretTable};
 pub use strategy::{BadGoal, Goal, OnFailure};
 
 use crate::quantity::{ByteSize, Period};
 use crate::source::{Source, Span, Spanned};
 use crate::template::{Template, ValueTemplate};
-use crate::{EnvironmentName, ModuleName, Phase, PlanName, RoleName, StepId, UserName, VarName};
+use crate::{EnvironmentName, ModuleName, Phase, PlanName, RoleName, SecretName, StepId, UserName, VarName};
 use schemars::JsonSchema;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -39,6 +42,10 @@ pub struct Plan {
     /// run; a name that is not here cannot be given.
     #[schemars(default)]
     pub vars: BTreeMap<VarName, Variable>,
+    /// Where the values of secrets come from, by the names that steps are given them by. An environment may have sources of
+    /// its own.
+    #[schemars(default, with = "BTreeMap<SecretName, SecretTable>")]
+    pub secrets: BTreeMap<SecretName, SecretEntry>,
     /// The modules that steps use, by the name that `uses` begins with.
     #[schemars(default)]
     pub modules: BTreeMap<ModuleName, Spanned<ModuleSource>>,
@@ -103,6 +110,9 @@ impl JsonSchema for Variable {
 pub struct Environment {
     /// The inventory file, relative to the plan.
     pub inventory: Spanned<String>,
+    /// Sources of secrets in this environment. They win over those of the plan, by name.
+    #[schemars(default, with = "BTreeMap<SecretName, SecretTable>")]
+    pub secrets: BTreeMap<SecretName, SecretEntry>,
     /// Where its name is written.
     #[schemars(skip)]
     pub span: Span,
@@ -191,6 +201,11 @@ pub struct Step {
     /// lock records it.
     #[schemars(rename = "become")]
     pub acts_as: Option<Spanned<UserName>>,
+    /// The secrets that the step is given, by their names in `[secrets]`: `["db-password"]`. A table gives them the names
+    /// that the module knows them by: `{ password = "db-password" }`. It is a grant: the lock records the names and the
+    /// sources.
+    #[schemars(default, schema_with = "secrets::given_schema")]
+    pub secrets: Vec<GivenSecret>,
     /// Narrows what the module may do to these grants.
     pub allow: Option<Spanned<AllowTable>>,
     /// What this step may use, where it differs from `[limits]`.
@@ -225,6 +240,9 @@ pub struct AllowTable {
     /// Over HTTP: `"GET https://shop.example.org/health"`.
     #[schemars(default)]
     pub http: Vec<Spanned<String>>,
+    /// Secrets, by their names in `[secrets]`: `"db-password"`.
+    #[schemars(default)]
+    pub secrets: Vec<Spanned<String>>,
 }
 
 /// Parameters, and where each value in them was written.

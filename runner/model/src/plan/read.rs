@@ -2,14 +2,14 @@
 
 use super::{
     AllowTable, Environment, Gaps, Goal, LimitsTable, ModuleSource, OnFailure, Plan, ReleaseTable,
-    RetryTable, Step, Strategy, Variable, With,
+    RetryTable, SecretEntry, Step, Strategy, Variable, With, read_secrets,
 };
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::quantity::Period;
 use crate::read::{Item, Reader, Table, choice, not_yet, text_of};
 use crate::source::{Source, Span, Spanned};
 use crate::template::{SCOPES, Template, ValueTemplate};
-use crate::{EnvironmentName, ModuleName, StepId, VarName};
+use crate::{EnvironmentName, ModuleName, SecretName, StepId, VarName};
 use std::collections::{BTreeMap, HashMap};
 use toml::de::DeValue;
 
@@ -32,16 +32,15 @@ const LATER_STRATEGY: [(&str, &str); 3] = [
     ("min-in-service", "keep a share of the targets in service"),
     ("confirm-timeout", "make a target that loses the runner revert itself"),
 ];
-const LATER_STEP: [(&str, &str); 2] = [
-    ("secrets", "hand secrets to the step"),
-    ("no-return", "mark a step after which nothing is rolled back by itself"),
-];
+const LATER_STEP: [(&str, &str); 1] =
+    [("no-return", "mark a step after which nothing is rolled back by itself")];
 
 /// What is collected before it is known to be a plan.
 struct Draft {
     name: Option<Spanned<crate::PlanName>>,
     summary: Option<Spanned<String>>,
     vars: BTreeMap<VarName, Variable>,
+    secrets: BTreeMap<SecretName, SecretEntry>,
     modules: BTreeMap<ModuleName, Spanned<ModuleSource>>,
     environment: BTreeMap<EnvironmentName, Environment>,
     release: Option<Spanned<ReleaseTable>>,
@@ -85,6 +84,7 @@ impl Draft {
             name: self.name.unwrap_or_else(|| Spanned::new(crate::PlanName::unnamed(), Span::default())),
             summary: self.summary,
             vars: self.vars,
+            secrets: self.secrets,
             modules: self.modules,
             environment: self.environment,
             release: self.release,
@@ -110,6 +110,10 @@ fn draft(reader: &Reader, table: Table<'_>) -> Draft {
             .and_then(|item| reader.parsed(&item, "the name of the plan in quotes")),
         summary: table.take("summary").and_then(|item| reader.line(&item)),
         vars: table.take("vars").map(|item| vars(reader, &item, &mut gaps)).unwrap_or_default(),
+        secrets: table
+            .take("secrets")
+            .map(|item| read_secrets::secrets(reader, &item, &mut gaps.secrets))
+            .unwrap_or_default(),
         modules: table.take("modules").map(|item| modules(reader, &item, &mut gaps)).unwrap_or_default(),
         environment: environments(reader, &table, &mut gaps),
         release: table.take("release").and_then(|item| release(reader, &item, &mut gaps)),
@@ -129,6 +133,7 @@ fn draft(reader: &Reader, table: Table<'_>) -> Draft {
     for key in table.misspelled() {
         match key {
             "vars" => gaps.vars.add_all(),
+            "secrets" => gaps.secrets.add_all(),
             "modules" => gaps.modules.add_all(),
             "environment" => gaps.environments.add_all(),
             "release" => gaps.release = true,
@@ -259,9 +264,14 @@ fn environments(
             && let Some(table) = reader.table(&entry, "an environment")
         {
             let inventory = table.require(reader, "inventory", "\"staging.toml\"");
+            let secrets = table.take("secrets");
+            let secrets = secrets.map(|item| read_secrets::secrets(reader, &item, &mut gaps.secrets));
             table.finish(reader, &LATER_ENVIRONMENT);
             if let Some(inventory) = inventory.and_then(|item| reader.line(&item)) {
-                environments.insert(name.value, Environment { inventory, span: name.span });
+                environments.insert(
+                    name.value,
+                    Environment { inventory, secrets: secrets.unwrap_or_default(), span: name.span },
+                );
             }
         }
         if environments.len() == known {
@@ -420,6 +430,9 @@ fn step(reader: &Reader, table: &Table<'_>, gaps: &mut Gaps) -> Option<Step> {
     let retry = table.take("retry").and_then(|item| retry(reader, &item));
     let acts_as = table.take("become").and_then(|item| reader.parsed(&item, "the name of a user in quotes"));
     let allow = table.take("allow").and_then(|item| allow(reader, &item));
+    let before = reader.count();
+    let secrets = table.take("secrets").map(|item| read_secrets::given(reader, &item)).unwrap_or_default();
+    let secrets_have_gaps = reader.count() > before;
     table.finish(reader, &LATER_STEP);
     let misspelled = table.misspelled();
     match (&id, &uses) {
@@ -428,6 +441,9 @@ fn step(reader: &Reader, table: &Table<'_>, gaps: &mut Gaps) -> Option<Step> {
         (Some(id), Some(_)) => {
             if with_has_gaps || misspelled.contains(&"with") {
                 gaps.parameters.insert(id.value.clone());
+            }
+            if secrets_have_gaps || misspelled.contains(&"secrets") {
+                gaps.given_secrets.insert(id.value.clone());
             }
             if place_has_gaps || misspelled.iter().any(|key| ["on", "once"].contains(key)) {
                 gaps.places.insert(id.value.clone());
@@ -443,6 +459,7 @@ fn step(reader: &Reader, table: &Table<'_>, gaps: &mut Gaps) -> Option<Step> {
         timeout,
         retry,
         acts_as,
+        secrets,
         allow,
         limits,
         span: table.span,
@@ -500,8 +517,13 @@ fn allow(reader: &Reader, item: &Item<'_>) -> Option<Spanned<AllowTable>> {
         let elements = table.take(key).and_then(|item| reader.array(&item, "a list of grants"));
         elements.unwrap_or_default().iter().filter_map(|element| reader.line(element)).collect()
     };
-    let allow = AllowTable { ssh: grants("ssh"), files: grants("files"), http: grants("http") };
-    table.finish(reader, &[("secrets", "hand secrets to the step")]);
+    let allow = AllowTable {
+        ssh: grants("ssh"),
+        files: grants("files"),
+        http: grants("http"),
+        secrets: grants("secrets"),
+    };
+    table.finish(reader, &[]);
     Some(Spanned::new(allow, item.span))
 }
 

@@ -146,6 +146,14 @@ fn explain_step(
     if let Acting::As(user) = &acting {
         let _ = write!(sentence, ", as `{user}`");
     }
+    for (index, name) in step.secrets.values().enumerate() {
+        let source = resolved.secrets.get(name).map(ToString::to_string).unwrap_or_default();
+        let _ = write!(
+            sentence,
+            "{} the secret `{name}` from `{source}`",
+            if index == 0 { ", with" } else { " and" }
+        );
+    }
     sentence.push('.');
     if let Some(retry) = step.retry {
         let _ = write!(

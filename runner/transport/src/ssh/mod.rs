@@ -30,6 +30,8 @@ const REFUSED: Duration = Duration::from_secs(3);
 pub(crate) struct Ssh {
     target: SshTarget,
     limit: Duration,
+    /// Variables of the runner that are no business of ssh: secrets come from them.
+    hidden: Vec<String>,
     channels: Arc<Semaphore>,
     link: Mutex<Link>,
 }
@@ -44,9 +46,15 @@ struct Link {
 }
 
 impl Ssh {
-    pub(crate) fn new(target: SshTarget, limit: Duration) -> Result<Self, Failure> {
+    pub(crate) fn new(target: SshTarget, limit: Duration, hidden: Vec<String>) -> Result<Self, Failure> {
         config::check(&target)?;
-        Ok(Self { target, limit, channels: Arc::new(Semaphore::new(CHANNELS)), link: Mutex::default() })
+        Ok(Self {
+            target,
+            limit,
+            hidden,
+            channels: Arc::new(Semaphore::new(CHANNELS)),
+            link: Mutex::default(),
+        })
     }
 
     /// The session; connects where there is none.
@@ -106,6 +114,9 @@ impl Ssh {
     }
 
     fn destination(&self, command: &mut Command, file: &Path) {
+        for name in &self.hidden {
+            command.env_remove(name);
+        }
         command.arg("-F").arg(file);
         if let Some(port) = self.target.port {
             command.arg("-p").arg(port.to_string());

@@ -12,6 +12,7 @@ pub(crate) struct Granted {
     exec: Vec<(String, Vec<String>)>,
     files: Vec<String>,
     http: Vec<String>,
+    secrets: Vec<String>,
 }
 
 /// The parameters with the defaults of the schema, those of tables in lists too, as the runner gives them to the step.
@@ -67,6 +68,7 @@ impl Granted {
         };
         granted.files = each(capabilities.files);
         granted.http = each(capabilities.http);
+        granted.secrets = each(capabilities.secrets);
         granted
     }
 
@@ -110,6 +112,10 @@ impl Granted {
         let mut prefixes = self.files.iter().filter_map(|grant| grant.strip_prefix(&prefix));
         let fits = prefixes.any(|granted| matches!(granted, "." | "./") || within(path, granted));
         allow(fits, "files", &format!("{word}:{path}"))
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Result<()> {
+        allow(self.secrets.iter().any(|granted| granted == name), "secrets", name)
     }
 
     /// `at`: the address in place of the URL's; `from`: whether it is sent through a target's connection.

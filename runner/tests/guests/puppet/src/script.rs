@@ -5,6 +5,7 @@ use super::misbehave;
 use host::artifacts::{self, Artifact};
 use host::commands::Command;
 use host::http::Request;
+use host::secrets::Secret;
 use host::targets::{self, ServiceAction, Target};
 use host::types::{Attributes, Effect, Entry, Error, ErrorKind, Link};
 use serde_json::{Value, json};
@@ -153,7 +154,9 @@ fn call(step: &Value, artifacts: &mut Kept) -> Answer {
                 let artifact = request(step)?.download()?;
                 Ok(keep(step, artifacts, artifact))
             }
-            "secrets.get" => host::secrets::get(text(step, "name")).map(|_| Value::Null),
+            "secrets.get" => {
+                secret(&json!({ "name": text(step, "name"), "base64": true })).map(|_| Value::Null)
+            }
             "timer.now" => Ok(json!(host::timer::now())),
             "timer.sleep" => host::timer::sleep(small(step, "milliseconds")).map(|()| Value::Null),
             "log" => {
@@ -226,6 +229,9 @@ fn on_target(name: &str, step: &Value, artifacts: &mut Kept) -> Answer {
         "targets.fetch" => keep(step, artifacts, on.fetch(&path)?),
         "targets.service-is-active" => json!(on.service_is_active(text(step, "unit"))?),
         "targets.write" => json!(on.write(&path, &owned(step, "text"), &attributes(step))?),
+        "targets.write-secret" => {
+            json!(on.write_secret(&path, &secret(&step["secret"])?, &attributes(step))?)
+        }
         "targets.put" => json!(on.put(&path, kept(step, artifacts)?, &attributes(step))?),
         "targets.mkdir" => json!(on.mkdir(&path, &attributes(step))?),
         "targets.symlink" => json!(on.symlink(&path, text(step, "points-to"))?),
@@ -310,8 +316,14 @@ fn command(step: &Value, artifacts: &Kept) -> Result<Command, Error> {
     for (name, value) in step["env"].as_object().into_iter().flatten() {
         command.env(name, value.as_str().unwrap_or_default());
     }
+    for (name, value) in step["env-secret"].as_object().into_iter().flatten() {
+        command.env_secret(name, &secret(value)?);
+    }
     if let Some(text) = step["stdin"].as_str() {
         command.stdin(text);
+    }
+    if !step["stdin-secret"].is_null() {
+        command.stdin_secret(&secret(&step["stdin-secret"])?);
     }
     if step["artifact"].is_string() {
         command.stdin_artifact(kept(step, artifacts)?);
@@ -340,13 +352,38 @@ fn command(step: &Value, artifacts: &Kept) -> Result<Command, Error> {
     Ok(command)
 }
 
+/// `"name"`, or `{ "name": …, "append": …, "before": …, "after": …, "base64": true, "url-encode": true }`: done in this order.
+fn secret(described: &Value) -> Result<Secret, Error> {
+    let name = described.as_str().unwrap_or_else(|| text(described, "name"));
+    let mut secret = host::secrets::get(name)?;
+    if !described["append"].is_null() {
+        secret = secret.append(&self::secret(&described["append"])?);
+    }
+    if !described["before"].is_null() || !described["after"].is_null() {
+        secret = secret.wrap(text(described, "before"), text(described, "after"));
+    }
+    if described["base64"] == true {
+        secret = secret.base64();
+    }
+    if described["url-encode"] == true {
+        secret = secret.url_encode();
+    }
+    Ok(secret)
+}
+
 fn request(step: &Value) -> Result<Request, Error> {
     let request = Request::new(text(step, "method"), text(step, "url"), effect(step));
     for header in step["headers"].as_array().into_iter().flatten() {
         request.header(header[0].as_str().unwrap_or_default(), header[1].as_str().unwrap_or_default());
     }
+    for (name, value) in step["header-secret"].as_object().into_iter().flatten() {
+        request.header_secret(name, &secret(value)?);
+    }
     if let Some(text) = step["body"].as_str() {
         request.body(text);
+    }
+    if !step["body-secret"].is_null() {
+        request.body_secret(&secret(&step["body-secret"])?);
     }
     if step["via"].is_string() || step["via"] == true {
         let via = match step["via"].as_str() {

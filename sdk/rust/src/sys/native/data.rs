@@ -83,7 +83,7 @@ pub(crate) struct Secret(pub(super) String);
 
 pub(crate) fn secret(name: &str) -> Result<Secret> {
     with(|state| {
-        state.call("secrets", "get", name, |_| Ok(()))?;
+        state.call("secrets", "get", name, |granted| granted.secret(name))?;
         let value = state.secrets.get(name).cloned();
         value.map(Secret).ok_or_else(|| Error::not_found(format!("secret `{name}`")))
     })
