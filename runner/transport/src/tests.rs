@@ -160,6 +160,7 @@ fn command(argv: &[&str]) -> Command {
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         effect: EffectClass::Read,
         env: Default::default(),
+        secret_env: Default::default(),
         stdin: None,
         stdout_to: None,
         directory: None,

@@ -134,6 +134,7 @@ impl Capability {
                 std::iter::once(class).chain(variables).chain(argv).collect()
             }
             Shape::Files(files::Shape { path, .. }) => vec![path],
+            Shape::Secrets(secrets::Shape { name, .. }) => vec![name],
             Shape::Http(http::Shape { class, method, url, at, from }) => {
                 class.iter_mut().chain([method, url]).chain(at).chain(from).collect()
             }

@@ -123,6 +123,7 @@ fn a_command_asks_for_its_files_too() {
         argv: argv(&["mysqldump", "shop"]),
         effect: EffectClass::Read,
         env: BTreeMap::new(),
+        secret_env: BTreeMap::new(),
         stdin: None,
         stdout_to: Some(path("/srv/dump.sql")),
         directory: Some(path("/etc")),

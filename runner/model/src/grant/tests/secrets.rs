@@ -44,8 +44,8 @@ fn a_grant_reads_back_and_one_that_is_wrong_says_what_helps() {
     it must be the name of one secret, or `*`
     hint: for example `db-password` or `* from command`
     ");
-    insta::assert_snapshot!(wrong::<SecretGrant>("a from comand x"), @r"
-    there is no source `comand`
+    insta::assert_snapshot!(wrong::<SecretGrant>("a from commandx x"), @r"
+    there is no source `commandx`
     hint: did you mean `command`?
     ");
     assert!("db-*".parse::<SecretGrant>().is_err());
