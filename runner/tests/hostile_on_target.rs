@@ -56,6 +56,8 @@ both_ways! {
     services_are_granted_by_unit_and_action,
     attributes_and_links_that_make_no_sense_are_invalid,
     unpack_lays_out_only_what_fits,
+    an_archive_that_is_equal_changes_nothing,
+    a_dump_is_packed_kept_and_fed_back,
     a_link_swapped_in_by_a_concurrent_attacker_leads_nowhere,
     a_folder_of_another_user_is_refused,
     another_user_needs_a_grant,
@@ -81,6 +83,7 @@ fn every_verb(path: &str) -> Vec<Value> {
         json!({ "call": "targets.remove-tree", "path": path }),
         json!({ "call": "targets.set-attributes", "path": path, "mode": 0o777 }),
         json!({ "call": "targets.archive", "path": path, "into": format!("{path}.tar") }),
+        json!({ "call": "targets.unarchive", "path": path, "archive": format!("{path}.tar") }),
         json!({ "call": "releases.all", "root": path }),
         json!({ "call": "releases.previous", "root": path }),
     ]);
@@ -185,6 +188,7 @@ async fn the_runners_own_folder_is_out_of_reach(via: Via) {
             { "call": "targets.rename", "path": world.granted, "to": world.in_granted("x") },
             { "call": "targets.fetch", "path": world.granted, "as": "all" },
             { "call": "targets.archive", "path": world.granted, "into": world.in_granted("all.tar") },
+            { "call": "targets.unarchive", "path": world.in_granted(".runner"), "archive": world.in_granted("a.tar") },
         ]))
         .await;
     assert!(result.kinds().iter().all(|kind| kind == "Denied"), "{:?}", result.kinds());
@@ -287,11 +291,13 @@ async fn commands_run_only_as_they_are_granted(via: Via) {
     elsewhere["stdout-to"] = json!(world.in_granted("out"));
     let mut folder = run(&["printf", "%s", "a"], "read");
     folder["directory"] = json!(world.secret);
-    let result = world.calls(json!([change, skipped, env, elsewhere, folder, fine])).await;
+    let mut input = run(&["printf", "%s", "a"], "read");
+    input["stdin-file"] = json!(world.in_secret("key"));
+    let result = world.calls(json!([change, skipped, env, elsewhere, folder, input, fine])).await;
     assert_eq!(
         result.kinds(),
-        ["Denied", "Denied", "Denied", "Denied", "Denied", "ok"],
-        "an undo, a check, a variable, a file and a folder need grants of their own"
+        ["Denied", "Denied", "Denied", "Denied", "Denied", "Denied", "ok"],
+        "an undo, a check, a variable, files and a folder need grants of their own"
     );
     assert!(world.exists(&new));
     world.assert_untouched();
@@ -443,6 +449,95 @@ async fn unpack_lays_out_only_what_fits(via: Via) {
     world.assert_untouched();
 }
 
+async fn an_archive_that_is_equal_changes_nothing(via: Via) {
+    let mut world = World::read_write(via).await;
+    let (folder, archive) = (world.in_granted("data"), world.in_granted("data.tar.gz"));
+    let (file, back) = (world.in_granted("data/f"), world.in_granted("back"));
+    let unarchive = |path: &str| json!({ "call": "targets.unarchive", "path": path, "archive": archive });
+    let result = world
+        .calls(json!([
+            { "call": "targets.mkdir", "path": folder },
+            { "call": "targets.write", "path": file, "text": "good" },
+            { "call": "targets.archive", "path": folder, "into": archive },
+            unarchive(&folder),
+            { "call": "targets.write", "path": file, "text": "bad" },
+            unarchive(&folder),
+            { "call": "targets.read", "path": file },
+            unarchive(&back),
+            unarchive(&world.in_secret("x")),
+            { "call": "targets.unarchive", "path": folder, "archive": archive, "mode": 0o777 },
+            { "call": "targets.unarchive", "path": folder, "archive": file },
+        ]))
+        .await;
+    let kinds = ["ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "Denied", "Invalid", "Conflict"];
+    assert_eq!(result.kinds(), kinds, "{:?}", result.answers());
+    assert_eq!(result.answers()[3], json!({ "ok": false }), "it was equal");
+    assert_eq!(
+        result.answers()[5..8],
+        [json!({ "ok": true }), json!({ "ok": "good" }), json!({ "ok": true })]
+    );
+    let done: Vec<_> =
+        result.journal.iter().filter(|line| line.starts_with("outcome targets.unarchive")).collect();
+    assert_eq!(
+        done,
+        [
+            "outcome targets.unarchive done false",
+            "outcome targets.unarchive done true",
+            "outcome targets.unarchive done true"
+        ]
+    );
+    assert_eq!(result.ended.tally.changes, 6, "what was equal is not counted");
+    // What a failed attempt has put back is still a change for the next one.
+    let write = json!({ "call": "targets.write", "path": file, "text": "bad" });
+    let fail = json!({ "call": "fail", "message": "the restart failed" });
+    world.calls(json!([write])).await;
+    world.calls(json!([unarchive(&folder), fail])).await;
+    world.run.attempt = 2;
+    let second = world.calls(json!([unarchive(&folder)])).await;
+    assert_eq!(second.answer(), json!({ "ok": true }), "or the restart would be lost");
+    world.run.attempt = 3;
+    assert_eq!(world.calls(json!([unarchive(&folder)])).await.answer(), json!({ "ok": false }));
+    world.assert_untouched();
+}
+
+async fn a_dump_is_packed_kept_and_fed_back(via: Via) {
+    let grants = [
+        "exec-change:printf %s *",
+        "exec-read:printf %s *",
+        "exec-read:tail -c 4",
+        "read:{granted}",
+        "write:{granted}",
+    ];
+    let world = World::new(via, &grants).await;
+    let file = world.in_granted("dump.gz");
+    let dump = |more: Value| {
+        let mut call =
+            json!({ "call": "commands.run", "argv": ["printf", "%s", "a dump"], "effect": "change" });
+        call.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        call
+    };
+    let tail = json!({
+        "call": "commands.run", "argv": ["tail", "-c", "4"], "stdin-file": file, "decompress": true,
+    });
+    let result = world
+        .calls(json!([
+            dump(json!({ "stdout-to": file, "compress": true })),
+            dump(json!({ "keep": true })),
+            dump(json!({ "keep": true, "compress": true })),
+            dump(json!({ "keep": true, "compress": true, "stdout-to": world.in_granted("dump") })),
+            dump(json!({ "keep": true, "stdout-to": file, "effect": "read" })),
+            dump(json!({ "keep": true, "compress": true, "stdout-to": world.in_secret("dump.gz") })),
+            dump(json!({ "keep": true, "compress": true, "stdout-to": file })),
+            tail,
+        ]))
+        .await;
+    let kinds = ["Invalid", "Invalid", "Invalid", "Invalid", "Invalid", "Denied", "ok", "ok"];
+    assert_eq!(result.kinds(), kinds, "{:?}", result.answers());
+    assert_eq!(result.answers()[7]["ok"]["stdout"], "dump");
+    assert_eq!(world.mode(&file), 0o600);
+    world.assert_untouched();
+}
+
 fn with_files(run: &Run) -> runner_model::grant::GrantSet {
     let files = runner_model::grant::GrantSet::from_lists([], ["read:site"], []).expect("grants");
     runner_model::grant::GrantSet { files: files.files, ..run.grants.clone() }
@@ -499,6 +594,11 @@ async fn a_link_swapped_in_by_a_concurrent_attacker_leads_nowhere(via: Via) {
                 "call": "targets.archive",
                 "path": world.in_granted("folder"),
                 "into": world.in_granted("swap/folder.tar"),
+            }));
+            calls.push(json!({
+                "call": "targets.unarchive",
+                "path": world.in_granted("swap/back"),
+                "archive": world.in_granted("swap/folder.tar"),
             }));
             calls.push(json!({ "call": "targets.remove", "path": world.in_granted("swap/folder.tar") }));
         }

@@ -134,12 +134,21 @@ pub enum Change {
         /// Owner and group of all that is in it.
         attributes: Attributes,
     },
-    /// Archives a folder into a new file. Kept by an undo.
+    /// Archives a folder or a file into a new file. Kept by an undo.
     Archive {
-        /// The folder that is archived.
+        /// What is archived.
         path: RemotePath,
         /// The archive.
         into: RemotePath,
+    },
+    /// Makes the folder or file equal to what an archive holds.
+    Unarchive {
+        /// The folder or file.
+        path: RemotePath,
+        /// The archive.
+        archive: RemotePath,
+        /// Owner and group of all that is in it.
+        attributes: Attributes,
     },
 }
 
@@ -156,6 +165,7 @@ impl Change {
             | Self::RemoveTree { path }
             | Self::SetAttributes { path, .. }
             | Self::Unpack { path, .. }
+            | Self::Unarchive { path, .. }
             | Self::Archive { into: path, .. } => path,
         }
     }
@@ -173,6 +183,7 @@ impl Change {
         match self {
             Self::Archive { path, .. } => Some(path),
             Self::Unpack { reuse, .. } => reuse.as_ref(),
+            Self::Unarchive { archive, .. } => Some(archive),
             _ => None,
         }
     }
@@ -190,6 +201,7 @@ impl Change {
             Self::SetAttributes { .. } => "set-attributes",
             Self::Unpack { .. } => "unpack",
             Self::Archive { .. } => "archive",
+            Self::Unarchive { .. } => "unarchive",
         }
     }
 }
@@ -329,9 +341,18 @@ pub struct Command {
     /// What it reads; `None`: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Content>,
+    /// A file on the target that it reads, in the place of `stdin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin_file: Option<RemotePath>,
+    /// That file is unpacked on the way.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub decompress: bool,
     /// A file on the target that gets its stdout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout_to: Option<RemotePath>,
+    /// Its stdout is packed on the way.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub compress: bool,
     /// The working folder; `None`: the user's home.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<RemotePath>,
@@ -346,9 +367,17 @@ pub struct Command {
     /// What undoes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Box<Command>>,
+    /// All that it leaves is the file that gets its stdout, and an undo keeps it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep: bool,
     /// Twice is as good as once.
     #[serde(default)]
     pub repeatable: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// An HTTP request: all that was put into it before it was sent.

@@ -47,6 +47,7 @@ impl Reach {
                 "targets.target.set-attributes",
                 "targets.target.unpack",
                 "targets.target.archive",
+                "targets.target.unarchive",
                 "commands.command.stdout-to",
             ]),
             reads: any(&[
@@ -57,6 +58,8 @@ impl Reach {
                 "targets.target.digest",
                 "targets.target.fetch",
                 "targets.target.archive",
+                "targets.target.unarchive",
+                "commands.command.stdin-file",
                 "releases.all",
                 "releases.previous",
             ]),

@@ -179,7 +179,9 @@ impl HostCommand for State {
     }
 
     async fn stdin(&mut self, this: Resource<Command>, text: String) -> wasmtime::Result<()> {
-        self.build_command(&this, text.len(), |command| command.stdin = Some(Content::Text(text)))
+        self.build_command(&this, text.len(), |command| {
+            (command.stdin, command.stdin_file) = (Some(Content::Text(text)), None);
+        })
     }
 
     async fn stdin_secret(
@@ -197,7 +199,30 @@ impl HostCommand for State {
         content: Resource<Artifact>,
     ) -> wasmtime::Result<()> {
         let digest = self.table.get(&content)?.digest;
-        self.build_command(&this, 0, |command| command.stdin = Some(Content::Artifact(digest)))
+        self.build_command(&this, 0, |command| {
+            (command.stdin, command.stdin_file) = (Some(Content::Artifact(digest)), None);
+        })
+    }
+
+    async fn stdin_file(&mut self, this: Resource<Command>, path: String) -> wasmtime::Result<()> {
+        self.build_command(&this, path.len(), |command| {
+            (command.stdin, command.stdin_file) = (None, Some(path));
+        })
+    }
+
+    async fn decompress(&mut self, this: Resource<Command>) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.decompress = true;
+        Ok(())
+    }
+
+    async fn compress(&mut self, this: Resource<Command>) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.compress = true;
+        Ok(())
+    }
+
+    async fn keep(&mut self, this: Resource<Command>) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.keep = true;
+        Ok(())
     }
 
     async fn stdout_to(&mut self, this: Resource<Command>, path: String) -> wasmtime::Result<()> {

@@ -50,12 +50,16 @@ pub struct Command {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) secret_env: BTreeMap<String, Made>,
     pub(crate) stdin: Option<Content>,
+    pub(crate) stdin_file: Option<String>,
+    pub(crate) decompress: bool,
     pub(crate) stdout_to: Option<String>,
+    pub(crate) compress: bool,
     pub(crate) directory: Option<String>,
     pub(crate) timeout: u32,
     pub(crate) accept: Vec<u32>,
     pub(crate) skip_if: Option<Box<Command>>,
     pub(crate) undo: Option<Box<Command>>,
+    pub(crate) keep: bool,
     pub(crate) repeatable: bool,
     /// The bytes that it keeps in the host, parts that were replaced included.
     pub(crate) held: usize,
@@ -96,12 +100,16 @@ impl Command {
             env: BTreeMap::new(),
             secret_env: BTreeMap::new(),
             stdin: None,
+            stdin_file: None,
+            decompress: false,
             stdout_to: None,
+            compress: false,
             directory: None,
             timeout: COMMAND_TIMEOUT,
             accept: Vec::new(),
             skip_if: None,
             undo: None,
+            keep: false,
             repeatable: false,
             held: 0,
         }
@@ -162,7 +170,7 @@ impl Command {
             return refuse("its stdin holds a NUL character; use an artifact");
         }
         match role {
-            Role::Main if self.effect.needs_undo() && self.undo.is_none() => {
+            Role::Main if self.effect.needs_undo() && self.undo.is_none() && !self.keep => {
                 return refuse(&format!("a command of class {} needs `undo-with`", word(self.effect)));
             }
             Role::Check if self.effect != EffectClass::Read => {
@@ -172,6 +180,15 @@ impl Command {
             Role::Undo if self.undo.is_some() => return refuse("an undo cannot have an undo of its own"),
             _ => {}
         }
+        if self.keep && (self.effect != EffectClass::Change || self.stdout_to.is_none()) {
+            return refuse("`keep` is for a command of class change whose stdout goes to a file");
+        }
+        if self.keep && self.undo.is_some() {
+            return refuse("what it leaves is either kept or undone");
+        }
+        packed("compress", "stdout-to", self.compress, self.stdout_to.as_deref())
+            .and_then(|()| packed("decompress", "stdin-file", self.decompress, self.stdin_file.as_deref()))
+            .map_err(|why| invalid(format_args!("`{title}`: {why}")))?;
         let path = |text: &Option<String>| text.as_deref().map(remote_path).transpose();
         let part = |part: &Option<Box<Command>>, role| {
             part.as_ref().map(|command| command.finish_as(role).map(Box::new)).transpose()
@@ -182,14 +199,29 @@ impl Command {
             env: self.env.clone(),
             secret_env: self.secret_env.clone(),
             stdin: self.stdin.clone(),
+            stdin_file: path(&self.stdin_file)?,
+            decompress: self.decompress,
             stdout_to: path(&self.stdout_to)?,
+            compress: self.compress,
             directory: path(&self.directory)?,
             timeout: self.timeout,
             accept: self.accept.clone(),
             skip_if: part(&self.skip_if, Role::Check)?,
             undo: part(&self.undo, Role::Undo)?,
+            keep: self.keep,
             repeatable: self.repeatable,
         })
+    }
+}
+
+/// Whether a file that is packed or unpacked on the way is named so.
+fn packed(how: &str, file: &str, is: bool, path: Option<&str>) -> Result<(), String> {
+    let named = |path: &str| path.ends_with(".zst") || path.ends_with(".gz");
+    match path {
+        _ if !is => Ok(()),
+        Some(path) if named(path) => Ok(()),
+        Some(_) => Err(format!("`{how}` needs a `{file}` whose name ends with `.zst` or `.gz`")),
+        None => Err(format!("`{how}` makes no sense without `{file}`")),
     }
 }
 
@@ -362,6 +394,38 @@ mod tests {
             command.undo = Some(Box::new(self::command(&["b"], effect)));
             command.finish().expect("with its undo");
         }
+    }
+
+    #[test]
+    fn only_the_file_of_a_change_is_kept() {
+        let mut dump = command(&["pg_dump"], EffectClass::Change);
+        dump.keep = true;
+        assert!(dump.finish().is_err(), "there is no file");
+        dump.stdout_to = Some("/srv/dump.zst".to_owned());
+        assert!(dump.finish().expect("a dump").keep);
+        dump.undo = Some(Box::new(command(&["b"], EffectClass::Change)));
+        assert!(dump.finish().is_err(), "kept and undone");
+        dump.undo = None;
+        for effect in [EffectClass::Join, EffectClass::Leave, EffectClass::Opaque, EffectClass::Read] {
+            dump.effect = effect;
+            assert!(dump.finish().is_err(), "{effect:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_packed_says_so_in_its_name() {
+        for path in [None, Some("/srv/dump.sql"), Some("/srv/dump.zst/x")] {
+            let mut out = command(&["a"], EffectClass::Read);
+            (out.stdout_to, out.compress) = (path.map(str::to_owned), true);
+            assert!(out.finish().is_err(), "{path:?}");
+            let mut in_ = command(&["a"], EffectClass::Read);
+            (in_.stdin_file, in_.decompress) = (path.map(str::to_owned), true);
+            assert!(in_.finish().is_err(), "{path:?}");
+        }
+        let mut both = command(&["a"], EffectClass::Read);
+        (both.stdin_file, both.decompress) = (Some("/srv/a.gz".to_owned()), true);
+        (both.stdout_to, both.compress) = (Some("/srv/b.zst".to_owned()), true);
+        both.finish().expect("from one to the other");
     }
 
     #[test]

@@ -160,11 +160,21 @@ impl State {
         };
         let pending = context.record.intend(call, &effect).await?;
         // From here on the target may differ, whatever is answered.
-        self.changed.insert((on.clone(), change.path().as_str().to_owned()));
+        let touched = (on.clone(), change.path().as_str().to_owned());
+        let first = self.changed.insert(touched.clone());
         let line = pending.line().to_owned();
         let applied =
             context.to_the_end(verbs.apply(&change, &before, within.as_within(), Intent(&line))).await;
         match applied {
+            // Only what was unpacked could be compared.
+            Some(Ok(0)) if matches!(change, Change::Unarchive { .. }) => {
+                if first {
+                    self.changed.remove(&touched);
+                }
+                let differs = context.marks.has(&context.info, on, change.path().as_str());
+                pending.end(Outcome::Done(json!(differs)));
+                Ok(Changed { differs, size: 0 })
+            }
             Some(Ok(size)) => {
                 self.tally.changes += 1;
                 let answer = if matches!(change, Change::Archive { .. }) { json!(size) } else { json!(true) };
@@ -482,6 +492,23 @@ impl HostTarget for State {
         let change =
             remote_path(&path).and_then(|path| Ok(Change::Archive { path, into: remote_path(&into)? }));
         Ok(self.change_verb("targets.archive", &on, arguments, change).await?.map(|changed| changed.size))
+    }
+
+    async fn unarchive(
+        &mut self,
+        on: Resource<Target>,
+        archive: String,
+        path: String,
+        wanted: types::Attributes,
+    ) -> Answer<bool> {
+        let change = (|| {
+            let (path, attributes) = (remote_path(&path)?, attributes(wanted)?);
+            if attributes.mode.is_some() {
+                return Err(invalid(format_args!("unarchive `{path}`: an archive has its own modes")));
+            }
+            Ok(Change::Unarchive { path, archive: remote_path(&archive)?, attributes })
+        })();
+        self.bool_change("targets.unarchive", &on, &path, change).await
     }
 
     async fn service(&mut self, on: Resource<Target>, name: String, action: ServiceAction) -> Answer<()> {

@@ -8,7 +8,7 @@ use crate::shell::Answer;
 use crate::tree::{blocking, stored};
 use crate::user::{User, odd, split};
 use crate::{Intent, Within};
-use runner_model::{Attributes, Change, Digest, Failure, FailureKind, RemotePath, Secret, State};
+use runner_model::{Attributes, Change, Digest, Failure, RemotePath, Secret, State};
 use std::sync::Arc;
 
 /// Text up to here travels in the request; a shell reads its requests byte by byte.
@@ -36,6 +36,10 @@ impl User {
             Change::Unpack { path, tree, links, reuse, attributes } => {
                 let how = crate::unpack::Unpack { path, tree, links, reuse: reuse.as_ref(), attributes };
                 return self.unpack(&what, &how, before, held, intent).await.map(|()| 0);
+            }
+            Change::Unarchive { path, archive, attributes } => {
+                let how = crate::unarchive::Unarchive { path, archive, attributes };
+                return self.unarchive(&what, &how, held, intent).await.map(u64::from);
             }
             Change::Archive { path: from, into } => {
                 return self.archive(&what, from, into, held, intent).await;
@@ -167,20 +171,10 @@ impl User {
     ) -> Result<u64, Failure> {
         let (folder, base) = split(from);
         let (into_folder, into_base) = split(into);
-        let zip = if into.as_str().ends_with(".zst") {
-            "zstd"
-        } else if into.as_str().ends_with(".gz") {
-            "gzip"
-        } else {
-            "plain"
-        };
-        if zip != "plain" && !self.ready(what).await?.facts.has.contains_key(zip) {
-            return Err(Failure::new(
-                FailureKind::NotFound,
-                format!("{what}: {zip} is missing on the target"),
-            )
-            .with_detail(format!("install {zip} there, or let the archive's name end with `.tar`")));
-        }
+        let zip = crate::unarchive::packer(into);
+        self.has_packer(what, zip).await.map_err(|failure| {
+            failure.with_detail(format!("install {zip} there, or let the archive's name end with `.tar`"))
+        })?;
         let line = Line::new("v_archive")
             .arg(folder)
             .arg(base)
@@ -245,7 +239,10 @@ pub(crate) fn held<'a>(what: &str, change: &Change, within: &Within<'a>) -> Resu
         held.covers_second(what, path)?;
     }
     Ok(match change {
-        Change::RemoveTree { .. } | Change::Rename { .. } | Change::Unpack { .. } => held.whole(),
+        Change::RemoveTree { .. }
+        | Change::Rename { .. }
+        | Change::Unpack { .. }
+        | Change::Unarchive { .. } => held.whole(),
         _ => held,
     })
 }

@@ -1,6 +1,7 @@
 //! Commands and services, each on a channel of its own under a wrapper that tells its process group.
 
 use crate::channel::{Bounds, Ended, Input, Keep, Request, Sink, temporary};
+use crate::held::Held;
 use crate::machine::refusal;
 use crate::script::{Line, no_nul, quoted};
 use crate::shell::Answer;
@@ -80,6 +81,7 @@ impl User {
             }
             None => Default::default(),
         };
+        let files = self.files(&what, command, held, argv.is_empty()).await?;
         argv.extend(command.argv.iter().cloned());
         let accepted: Vec<String> = [0].iter().chain(&command.accept).map(u32::to_string).collect();
         let line = Line::new("v_run")
@@ -104,10 +106,47 @@ impl User {
         let mut lines = Lines { to: output, out: Captured::new(vault), err: Captured::new(vault) };
         let bounds =
             Bounds { limit: Duration::from_millis(u64::from(command.timeout)), cancel: Some(cancel) };
-        let request = Request { input, foreign: true, ..Request::new(&line) };
+        let request = Request { setup: &files, input, foreign: true, ..Request::new(&line) };
         let ended = by.exchange(&what, held, request, &mut lines, bounds).await?;
         lines.finish();
+        if let (Some(path), true) = (&command.stdin_file, ended.told.contains_key("fed")) {
+            let why = format!("{what}: `{path}` is damaged and could not be unpacked whole");
+            return Err(Failure::new(FailureKind::Conflict, why).with_detail(lines.err.text().trim()));
+        }
         finished(&what, &ended, lines.out, lines.err)
+    }
+
+    /// Script text that tells which file the command reads, and what packs and unpacks.
+    async fn files(
+        &self,
+        what: &str,
+        command: &Command,
+        held: Held<'_>,
+        with_shell: bool,
+    ) -> Result<String, Failure> {
+        let mut setup = String::new();
+        if let Some(path) = &command.stdin_file {
+            held.covers_second(what, path)?;
+            if !with_shell {
+                let why = format!("{what}: it cannot read `{path}`, since sudo gives no shell");
+                return Err(Failure::new(FailureKind::Denied, why));
+            }
+            let (folder, base) = split(path);
+            setup.push_str(&format!("IF={}; IB={}; ", quoted(&folder), quoted(&base)));
+        }
+        let packed =
+            [("UZ", command.decompress, &command.stdin_file), ("PK", command.compress, &command.stdout_to)];
+        for (variable, is, path) in packed {
+            let Some(path) = path.as_ref().filter(|_| is) else { continue };
+            let packer = crate::unarchive::packer(path);
+            self.has_packer(what, packer)
+                .await
+                .map_err(|failure| failure.with_detail(format!("install {packer} there")))?;
+            if packer != "plain" {
+                setup.push_str(&format!("{variable}={packer}; "));
+            }
+        }
+        Ok(setup)
     }
 
     pub(crate) async fn do_service(

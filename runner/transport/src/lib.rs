@@ -26,6 +26,7 @@ mod target;
 mod tests;
 mod transport;
 mod tree;
+mod unarchive;
 mod unpack;
 mod user;
 
@@ -176,7 +177,7 @@ pub trait Target: Send + Sync {
     /// What the change would find and leave; writes nothing. Fails as the change itself would (`conflict`, `not-found`).
     async fn observe(&self, change: &Change, within: Within<'_>) -> Result<Observed, Failure>;
     /// Appends the intent, then makes the change. `before` is what [`Target::observe`] saw. Answers the size of the
-    /// archive for [`Change::Archive`], else 0.
+    /// archive for [`Change::Archive`], whether anything differed for [`Change::Unarchive`], else 0.
     async fn apply(
         &self,
         change: &Change,

@@ -2,7 +2,7 @@
 
 use runner_artifact::{Node, Tree, TreePath, listing::parse_sha256sum};
 use runner_model::{Digest, Entry, EntryKind};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What `stat -c "%f %s %Y %u %g %U %G"` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +129,17 @@ pub(crate) struct Listed {
     pub(crate) odd_modes: Vec<String>,
     /// Files, folders and links by owner and group id.
     pub(crate) owners: Vec<(String, String, String)>,
+    /// Files and folders by their permission bits.
+    pub(crate) modes: Vec<(String, u32)>,
+}
+
+impl Listed {
+    /// Whether nothing differs but times.
+    pub(crate) fn is_equal_to(&self, other: &Self) -> bool {
+        let owners = |listed: &Self| listed.owners.iter().cloned().collect::<BTreeSet<_>>();
+        let modes = |listed: &Self| listed.modes.iter().cloned().collect::<BTreeSet<_>>();
+        self.tree == other.tree && modes(self) == modes(other) && owners(self) == owners(other)
+    }
 }
 
 /// One entry of a listing.
@@ -201,6 +212,7 @@ pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
         folders: vec![],
         odd_modes: vec![],
         owners: Vec::with_capacity(stats.len()),
+        modes: Vec::with_capacity(stats.len()),
     };
     let mut entries = Vec::with_capacity(stats.len());
     for Listing { kind, mode, size, uid, gid, name, points_to } in stats {
@@ -208,6 +220,7 @@ pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
         if name == b"." {
             listed.folders.push((String::new(), mode, uid.clone(), gid.clone()));
             listed.owners.push((".".to_owned(), uid, gid));
+            listed.modes.push((".".to_owned(), mode));
             continue;
         }
         let below =
@@ -233,8 +246,11 @@ pub(crate) fn tree(printed: &[u8], mark: &str) -> Result<Listed, String> {
                 return Err(format!("`{}` is neither a file, a folder nor a link", name.escape_debug()));
             }
         };
-        if !matches!(node, Node::Symlink { .. }) && mode != node.mode() {
-            listed.odd_modes.push(name.to_owned());
+        if !matches!(node, Node::Symlink { .. }) {
+            listed.modes.push((name.to_owned(), mode));
+            if mode != node.mode() {
+                listed.odd_modes.push(name.to_owned());
+            }
         }
         listed.owners.push((name.to_owned(), uid, gid));
         let path: TreePath = name.to_owned().try_into().map_err(|error| format!("{error}"))?;

@@ -10,10 +10,10 @@ use crate::{Observed, Within};
 use runner_model::{Attributes, Change, Digest, EntryKind, Failure, FailureKind, Link, RemotePath, State};
 
 /// What was seen at a path.
-struct Seen {
+pub(crate) struct Seen {
     /// Of the folder that it is in, or of the nearest one above that exists.
     folder: Stat,
-    found: Option<(Stat, Option<Digest>, Option<String>)>,
+    pub(crate) found: Option<(Stat, Option<Digest>, Option<String>)>,
 }
 
 /// Who a new file belongs to, and who may give files away.
@@ -115,16 +115,41 @@ impl User {
             Change::Unpack { tree, links, attributes, .. } => {
                 self.observe_unpack(&what, path, tree, links, attributes, held).await
             }
+            Change::Unarchive { archive, .. } => {
+                self.sound(&what, archive, held).await?;
+                let seen = self.see(&what, path, held, "v_saw").await?;
+                let mut before = seen.state();
+                match &mut before {
+                    State::Absent | State::File { .. } => {}
+                    State::Directory { tree, .. } => {
+                        *tree = match self.list(&what, path, held).await {
+                            Ok(listed) => Some(listed.tree.digest()),
+                            Err(failure)
+                                if matches!(failure.kind, FailureKind::Invalid | FailureKind::Other) =>
+                            {
+                                None
+                            }
+                            Err(failure) => return Err(failure),
+                        };
+                    }
+                    State::Symlink { .. } => {
+                        return Err(conflict(&what, "it is a symbolic link, which is not followed"));
+                    }
+                    State::Other => return Err(conflict(&what, "it is neither a file nor a folder")),
+                }
+                // What is in it is not known before it is unpacked.
+                Ok(Observed { before, after: State::Other })
+            }
             Change::Archive { path: from, into } => {
                 let is = async |verb: &str, path: &RemotePath, held| {
                     let (folder, base) = split(path);
                     let line = Line::new(verb).arg(folder).arg(base);
                     self.call(&what, held, None, line, self.machine.limits().verb).await
                 };
-                let answer = is("v_folder", from, within.reading().whole()).await?;
+                let answer = is("v_packable", from, within.reading().whole()).await?;
                 match answer.status {
                     0 => {}
-                    42 => return Err(conflict(&what, &format!("`{from}` is not a folder"))),
+                    42 => return Err(conflict(&what, &format!("`{from}` is neither a folder nor a file"))),
                     41 => {
                         let message = format!("{what}: nothing is at `{from}`");
                         return Err(Failure::new(FailureKind::NotFound, message));
@@ -254,7 +279,13 @@ impl User {
     }
 
     /// Asks what is at the path, with its digest.
-    async fn see(&self, what: &str, path: &RemotePath, held: Held<'_>, verb: &str) -> Result<Seen, Failure> {
+    pub(crate) async fn see(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        held: Held<'_>,
+        verb: &str,
+    ) -> Result<Seen, Failure> {
         let (folder, base) = split(path);
         let line = Line::new(verb).arg(folder).arg(base);
         let answer = self.call(what, held, None, line, self.machine.limits().data).await?;
@@ -338,7 +369,7 @@ fn check(what: &str, change: &Change) -> Result<(), Failure> {
         | Change::WriteSecret { attributes, .. }
         | Change::Mkdir { attributes, .. }
         | Change::SetAttributes { attributes, .. } => attributes,
-        Change::Unpack { attributes, .. } => {
+        Change::Unpack { attributes, .. } | Change::Unarchive { attributes, .. } => {
             if attributes.mode.is_some() {
                 return invalid("a mode makes no sense for a tree, which has its own".to_owned());
             }

@@ -1,5 +1,6 @@
 //! The verbs on this machine, in each shell that a target may have.
 
+mod archives;
 mod hostile;
 
 use crate::local::Local;
@@ -162,12 +163,16 @@ fn command(argv: &[&str]) -> Command {
         env: Default::default(),
         secret_env: Default::default(),
         stdin: None,
+        stdin_file: None,
+        decompress: false,
         stdout_to: None,
+        compress: false,
         directory: None,
         timeout: 20_000,
         accept: vec![],
         skip_if: None,
         undo: None,
+        keep: false,
         repeatable: false,
     }
 }

@@ -226,7 +226,7 @@ impl User {
 }
 
 /// The words of a refusal come last.
-fn last_line(out: &[u8]) -> Vec<u8> {
+pub(crate) fn last_line(out: &[u8]) -> Vec<u8> {
     out.rsplit(|&b| b == b'\n' || b == 0).next().unwrap_or_default().to_vec()
 }
 

@@ -52,6 +52,7 @@ fn prepare(host: &Host) {
     let script = format!(
         "mkdir -m 711 /srv/secret; printf '{SECRET}' > /srv/secret/f; chmod 644 /srv/secret/f
          mkdir /srv/app/play /srv/app/play/open /srv/app/play/sticky
+         tar -C /srv/app/play/open -cf /srv/app/play/a.tar .
          chmod 777 /srv/app/play/open; chmod 1777 /srv/app/play/sticky; chmod 755 /srv /srv/app /srv/app/play"
     );
     host.inside(&["sh", "-ec", &script]).expect("prepared");
@@ -117,6 +118,13 @@ async fn try_all(target: &dyn Target, bench: &Bench) -> u32 {
     let within = || Within::both(&grant);
     let until = Instant::now() + Duration::from_secs(6);
     let at = |name: &str| path(&format!("/srv/app/play/{name}"));
+    let unarchive = |path: &str, archive: &str| Change::Unarchive {
+        path: at(path),
+        archive: at(archive),
+        attributes: Attributes::default(),
+    };
+    let unarchives =
+        [unarchive("open/d", "a.tar"), unarchive("sticky/d", "a.tar"), unarchive("mine", "sticky/f")];
     let mut done = 0;
     while Instant::now() < until {
         for name in ["open/d/f", "sticky/f"] {
@@ -139,6 +147,7 @@ async fn try_all(target: &dyn Target, bench: &Bench) -> u32 {
             }
             done += 1;
         }
+        let heavy = done % 200 < 20;
         let attributes = Attributes { mode: Some(0o700), ..Attributes::default() };
         for change in [
             bench.write("/srv/app/play/open/d/f", "ours"),
@@ -154,7 +163,11 @@ async fn try_all(target: &dyn Target, bench: &Bench) -> u32 {
             Change::Remove { path: at("sticky/f") },
             Change::RemoveTree { path: at("open/d") },
             Change::RemoveTree { path: at("sticky/d") },
-        ] {
+        ]
+        .into_iter()
+        // Each reads an archive twice, on channels of its own: now and then is often enough.
+        .chain(unarchives.iter().filter(|_| heavy).cloned())
+        {
             try_change(target, &change, &grant).await;
             done += 1;
         }

@@ -39,7 +39,7 @@ impl Command {
         self
     }
 
-    /// Gives it something to read; without, stdin is empty. Of the three, the last call counts.
+    /// Gives it something to read; without, stdin is empty. Of the four, the last call counts.
     pub fn stdin(mut self, text: &str) -> Self {
         self.0.stdin(text);
         self
@@ -57,9 +57,30 @@ impl Command {
         self
     }
 
-    /// Writes stdout to this file on the target, atomically, when the command ends well; needs the grant `write`.
+    /// The same with a file on the target; needs the grant `read`.
+    pub fn stdin_file(mut self, path: &str) -> Self {
+        self.0.stdin_file(path);
+        self
+    }
+
+    /// Unpacks what [`Command::stdin_file`] names, on the target: its name ends with `.zst` or `.gz`. The run fails with
+    /// `conflict` when it is damaged, also where the command ended well.
+    pub fn decompress(mut self) -> Self {
+        self.0.decompress();
+        self
+    }
+
+    /// Writes stdout to this file on the target, atomically, when the command ends well; needs the grant `write`. Its
+    /// mode is 0o600.
     pub fn stdout_to(mut self, path: &str) -> Self {
         self.0.stdout_to(path);
+        self
+    }
+
+    /// Packs what [`Command::stdout_to`] gets, on the target: its name ends with `.zst` or `.gz`. The file is read back
+    /// before it gets its name.
+    pub fn compress(mut self) -> Self {
+        self.0.compress();
         self
     }
 
@@ -91,6 +112,13 @@ impl Command {
     /// What undoes it. Required for `change`, `leave` and `join`.
     pub fn undo_with(mut self, undo: Self) -> Self {
         self.0.undo_with(undo.0);
+        self
+    }
+
+    /// All that a `change` leaves is the file of [`Command::stdout_to`], and an undo keeps it: a dump. Takes the place of
+    /// [`Command::undo_with`].
+    pub fn keep(mut self) -> Self {
+        self.0.keep();
         self
     }
 

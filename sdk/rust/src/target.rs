@@ -216,13 +216,25 @@ impl Target {
         self.0.unpack(path, &tree.0, links, reuse, attributes)
     }
 
-    /// Archives the folder `path` into the new file `into` (`.tar.zst`, `.tar.gz` or `.tar`), reads it back and
+    /// Archives the folder or file `path` into the new file `into` (`.tar.zst`, `.tar.gz` or `.tar`), reads it back and
     /// compares it before it gets its name. Answers the size of the archive in bytes. Kept by an undo.
     ///
     /// # Errors
     /// `conflict` when `into` exists or the disk has no room.
     pub fn archive(&self, path: &str, into: &str) -> Result<u64> {
         self.0.archive(path, into)
+    }
+
+    /// Makes the folder or file at the path equal to what an archive that [`Target::archive`] made holds: it is read whole
+    /// and checked first, then unpacked beside it and renamed into place; what was there is removed last. Links stay
+    /// links; owners are those of the archive as far as the acting user may set them. Owner and group of the attributes
+    /// are for all that is in it; the mode must be `None`. `false`: it was equal already, but for times.
+    ///
+    /// # Errors
+    /// `not-found`; `conflict` when the archive is damaged, something else than a folder or a file is at the path or the
+    /// disk has no room; `denied` when something in the archive would leave the folder.
+    pub fn unarchive(&self, archive: &str, path: &str, attributes: &Attributes) -> Result<bool> {
+        self.0.unarchive(archive, path, attributes)
     }
 
     /// Asks the init system. Returns when the unit has reached the state.

@@ -21,11 +21,12 @@ use url::Url;
 pub enum Ask<'a> {
     /// To read one path: `stat`, `read`, `read-dir`, `read-link`, `disk-free`, the digest of a file.
     Read(&'a RemotePath),
-    /// To read a path and all below it: `fetch`, `digest` of a folder, what `archive` packs, what `unpack` reuses.
+    /// To read a path and all below it: `fetch`, `digest` of a folder, what `archive` packs, what `unpack` reuses, what
+    /// `unarchive` takes.
     ReadTree(&'a RemotePath),
     /// To change one path.
     Write(&'a RemotePath),
-    /// To change a path and all below it: `remove-tree`, `unpack`, both ends of `rename`.
+    /// To change a path and all below it: `remove-tree`, `unpack`, `unarchive`, both ends of `rename`.
     WriteTree(&'a RemotePath),
     /// To ask the init system.
     Service {
@@ -84,8 +85,13 @@ pub enum Ask<'a> {
 impl<'a> Ask<'a> {
     /// All that a change needs.
     pub fn of_change(change: &'a Change) -> Vec<Self> {
-        let tree =
-            matches!(change, Change::RemoveTree { .. } | Change::Rename { .. } | Change::Unpack { .. });
+        let tree = matches!(
+            change,
+            Change::RemoveTree { .. }
+                | Change::Rename { .. }
+                | Change::Unpack { .. }
+                | Change::Unarchive { .. }
+        );
         let write = if tree { Self::WriteTree } else { Self::Write };
         std::iter::once(write(change.path()))
             .chain(change.also_writes().map(write))
@@ -99,6 +105,7 @@ impl<'a> Ask<'a> {
         std::iter::once(Self::Exec { class: command.effect, argv: &command.argv, env: &command.env })
             .chain(command.stdout_to.as_ref().map(Self::Write))
             .chain(command.directory.as_ref().map(Self::Read))
+            .chain(command.stdin_file.as_ref().map(Self::Read))
             .collect()
     }
 

@@ -20,10 +20,11 @@ end() {
   return 0
 }
 
-# v_run FOLDER BASE TEMPORARY ACCEPT DIRECTORY VARIABLES ARGV: what follows on stdin is for the command. With a
-# TEMPORARY, stdout goes there, and gets its name when the command ends with a status in ACCEPT. VARIABLES is text to
-# evaluate: it came by stdin, since an argument list can be seen by all.
+# v_run FOLDER BASE TEMPORARY ACCEPT DIRECTORY VARIABLES ARGV: what follows on stdin is for the command, unless it reads
+# a file. With a TEMPORARY, stdout goes there, and gets its name when the command ends with a status in ACCEPT. VARIABLES
+# is text to evaluate: it came by stdin, since an argument list can be seen by all.
 v_run() {
+  [ -z "$IB" ] || taken "$IF" "$IB" || return
   to=
   if [ -n "$3" ]; then
     at "$1" "$2" || return
@@ -54,31 +55,42 @@ v_run() {
     return
   }
   y=$Y
-  exec 3<&0
+  if [ -n "$IB" ]; then
+    exec 3<&5 5<&-
+  else
+    exec 3<&0
+  fi
   if [ -n "$to" ]; then
     set -C
+    umask 077
     command exec 4> "$to" || {
       no 47 "its output cannot be written to $H"
       return
     }
+    umask 022
     set +C
   else
     exec 4>&1
   fi
-  (
-    exec 8<&- 9>&-
-    unset LC_ALL OLDPWD SHLVL
-    if [ -n "$y" ]; then
-      set -- "$y" "$@"
-    fi
-    eval "$E"
-    exec "$@"
-  ) <&3 >&4 3<&- 4>&- &
-  p=$!
-  exec 3<&- 4>&- </dev/null
-  [ -z "$y" ] || printf "%s:group:%s\n" "$N" "$p" >&2
-  wait "$p"
-  s=$?
+  if [ -n "$PK$UZ" ]; then
+    piped "$@"
+    s=$?
+  else
+    (
+      exec 8<&- 9>&-
+      unset LC_ALL OLDPWD SHLVL
+      if [ -n "$y" ]; then
+        set -- "$y" "$@"
+      fi
+      eval "$E"
+      exec "$@"
+    ) <&3 >&4 3<&- 4>&- &
+    p=$!
+    exec 3<&- 4>&- </dev/null
+    [ -z "$y" ] || printf "%s:group:%s\n" "$N" "$p" >&2
+    wait "$p"
+    s=$?
+  fi
   if [ -n "$to" ]; then
     case " $C " in
       *" $s "*)
@@ -88,6 +100,74 @@ v_run() {
   fi
   printf "%s:ended:%s\n" "$N" "$s" >&2
   return 0
+}
+
+# piped ARGV: the command between what unpacks its input, 3, and what packs its output, 4. What goes wrong in these is
+# told beside; then the output gets no name. Answers the status of the command.
+piped() {
+  x=$(chained "$@")
+  exec 3<&- 4>&- </dev/null
+  s=${x#*status=}
+  s=${s%%:*}
+  case $x in
+    *unpack*)
+      printf "%s:fed:no\n" "$N" >&2
+      C= ;;
+  esac
+  case $x in
+    *repack*)
+      printf "%s:placed:no\n" "$N" >&2
+      C= ;;
+    *)
+      [ -z "$PK" ] || [ -z "$C" ] || unpack "$PK" < "$to" >/dev/null || {
+        printf "%s:placed:no\n" "$N" >&2
+        C=
+      } ;;
+  esac
+  return "${s:-255}"
+}
+
+# chained ARGV: answers how all three ended.
+chained() {
+  { fed | told "$@" | kept; } 6>&1
+}
+
+told() {
+  launched "$@"
+  printf "status=%s:" "$?" >&6
+}
+
+# fed: whoever reads no further is not at fault.
+fed() {
+  exec 4>&-
+  if [ -n "$UZ" ]; then
+    unpack "$UZ" <&3 || [ $? -eq 141 ] || printf "unpack:" >&6
+  else
+    cat <&3
+  fi
+}
+
+kept() {
+  exec 3<&-
+  if [ -n "$PK" ]; then
+    pack "$PK" >&4 || printf "repack:" >&6
+  else
+    cat >&4
+  fi
+}
+
+# launched ARGV: nothing that outlives the command may hold what is waited for.
+launched() {
+  (
+    exec 3<&- 4>&- 6>&- 8<&- 9>&-
+    unset LC_ALL OLDPWD SHLVL
+    if [ -n "$y" ]; then
+      read -r p x < /proc/self/stat && printf "%s:group:%s\n" "$N" "$p" >&2
+      set -- "$y" "$@"
+    fi
+    eval "$E"
+    exec "$@"
+  )
 }
 
 # v_service up|down TRIES: act and state are functions that the request defines.

@@ -120,12 +120,16 @@ pub(crate) fn command(argv: &[&str]) -> Command {
         env: Default::default(),
         secret_env: Default::default(),
         stdin: None,
+        stdin_file: None,
+        decompress: false,
         stdout_to: None,
+        compress: false,
         directory: None,
         timeout: 20_000,
         accept: vec![],
         skip_if: None,
         undo: None,
+        keep: false,
         repeatable: false,
     }
 }

@@ -204,6 +204,9 @@ impl Target {
     pub(crate) fn archive(&self, path: &str, into: &str) -> Result<u64> {
         Ok(self.0.archive(path, into)?)
     }
+    pub(crate) fn unarchive(&self, archive: &str, path: &str, attributes: &Attributes) -> Result<bool> {
+        Ok(self.0.unarchive(archive, path, &attributes.into())?)
+    }
     pub(crate) fn service(&self, unit: &str, action: ServiceAction) -> Result<()> {
         Ok(self.0.service(unit, action.into())?)
     }
@@ -290,6 +293,18 @@ impl Command {
     }
     pub(crate) fn stdin_artifact(&mut self, content: &Artifact) {
         self.0.stdin_artifact(&content.0);
+    }
+    pub(crate) fn stdin_file(&mut self, path: &str) {
+        self.0.stdin_file(path);
+    }
+    pub(crate) fn decompress(&mut self) {
+        self.0.decompress();
+    }
+    pub(crate) fn compress(&mut self) {
+        self.0.compress();
+    }
+    pub(crate) fn keep(&mut self) {
+        self.0.keep();
     }
     pub(crate) fn stdout_to(&mut self, path: &str) {
         self.0.stdout_to(path);

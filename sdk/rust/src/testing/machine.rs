@@ -37,6 +37,8 @@ pub(crate) struct Machine {
     pub(crate) disk_free: u64,
     pub(crate) answers: BTreeMap<Vec<String>, VecDeque<Answer>>,
     pub(crate) now: u64,
+    /// What each archive holds: paths below what was archived, the empty one for itself.
+    archived: BTreeMap<String, BTreeMap<String, Node>>,
     known: BTreeMap<String, Vec<Known>>,
 }
 
@@ -51,6 +53,7 @@ impl Default for Machine {
             disk_free: 1 << 40,
             answers: BTreeMap::new(),
             now: 0,
+            archived: BTreeMap::new(),
             known: BTreeMap::new(),
         }
     }
@@ -109,6 +112,7 @@ impl Machine {
             self.put(parent, What::Directory);
         }
         if !name.is_empty() {
+            self.archived.remove(path);
             let node = self.node(what);
             self.nodes.insert(path.to_owned(), node);
         }
@@ -213,6 +217,13 @@ impl Machine {
         if let Some(node) = self.nodes.remove(old) {
             self.nodes.insert(new.to_owned(), node);
         }
+        let moves = |at: &String| at == old || at.starts_with(&format!("{old}/"));
+        let archives: Vec<String> = self.archived.keys().filter(|at| moves(at)).cloned().collect();
+        for at in archives {
+            if let Some(held) = self.archived.remove(&at) {
+                self.archived.insert(format!("{new}{}", &at[old.len()..]), held);
+            }
+        }
         Ok(())
     }
 
@@ -285,12 +296,17 @@ impl Machine {
     }
 
     pub(crate) fn archive(&mut self, path: &str, into: &str) -> Result<u64> {
-        self.folder(path)?;
+        if matches!(self.at(path)?.what, What::Symlink(_)) {
+            return Err(Error::conflict(format!("`{path}` is neither a folder nor a file")));
+        }
         self.folder(split(into).0)?;
         if self.nodes.contains_key(into) {
             return Err(Error::conflict(format!("`{into}` exists")));
         }
-        let mut content = Vec::new();
+        let mut content = match &self.at(path)?.what {
+            What::File(bytes) => bytes.clone(),
+            _ => Vec::new(),
+        };
         for (at, node) in self.below(path) {
             content.extend_from_slice(at.as_bytes());
             if let What::File(bytes) = &node.what {
@@ -301,8 +317,44 @@ impl Machine {
         if size > self.disk_free {
             return Err(Error::conflict(format!("archive `{into}`: no space left on device")));
         }
+        let held = self.tree(path);
         self.put(into, What::File(content));
+        self.archived.insert(into.to_owned(), held);
         Ok(size)
+    }
+
+    /// What is at the path and below it.
+    fn tree(&self, path: &str) -> BTreeMap<String, Node> {
+        let below = self.below(path).map(|(at, node)| (format!("/{at}"), node.clone()));
+        self.nodes.get(path).map(|node| (String::new(), node.clone())).into_iter().chain(below).collect()
+    }
+
+    pub(crate) fn unarchive(&mut self, archive: &str, path: &str, attributes: &Attributes) -> Result<bool> {
+        if attributes.mode.is_some() {
+            return Err(Error::invalid(format!("unarchive `{path}`: an archive has its own modes")));
+        }
+        self.folder(split(path).0)?;
+        let Some(mut held) = self.archived.get(archive).cloned() else {
+            return Err(Error::conflict(format!("`{archive}` is damaged or no archive")));
+        };
+        if self.nodes.get(path).is_some_and(|node| matches!(node.what, What::Symlink(_))) {
+            return Err(Error::conflict(format!("`{path}` is a symbolic link, which is not followed")));
+        }
+        held.values_mut().for_each(|node| {
+            node.become_(attributes);
+        });
+        let facts = |tree: &BTreeMap<String, Node>| -> Vec<_> {
+            let of = |(at, node): (&String, &Node)| {
+                (at.clone(), node.what.clone(), node.mode, node.owner.clone(), node.group.clone())
+            };
+            tree.iter().map(of).collect()
+        };
+        if facts(&held) == facts(&self.tree(path)) {
+            return Ok(false);
+        }
+        self.remove_tree(path);
+        self.nodes.extend(held.into_iter().map(|(at, node)| (format!("{path}{at}"), node)));
+        Ok(true)
     }
 
     fn size_below(&self, prefix: &str) -> u64 {

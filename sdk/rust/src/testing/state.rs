@@ -35,8 +35,14 @@ pub struct RanCommand {
     pub env: BTreeMap<String, String>,
     /// What it reads.
     pub stdin: Option<Content>,
+    /// The file on the target that it reads.
+    pub stdin_file: Option<String>,
+    /// That file is unpacked on the way.
+    pub decompress: bool,
     /// The file that gets its stdout.
     pub stdout_to: Option<String>,
+    /// Its stdout is packed on the way.
+    pub compress: bool,
     /// The working folder.
     pub directory: Option<String>,
     /// In milliseconds.
@@ -47,6 +53,8 @@ pub struct RanCommand {
     pub skip_if: Option<Box<Self>>,
     /// What undoes it.
     pub undo: Option<Box<Self>>,
+    /// An undo keeps the file that gets its stdout.
+    pub keep: bool,
     /// Twice is as good as once.
     pub repeatable: bool,
 }

@@ -125,12 +125,16 @@ fn a_command_asks_for_its_files_too() {
         env: BTreeMap::new(),
         secret_env: BTreeMap::new(),
         stdin: None,
+        stdin_file: None,
+        decompress: false,
         stdout_to: Some(path("/srv/dump.sql")),
+        compress: false,
         directory: Some(path("/etc")),
         timeout: 1000,
         accept: Vec::new(),
         skip_if: None,
         undo: None,
+        keep: false,
         repeatable: false,
     };
     let asks: Vec<String> = Ask::of_command(&command).iter().map(ToString::to_string).collect();

@@ -258,6 +258,7 @@ fn on_target(name: &str, step: &Value, artifacts: &mut Kept) -> Answer {
                 &attributes(step)
             )?)
         }
+        "targets.unarchive" => json!(on.unarchive(text(step, "archive"), &path, &attributes(step))?),
         "targets.archive" => json!(on.archive(&path, text(step, "into"))?),
         "targets.service" => {
             let action = match text(step, "action") {
@@ -327,6 +328,18 @@ fn command(step: &Value, artifacts: &Kept) -> Result<Command, Error> {
     }
     if step["artifact"].is_string() {
         command.stdin_artifact(kept(step, artifacts)?);
+    }
+    if let Some(path) = step["stdin-file"].as_str() {
+        command.stdin_file(path);
+    }
+    if step["decompress"] == true {
+        command.decompress();
+    }
+    if step["compress"] == true {
+        command.compress();
+    }
+    if step["keep"] == true {
+        command.keep();
     }
     if let Some(path) = step["stdout-to"].as_str() {
         command.stdout_to(path);

@@ -16,12 +16,16 @@ impl Command {
             effect,
             env: BTreeMap::new(),
             stdin: None,
+            stdin_file: None,
+            decompress: false,
             stdout_to: None,
+            compress: false,
             directory: None,
             timeout: 60_000,
             accept: Vec::new(),
             skip_if: None,
             undo: None,
+            keep: false,
             repeatable: false,
         })
     }
@@ -32,13 +36,25 @@ impl Command {
         self.env(name, &value.0);
     }
     pub(crate) fn stdin(&mut self, text: &str) {
-        self.0.stdin = Some(Content::Text(text.to_owned()));
+        (self.0.stdin, self.0.stdin_file) = (Some(Content::Text(text.to_owned())), None);
     }
     pub(crate) fn stdin_secret(&mut self, content: &Secret) {
         self.stdin(&content.0);
     }
     pub(crate) fn stdin_artifact(&mut self, content: &Artifact) {
-        self.0.stdin = Some(Content::Artifact(content.0.clone()));
+        (self.0.stdin, self.0.stdin_file) = (Some(Content::Artifact(content.0.clone())), None);
+    }
+    pub(crate) fn stdin_file(&mut self, path: &str) {
+        (self.0.stdin, self.0.stdin_file) = (None, Some(path.to_owned()));
+    }
+    pub(crate) fn decompress(&mut self) {
+        self.0.decompress = true;
+    }
+    pub(crate) fn compress(&mut self) {
+        self.0.compress = true;
+    }
+    pub(crate) fn keep(&mut self) {
+        self.0.keep = true;
     }
     pub(crate) fn stdout_to(&mut self, path: &str) {
         self.0.stdout_to = Some(path.to_owned());
@@ -71,8 +87,17 @@ fn run(state: &mut State, target: &str, command: &RanCommand) -> Result<Output> 
     if command.argv.is_empty() {
         return Err(Error::invalid("a command needs a program"));
     }
-    if command.effect.needs_undo() && command.undo.is_none() {
+    if command.effect.needs_undo() && command.undo.is_none() && !command.keep {
         return Err(Error::invalid(format!("`{shown}`: a {} needs its undo", command.effect.word())));
+    }
+    let packed = |path: &Option<String>| {
+        path.as_deref().is_some_and(|path| path.ends_with(".zst") || path.ends_with(".gz"))
+    };
+    if (command.keep && (command.effect != Effect::Change || command.stdout_to.is_none()))
+        || (command.compress && !packed(&command.stdout_to))
+        || (command.decompress && !packed(&command.stdin_file))
+    {
+        return Err(Error::invalid(format!("`{shown}`: its files make no sense")));
     }
     if let Some(undo) = &command.undo {
         state.allow(|granted| granted.exec(undo.effect.word(), &undo.env, &undo.argv))?;
@@ -97,6 +122,9 @@ fn run(state: &mut State, target: &str, command: &RanCommand) -> Result<Output> 
             granted.path("read", path).or_else(|refused| granted.path("write", path).map_err(|_| refused))
         })?;
     }
+    if let Some(path) = &command.stdin_file {
+        state.verb(target, "stdin-file", "read", path)?.at(path)?;
+    }
     if let Some(path) = &command.stdout_to {
         state.verb(target, "stdout-to", "write", path)?;
     }
@@ -112,7 +140,7 @@ fn run(state: &mut State, target: &str, command: &RanCommand) -> Result<Output> 
         return Err(Error::new(ErrorKind::CommandFailed, message).with_detail(output.stderr));
     }
     if let Some(path) = &command.stdout_to {
-        machine.write(path, output.stdout.clone().into_bytes(), 0o644, &Attributes::keep())?;
+        machine.write(path, output.stdout.clone().into_bytes(), 0o600, &Attributes::keep())?;
     }
     Ok(output)
 }

@@ -177,9 +177,15 @@ impl Target {
         changes(self, "unpack", path, &more, |machine| machine.unpack(path, &files, links, attributes))
     }
     pub(crate) fn archive(&self, path: &str, into: &str) -> Result<u64> {
-        self.look("archive", path, |machine| machine.folder(path))?;
+        self.look("archive", path, |machine| machine.at(path).map(drop))?;
         let work = |machine: &mut Machine| machine.archive(path, into);
         change(self, "archive", into, &format!(" of {path}"), work, |_| true).map(|(size, _)| size)
+    }
+    pub(crate) fn unarchive(&self, archive: &str, path: &str, attributes: &Attributes) -> Result<bool> {
+        self.look("unarchive", archive, |machine| machine.at(archive).map(drop))?;
+        changes(self, "unarchive", path, &format!(" from {archive}"), |machine| {
+            machine.unarchive(archive, path, attributes)
+        })
     }
     pub(crate) fn service(&self, unit: &str, action: ServiceAction) -> Result<()> {
         let word = action.word();
