@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 /// The names of the standard modules; `NAME` is the crate `runner-step-NAME` in `steps/NAME`.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 11] = [
     "backup",
     "command",
     "distribute",
@@ -15,6 +15,7 @@ const MODULES: [&str; 10] = [
     "package",
     "prune",
     "restart",
+    "restore",
     "smoke-test",
     "switch",
     "template",

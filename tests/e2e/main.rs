@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod backups;
 mod bad_input;
 mod bad_targets;
 mod files;

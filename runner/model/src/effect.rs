@@ -375,7 +375,6 @@ pub struct Command {
     pub repeatable: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_false(flag: &bool) -> bool {
     !*flag
 }

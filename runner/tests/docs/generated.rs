@@ -29,9 +29,10 @@ fn current(page: &str, name: &str, generated: &str) {
 
 /// The standard modules, in the order of a deployment.
 pub(crate) fn modules() -> Vec<Module> {
-    const ORDER: [&str; 10] = [
+    const ORDER: [&str; 11] = [
         "package",
         "backup",
+        "restore",
         "distribute",
         "files",
         "template",

@@ -4,6 +4,7 @@
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod backups;
 mod command;
 mod data;
 mod error;

@@ -81,6 +81,24 @@ impl Mode {
     }
 }
 
+/// A plain name of letters, digits, `-`, `_` and `.`, at most 64: one segment of a path, and never hidden, an option or a
+/// way out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A number and its unit; the unit is what follows the digits.
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -134,6 +152,13 @@ text!(
     |size: &Size| size.0.to_string()
 );
 text!(
+    Name,
+    "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+    "a plain name of letters, digits, `-`, `_` and `.`",
+    |text: &str| crate::backups::is_name(text).then(|| Self(text.to_owned())),
+    |name: &Name| name.0.clone()
+);
+text!(
     Mode,
     "^0?[0-7]{3,4}$",
     "permission bits in octal, like \"0640\"",
@@ -168,6 +193,9 @@ mod tests {
         }
         for text in ["", "MiB", "2MB", "99999999999GiB"] {
             assert!(serde_json::from_value::<Size>(text.into()).is_err(), "{text}");
+        }
+        for text in ["", ".", "..", "-x", ".x", "a/b", "a b", "a\n", &"x".repeat(65)] {
+            assert!(serde_json::from_value::<Name>(text.into()).is_err(), "{text:?}");
         }
         for text in ["", "8", "0888", "17777"] {
             assert!(serde_json::from_value::<Mode>(text.into()).is_err(), "{text}");

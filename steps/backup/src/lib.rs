@@ -1,13 +1,11 @@
-//! `std/backup`: archives the live release on the target.
+//! `std/backup`: archives the live release, or named paths, on the target.
 
-mod archives;
+mod paths;
+mod release;
 
-use archives::{Archive, surplus};
-use runner_sdk::layout::{ReleaseId, Root};
-use runner_sdk::params::Size;
-use runner_sdk::{
-    Attributes, Capabilities, Context, Entry, Error, Mark, Release, Result, Step, Target, run_info, timer,
-};
+use runner_sdk::layout::Root;
+use runner_sdk::params::{Name, Size};
+use runner_sdk::{Capabilities, Context, Error, Result, Step, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -20,10 +18,16 @@ pub struct Backup;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Params {
     /// The release root, whose live release is archived.
-    root: Root,
-    /// The folder for archives: an absolute path on the target. Without, `<root>/backups`.
+    root: Option<Root>,
+    /// What is archived in the place of a release: absolute paths of folders and files on the target.
+    #[serde(default)]
+    paths: Vec<String>,
+    /// What the backup of `paths` is called.
+    name: Option<Name>,
+    /// The folder for archives: an absolute path on the target. Without, `<root>/backups`; `paths` need it.
     to: Option<String>,
-    /// How many archives are kept, at least 1. That of the live and of the last good release are kept beside them.
+    /// How many archives are kept, at least 1. That of the live and of the last good release are kept beside them. Of
+    /// `paths`, how many backups of this name.
     #[serde(default = "five")]
     keep: NonZeroU32,
     /// How much must be free before anything is written, where that is more than the archive is expected to take.
@@ -35,23 +39,24 @@ pub struct Params {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outputs {
-    /// The release that was live; null when none was.
+    /// The release that was live; null when none was, and for `paths`.
     release: Option<String>,
-    /// Its archive; null when no release was live, or when the live one is the one that this run makes.
+    /// Its archive; null when no release was live, or when the live one is the one that this run makes. Of `paths`, the
+    /// folder with their archives.
     archive: Option<String>,
-    /// Whether the archive was made now: it was not when an earlier run made it.
+    /// Whether it was made now: it was not when an earlier run made it and nothing has changed since.
     created: bool,
-    /// Archives that were removed, oldest first.
+    /// Archives, or folders with archives, that were removed, oldest first.
     removed: Vec<String>,
 }
 
 impl Step for Backup {
     const NAME: &'static str = "backup";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "archives the live release on the target";
+    const SUMMARY: &'static str = "archives the live release, or named paths, on the target";
     const DOCUMENTATION: &'static str = include_str!("../DOCUMENTATION.md");
     const CAPABILITIES: Capabilities = Capabilities {
-        ssh: &["read:${root}", "write:${root}/backups", "read:${to}", "write:${to}"],
+        ssh: &["read:${root}", "write:${root}/backups", "read:${to}", "write:${to}", "read:${paths}"],
         ..Capabilities::NONE
     };
 
@@ -60,136 +65,25 @@ impl Step for Backup {
 
     fn run(params: Params) -> Result<Outputs> {
         let target = Target::current();
-        let root = &params.root;
-        let releases = target.releases(root.path())?;
-        let Some(live) = live(&target, root, &releases)? else {
-            runner_sdk::info!("no release is live on `{}`: nothing to back up", target.name());
-            return Ok(Outputs { release: None, archive: None, created: false, removed: Vec::new() });
-        };
-        if run_info::release_id().as_deref() == Some(live.as_str()) {
-            runner_sdk::info!("`{live}` is this run's own release: it stays live, and nothing replaces it");
-            let release = Some(live.to_string());
-            return Ok(Outputs { release, archive: None, created: false, removed: Vec::new() });
-        }
-        let folder = params.to.map_or_else(|| format!("{}/backups", root.path()), trimmed);
-        let found = Archive::all(&target, &folder)?;
-
-        let existing = found
-            .iter()
-            .flatten()
-            .find(|archive| archive.release == live)
-            .map(|archive| archive.name.clone());
-        let created = existing.is_none();
-        let mut made = None;
-        let name = match existing {
-            Some(name) => {
-                runner_sdk::info!("`{live}` has an archive already: `{folder}/{name}`");
-                name
+        match (&params.root, &params.name, &params.to) {
+            (Some(root), None, _) if params.paths.is_empty() => release::back_up(&target, root, &params),
+            (None, Some(name), Some(to)) if !params.paths.is_empty() => {
+                paths::back_up(&target, name, to, &params)
             }
-            None => {
-                let archive =
-                    make(&target, root, &live, &folder, found.as_deref(), &releases, params.need_free)?;
-                let name = archive.name.clone();
-                made = Some(archive);
-                name
-            }
-        };
-
-        let archives: Vec<Archive> = found.into_iter().flatten().chain(made).collect();
-        let good = last_good(&releases)?;
-        let keep = params.keep.get() as usize;
-        let mut removed = Vec::new();
-        for archive in surplus(&archives, keep, &[Some(live.clone()), good]) {
-            let path = format!("{folder}/{}", archive.name);
-            target.remove(&path)?;
-            runner_sdk::info!("removed `{path}`");
-            removed.push(path);
-        }
-        Ok(Outputs {
-            release: Some(live.to_string()),
-            archive: Some(format!("{folder}/{name}")),
-            created,
-            removed,
-        })
-    }
-}
-
-/// Makes the archive beside those that were `found`, if there is a folder; the host reads it back and compares it before it gets its name.
-fn make(
-    target: &Target,
-    root: &Root,
-    live: &ReleaseId,
-    folder: &str,
-    found: Option<&[Archive]>,
-    releases: &[Release],
-    need_free: Size,
-) -> Result<Archive> {
-    let source = root.release(live);
-    let place = if found.is_some() { folder } else { root.path() };
-    let known = releases.iter().find(|release| release.id == live.as_str()).map(|release| release.size);
-    let need = expected(target, &source, found.unwrap_or_default(), known)?.max(need_free.get());
-    let free = target.disk_free(place)?;
-    if free < need {
-        let (need, free) = (Size::from_bytes(need), Size::from_bytes(free));
-        let message =
-            format!("backup of `{live}` on `{}` needs {need} in `{folder}`; free: {free}", target.name());
-        return Err(
-            Error::conflict(message).with_detail("free some space there, or name another folder in `to`")
-        );
-    }
-    if found.is_none() {
-        target.mkdir(folder, &Attributes::keep())?;
-    }
-    let ending = match (target.has("zstd")?, target.has("gzip")?) {
-        (true, _) => "tar.zst",
-        (false, true) => "tar.gz",
-        (false, false) => "tar",
-    };
-    let mut archive = Archive::new(live.clone(), timer::now().compact(), ending);
-    let into = format!("{folder}/{}", archive.name);
-    archive.size = target.archive(&source, &into).context(|| format!("release `{live}` is not backed up"))?;
-    runner_sdk::info!("archived `{source}` to `{into}`: {}", Size::from_bytes(archive.size));
-    Ok(archive)
-}
-
-/// The live release, by the account of releases; one that another tool laid out, by where `current` points.
-fn live(target: &Target, root: &Root, releases: &[Release]) -> Result<Option<ReleaseId>> {
-    match releases.iter().find(|release| release.live) {
-        Some(release) => ReleaseId::new(&release.id).map(Some),
-        None => root.live(target),
-    }
-}
-
-/// Bytes that the archive will take: somewhat more than the newest one takes. Where there is none, at most what the
-/// release has in files, as it is `known`, or counted where another tool laid it out.
-fn expected(target: &Target, source: &str, archives: &[Archive], known: Option<u64>) -> Result<u64> {
-    if let Some(newest) = archives.iter().max_by(|a, b| a.stamp.cmp(&b.stamp)) {
-        return Ok(newest.size.saturating_add(newest.size / 4));
-    }
-    if let Some(size) = known {
-        return Ok(size);
-    }
-    let mut total = 0_u64;
-    let mut folders = vec![source.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for Entry { name, size, kind, .. } in target.read_dir(&folder)? {
-            total = total.saturating_add(size);
-            if kind == runner_sdk::EntryKind::Directory {
-                folders.push(format!("{folder}/{name}"));
-            }
+            _ => Err(Error::invalid("a backup is either of the live release of `root`, or of `paths`")
+                .with_detail(
+                    "with = { root = \"${release.root}\" }\n\
+                     with = { name = \"settings\", paths = [\"/etc/nginx\"], to = \"/var/backups/shop\" }",
+                )),
         }
     }
-    Ok(total)
 }
 
-fn last_good(releases: &[Release]) -> Result<Option<ReleaseId>> {
-    let good =
-        releases.iter().filter(|release| release.mark == Mark::Good).max_by_key(|release| release.sequence);
-    good.map(|release| ReleaseId::new(&release.id)).transpose()
-}
-
-fn trimmed(path: String) -> String {
-    path.trim_end_matches('/').to_owned()
+/// Makes an archive; the host reads it back and compares it before it gets its name.
+fn archived(target: &Target, source: &str, into: &str, what: &str) -> Result<u64> {
+    let size = target.archive(source, into).context(|| format!("{what} is not backed up"))?;
+    runner_sdk::info!("archived `{source}` to `{into}`: {}", Size::from_bytes(size));
+    Ok(size)
 }
 
 fn five() -> NonZeroU32 {

@@ -1,6 +1,6 @@
 use super::*;
-use runner_sdk::ErrorKind;
 use runner_sdk::testing::World;
+use runner_sdk::{ErrorKind, Mark};
 use serde_json::{Value, json};
 
 /// 2026-02-24T15:31:45Z
@@ -140,4 +140,107 @@ fn another_folder_may_take_the_archives() {
 fn keeping_none_is_refused() {
     let error = world().run::<Backup>(json!({ "root": "/srv/shop", "keep": 0 })).expect_err("none");
     assert!(error.is(ErrorKind::Invalid));
+}
+
+/// A folder and a file that are backed up by name.
+fn named() -> World {
+    let world = World::new();
+    world.set_now(NOW);
+    let web = world.target("web-1");
+    web.file("/etc/nginx/nginx.conf", "one").file("/etc/nginx/sites/shop", "two").file("/etc/hosts", "three");
+    web.dir("/var/backups").fact("has:zstd", "true");
+    world
+}
+
+fn settings() -> Value {
+    json!({ "name": "settings", "paths": ["/etc/nginx/", "/etc/hosts"], "to": "/var/backups/shop", "keep": 2 })
+}
+
+#[test]
+fn named_paths_are_archived_into_one_folder() {
+    let world = named();
+    let set = "/var/backups/shop/settings-20260224T153145Z";
+    let outputs = world.run::<Backup>(settings()).expect("backed up");
+    assert_eq!(outputs, json!({ "release": null, "archive": set, "created": true, "removed": [] }));
+    let web = world.target("web-1");
+    assert_eq!(web.names(set), ["1.tar.zst", "2.tar.zst", "backup.json"]);
+    assert_eq!(web.attributes("/var/backups/shop").expect("a folder").0, 0o700);
+    let contents: Value =
+        serde_json::from_str(&web.text(&format!("{set}/backup.json")).expect("text")).expect("JSON");
+    assert_eq!(contents["parts"][0]["path"], "/etc/nginx");
+    assert_eq!(contents["parts"][1]["archive"], "2.tar.zst");
+    // It has its name only when all of it is there.
+    let effects = world.effects();
+    assert_eq!(effects.last().expect("effects"), &format!("web-1: rename {set}.partial -> {set}"));
+}
+
+#[test]
+fn what_has_not_changed_is_not_archived_again() {
+    let world = named();
+    let first = world.run::<Backup>(settings()).expect("backed up");
+    world.set_now(NOW + 3_600_000);
+    let second = world.run::<Backup>(settings()).expect("backed up");
+    assert_eq!((&second["created"], &second["archive"]), (&json!(false), &first["archive"]));
+    assert!(world.effects().is_empty());
+
+    let web = world.target("web-1");
+    web.file("/etc/hosts", "four");
+    let third = world.run::<Backup>(settings()).expect("backed up");
+    assert_eq!(third["archive"], "/var/backups/shop/settings-20260224T163145Z");
+    // Other paths are another backup.
+    let mut fewer = settings();
+    fewer["paths"] = json!(["/etc/nginx"]);
+    world.set_now(NOW + 7_200_000);
+    let fourth = world.run::<Backup>(fewer).expect("backed up");
+    assert_eq!((&fourth["created"], &fourth["removed"]), (&json!(true), &json!([first["archive"]])));
+}
+
+#[test]
+fn what_was_not_finished_goes_with_the_next_backup() {
+    let world = named();
+    world.fail("archive", "/var/backups/shop/settings-20260224T153145Z.partial/2", Error::conflict("full"));
+    let error = world.run::<Backup>(settings()).expect_err("failed");
+    assert_eq!(error.message, "`/etc/hosts` is not backed up: full");
+    world.heal();
+    world.target("web-1").dir("/var/backups/shop/other-20260224T153145Z.partial");
+    world.set_now(NOW + 3_600_000);
+    world.run::<Backup>(settings()).expect("backed up");
+    let left = ["other-20260224T153145Z.partial", "settings-20260224T163145Z"];
+    assert_eq!(world.target("web-1").names("/var/backups/shop"), left);
+}
+
+#[test]
+fn paths_that_make_no_sense_are_refused_before_anything_is_written() {
+    for (paths, to, kind) in [
+        (json!(["etc"]), "/var/backups/shop", ErrorKind::Invalid),
+        (json!(["/"]), "/var/backups/shop", ErrorKind::Invalid),
+        (json!(["/var/backups"]), "/var/backups/shop", ErrorKind::Invalid),
+        (json!(["/etc/nginx", "/etc/nginx/sites"]), "/var/backups/shop", ErrorKind::Invalid),
+        (json!(["/etc/nginx", "/etc/nginx/"]), "/var/backups/shop", ErrorKind::Invalid),
+        (json!(["/etc/none"]), "/var/backups/shop", ErrorKind::NotFound),
+    ] {
+        let world = named();
+        let with = json!({ "name": "settings", "paths": paths, "to": to });
+        let error = world.run::<Backup>(with).expect_err("refused");
+        assert!(error.is(kind), "{paths}: {}", error.message);
+        assert!(world.effects().is_empty());
+    }
+    for with in [
+        json!({}),
+        json!({ "root": "/srv/shop", "paths": ["/etc"], "name": "a", "to": "/b" }),
+        json!({ "paths": ["/etc"], "name": "a" }),
+        json!({ "paths": ["/etc"], "to": "/b" }),
+        json!({ "name": "a", "to": "/b" }),
+    ] {
+        assert!(named().run::<Backup>(with.clone()).expect_err("refused").is(ErrorKind::Invalid), "{with}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_compared_is_archived_every_time() {
+    let world = named();
+    world.fail("digest", "/etc/nginx", Error::new(ErrorKind::Denied, "others may change it"));
+    world.run::<Backup>(settings()).expect("backed up");
+    world.set_now(NOW + 3_600_000);
+    assert_eq!(world.run::<Backup>(settings()).expect("backed up")["created"], true);
 }

@@ -34,21 +34,26 @@ fn touches(name: &str) -> Vec<String> {
 
 #[test]
 fn no_module_imports_more_than_it_uses() {
-    let expected: [(&str, &[&str]); 10] = [
+    let expected: [(&str, &[&str]); 11] = [
         (
             "backup",
             &[
                 "releases.all",
                 "run-info.release-id",
                 "targets.[method]target.archive",
+                "targets.[method]target.digest",
                 "targets.[method]target.disk-free",
                 "targets.[method]target.fact",
                 "targets.[method]target.mkdir",
                 "targets.[method]target.name",
+                "targets.[method]target.read",
                 "targets.[method]target.read-dir",
                 "targets.[method]target.read-link",
                 "targets.[method]target.remove",
+                "targets.[method]target.remove-tree",
+                "targets.[method]target.rename",
                 "targets.[method]target.stat",
+                "targets.[method]target.write",
                 "targets.current",
                 "timer.now",
             ],
@@ -126,6 +131,23 @@ fn no_module_imports_more_than_it_uses() {
                 "targets.[method]target.service-is-active",
                 "targets.[method]target.stat",
                 "targets.current",
+            ],
+        ),
+        (
+            "restore",
+            &[
+                "targets.[method]target.archive",
+                "targets.[method]target.digest",
+                "targets.[method]target.fact",
+                "targets.[method]target.mkdir",
+                "targets.[method]target.name",
+                "targets.[method]target.read",
+                "targets.[method]target.read-dir",
+                "targets.[method]target.remove",
+                "targets.[method]target.stat",
+                "targets.[method]target.unarchive",
+                "targets.current",
+                "timer.now",
             ],
         ),
         (

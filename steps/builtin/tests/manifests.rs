@@ -57,6 +57,22 @@ fn backup_and_prune_write_in_their_folders() {
 }
 
 #[test]
+fn a_backup_of_paths_reads_these_and_a_restore_writes_them() {
+    let with = json!({ "name": "settings", "paths": ["/etc/nginx", "/etc/hosts"], "to": "/var/backups" });
+    let expected =
+        json!({ "ssh": ["read:/var/backups", "write:/var/backups", "read:/etc/nginx", "read:/etc/hosts"] });
+    assert_eq!(grants::<runner_step_backup::Backup>(with), expected);
+    let with = json!({ "from": "/var/backups", "name": "settings", "paths": ["/etc/nginx", "/etc/hosts"] });
+    let expected = json!({ "ssh": [
+        "read:/var/backups", "read:/etc/nginx", "read:/etc/hosts", "write:/etc/nginx", "write:/etc/hosts"
+    ] });
+    assert_eq!(grants::<runner_step_restore::Restore>(with), expected);
+    let with = json!({ "archive": "/b/a.tar", "to": "/srv/x", "safety": "/b/before" });
+    let expected = json!({ "ssh": ["read:/b/a.tar", "read:/srv/x", "write:/srv/x", "read:/b/before", "write:/b/before"] });
+    assert_eq!(grants::<runner_step_restore::Restore>(with), expected);
+}
+
+#[test]
 fn restart_asks_for_one_action_of_one_unit() {
     let expected = json!({ "ssh": ["service:nginx restart"] });
     assert_eq!(grants::<runner_step_restart::Restart>(json!({ "unit": "nginx" })), expected);

@@ -10,9 +10,10 @@ use runner_model::template::{Reference, ReleaseField, Template, ValueTemplate};
 
 /// The modules that there are commands for.
 #[cfg(test)]
-pub(super) const KNOWN: [&str; 10] = [
+pub(super) const KNOWN: [&str; 11] = [
     "package",
     "backup",
+    "restore",
     "distribute",
     "switch",
     "restart",
@@ -93,6 +94,35 @@ pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Optio
             tar.push(given.word("source")?);
             tar.push(plain("."));
             vec![shell.here(&tar)]
+        }
+        "backup" if given.word("root").is_none() => {
+            let folder = join(&[&given.word("to")?, &plain("/"), &given.word("name")?]);
+            let mut commands = vec![vec![plain("mkdir"), plain("-p"), folder.clone()]];
+            for (number, path) in (1..).zip(given.words("paths")) {
+                let file = join(&[&folder, &plain(&format!("/{number}.tar.gz"))]);
+                commands.push(vec![plain("tar"), plain("-czf"), file, plain("-C"), path, plain(".")]);
+            }
+            vec!["# a path that is a file: without `-C`".to_owned(), shell.there(&commands)]
+        }
+        "restore" => {
+            let archive = match (given.word("archive"), given.word("from"), given.word("name")) {
+                (Some(archive), ..) => archive,
+                (None, Some(from), Some(name)) => join(&[&from, &plain("/"), &name, &plain("-TIME")]),
+                _ => return None,
+            };
+            let back = |archive: Template, path: Template| {
+                let aside = vec![plain("mv"), path.clone(), join(&[&path, &plain(".before")])];
+                let mkdir = vec![plain("mkdir"), path.clone()];
+                let tar = vec![plain("tar"), plain("-xpf"), archive, plain("-C"), path];
+                shell.there(&[aside, mkdir, tar])
+            };
+            match given.word("to") {
+                Some(to) => vec![back(archive, to)],
+                None => (1..)
+                    .zip(given.words("paths"))
+                    .map(|(number, path)| back(join(&[&archive, &plain(&format!("/{number}.tar.gz"))]), path))
+                    .collect(),
+            }
         }
         "backup" => {
             let folder = given.word("to").unwrap_or_else(|| below("/backups"));
@@ -276,7 +306,7 @@ mod tests {
 
     #[test]
     fn no_standard_module_is_forgotten() {
-        let given = json!({ "root": "/srv", "source": "app", "unit": "x", "url": "http://x/", "argv": ["/bin/x"], "to": "/x", "files": [{ "path": "/x", "folder": true }] });
+        let given = json!({ "root": "/srv", "source": "app", "unit": "x", "url": "http://x/", "argv": ["/bin/x"], "to": "/x", "archive": "/a", "files": [{ "path": "/x", "folder": true }] });
         for name in standard() {
             assert!(KNOWN.contains(&name), "say in `by_hand` what a person types for `{name}`");
         }
