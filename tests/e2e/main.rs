@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod after_failure;
 mod backups;
 mod bad_input;
 mod bad_targets;

@@ -41,8 +41,8 @@ pub trait Executor: Send + Sync + 'static {
     /// Marks this run's release on the target, when it is there.
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure>;
 
-    /// What is live on the target now; `None` when nothing is or it cannot be asked.
-    async fn live(&self, target: &TargetName) -> Option<ReleaseId>;
+    /// What is live on the target now; `None` when nothing is.
+    async fn live(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure>;
 
     /// The release of this run, as soon as the artifact exists.
     fn release(&self) -> Option<ReleaseId>;

@@ -21,8 +21,8 @@ use crate::{EventSender, Executor, Signals, flow};
 use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
 use runner_model::{
-    EnvironmentName, Event, Phase, PlanName, ReleaseId, RunId, Runs, Schedule, ScheduledStep, StepId,
-    TargetEnd, TargetName, Verdict,
+    EnvironmentName, Event, Limited, Phase, PlanName, ReleaseId, RunId, Runs, Schedule, ScheduledStep,
+    StepId, TargetEnd, TargetName, Verdict,
 };
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -45,6 +45,8 @@ pub struct About {
     pub summary: Option<String>,
     /// The environment that it releases to.
     pub environment: EnvironmentName,
+    /// What it is limited to.
+    pub limit: Option<Limited>,
 }
 
 /// How a run ended.
@@ -65,6 +67,8 @@ pub struct TargetReport {
     pub end: TargetEnd,
     /// What is live there; `None` when nothing is or it is not known.
     pub live: Option<ReleaseId>,
+    /// Whether that is known.
+    pub live_known: bool,
 }
 
 /// What all parts of a run share.
@@ -132,6 +136,7 @@ pub async fn run(
         plan: about.plan,
         summary: about.summary,
         environment: about.environment,
+        limit: about.limit,
         targets: targets.clone(),
         steps: schedule.overview(),
     });
@@ -163,8 +168,8 @@ pub async fn run(
         targets = work => targets,
         never = run.brakes.listen(signals, &events) => match never {},
     };
-    for TargetReport { target, end, live } in targets.clone() {
-        events.send(Event::TargetFinished { target, end, live });
+    for TargetReport { target, end, live, live_known } in targets.clone() {
+        events.send(Event::TargetFinished { target, end, live, live_known });
     }
     let verdict = run.brakes.first().map_or_else(|| run.board().verdict(), |signal| signal.verdict());
     events.send(Event::RunFinished { run: about.run, verdict, milliseconds: milliseconds(started) });
@@ -291,7 +296,8 @@ async fn reports(run: &Arc<Run>, schedule: &Schedule, targets: &[TargetName]) ->
             let end = run.board().end(target, has(Phase::Stage, target), rolls);
             async move {
                 let live = live(run, target, &end).await;
-                TargetReport { target: target.clone(), end, live }
+                let live_known = live.is_some();
+                TargetReport { target: target.clone(), end, live: live.flatten(), live_known }
             }
         })
         .buffered(ASKED_AT_ONCE)
@@ -299,13 +305,13 @@ async fn reports(run: &Arc<Run>, schedule: &Schedule, targets: &[TargetName]) ->
         .await
 }
 
-/// What is live on a target at the end. Nobody waits for it after the second signal: then only a target that was not
-/// touched is known to have what it had.
-async fn live(run: &Run, target: &TargetName, end: &TargetEnd) -> Option<ReleaseId> {
+/// What is live on a target at the end; the outer `None`: nobody knows. Nobody waits for it after the second signal: then
+/// only a target that was not touched is known to have what it had.
+async fn live(run: &Run, target: &TargetName, end: &TargetEnd) -> Option<Option<ReleaseId>> {
     if !run.links.is_up(target) || matches!(end, TargetEnd::Unreachable { .. }) {
         return None;
     }
-    let before = || if run.board().is_touched(target) { None } else { run.board().live(target) };
+    let before = || if run.board().is_touched(target) { None } else { Some(run.board().live(target)) };
     if run.brakes.halt().is_cancelled() {
         return before();
     }
@@ -316,7 +322,7 @@ async fn live(run: &Run, target: &TargetName, end: &TargetEnd) -> Option<Release
     };
     tokio::select! {
         answer = timeout(ANSWER_WITHIN, asked) => match answer {
-            Ok(Ok(live)) => live,
+            Ok(Ok(answer)) => answer.ok(),
             Ok(Err(_panic)) => before(),
             Err(_elapsed) => None,
         },

@@ -1,6 +1,6 @@
 //! The one stream of events of a run. Terminal, plain lines, JSON and the journal only consume it.
 
-use crate::{EnvironmentName, Failure, PlanName, ReleaseId, RunId, StepId, TargetName};
+use crate::{Effected, EnvironmentName, Failure, PlanName, ReleaseId, RunId, StepId, TargetName};
 use serde::{Deserialize, Serialize};
 
 /// The parts of a plan, in the order in which they run.
@@ -110,6 +110,18 @@ pub enum TargetEnd {
     },
 }
 
+/// What `--limit` made of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Limited {
+    /// As it was given.
+    pub pattern: String,
+    /// How many targets of the rollout it chose.
+    pub chosen: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
@@ -124,6 +136,9 @@ pub enum Event {
         summary: Option<String>,
         /// Where to.
         environment: EnvironmentName,
+        /// `None`: it is for all targets of the rollout.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<Limited>,
         /// In the order of the inventory.
         targets: Vec<TargetName>,
         /// Steps per phase, in order.
@@ -204,6 +219,8 @@ pub enum Event {
         /// The line; control characters are already escaped.
         message: String,
     },
+    /// An effect is over.
+    Effect(Box<Effected>),
     /// An invocation ended.
     StepFinished {
         /// The step.
@@ -249,6 +266,8 @@ pub enum Event {
         end: TargetEnd,
         /// What `current` points to now; `None`: nothing, or it is not known.
         live: Option<ReleaseId>,
+        /// Whether that is known.
+        live_known: bool,
     },
     /// The run ended.
     RunFinished {

@@ -18,7 +18,9 @@ pub mod source;
 pub mod suggest;
 pub mod template;
 pub mod text;
+pub mod words;
 
+mod act;
 mod digest;
 mod effect;
 mod event;
@@ -32,6 +34,7 @@ mod schedule;
 mod secret;
 mod shape;
 
+pub use act::{Act, Difference, EffectEnd, Effected, Hidden};
 pub use check::{LoadedModule, Modules, check};
 pub use diagnostic::{Problem, Problems};
 pub use digest::{Digest, NotADigest};
@@ -39,7 +42,7 @@ pub use effect::{
     Attributes, Change, Command, Content, EffectClass, EffectKey, Entry, EntryKind, HIDDEN, Link, Mark,
     Release, Request, ServiceAction, State,
 };
-pub use event::{End, Event, Level, Phase, Stamped, Tally, TargetEnd, Verdict};
+pub use event::{End, Event, Level, Limited, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
 pub use inventory::{Inventory, Target};
 pub use limit::Limit;

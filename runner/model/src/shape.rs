@@ -240,6 +240,11 @@ fn misfit(error: &ValidationError<'_>) -> Misfit {
         ValidationErrorKind::MinItems { limit: 1 } => other("must not be empty".to_owned()),
         ValidationErrorKind::MinItems { limit } => other(format!("must have at least {limit} elements")),
         ValidationErrorKind::MaxItems { limit } => other(format!("must have at most {limit} elements")),
+        // Not everybody reads regular expressions, and most of these only want a beginning.
+        ValidationErrorKind::Pattern { pattern } if beginning(pattern).is_some() => {
+            let begins = beginning(pattern).unwrap_or_default();
+            other(format!("must begin with `{begins}`, and {} does not", short(value)))
+        }
         ValidationErrorKind::Pattern { pattern } => {
             other(format!("must look like `{pattern}`, and {} does not", short(value)))
         }
@@ -251,6 +256,13 @@ fn misfit(error: &ValidationError<'_>) -> Misfit {
         _ => other(format!("does not fit: {}", error.masked_with("it"))),
     };
     Misfit { pointer: error.instance_path().as_str().to_owned(), why }
+}
+
+/// The text that a pattern wants in front, when that is all it wants.
+fn beginning(pattern: &str) -> Option<&str> {
+    let text = pattern.strip_prefix('^')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_:".contains(c);
+    (!text.is_empty() && text.chars().all(plain)).then_some(text)
 }
 
 fn wanted(kind: &TypeKind) -> String {

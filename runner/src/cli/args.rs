@@ -110,6 +110,12 @@ pub(crate) struct Exec {
     /// Print the summary on stdout as JSON, for programs.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show what changes on targets: text files as a diff, all else in a line.
+    ///
+    /// What is the same on many targets is shown once, in the summary. Contents are shown only of files that everybody on
+    /// the target may read, and never of secrets. With `--json` and `--events` it is in those too.
+    #[arg(long)]
+    pub(crate) diff: bool,
     /// Write every event to a file while it happens, a line of JSON each.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,

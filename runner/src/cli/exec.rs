@@ -5,7 +5,7 @@ use super::fail::Fail;
 use super::load::{self, Checked, Loaded, shown};
 use super::{permitted, stale, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
-use crate::report::{Reporting, Settings};
+use crate::report::{Again, Around, Reporting, Settings};
 use crate::sandbox::{Origin, Sandbox};
 use crate::secret::{self, NotFetched};
 use runner_artifact::{Store, Workspace};
@@ -49,11 +49,17 @@ async fn go(
     policy: Option<EnvironmentPolicy>,
 ) -> Result<u8, Fail> {
     let inventory = checked.inventory;
-    let limit = checked.limited.as_ref().map(|limited| limited.limit.to_string());
+    let limit = checked.limited.as_ref().map(|limited| runner_model::Limited {
+        pattern: limited.limit.to_string(),
+        chosen: limited.resolved.rollout.len(),
+        of: checked.resolved.rollout.len(),
+    });
     let resolved = Arc::new(checked.into_run());
     let vault = secret::fetch(&resolved, &loaded.folder).await.map_err(|failed| not_fetched(&failed))?;
     let vault = Arc::new(vault);
+    let again = again(args, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
     let settings = Settings {
+        around: Around { again: Some(again), ..Around::default() },
         debug: args.verbose > 0,
         json: args.json,
         events: args.events.clone(),
@@ -66,14 +72,20 @@ async fn go(
     let run = new_run_id();
     let store = open_store()?;
     let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
-    let header = header(&loaded, &resolved, &run, (inventory, limit), &locked)?;
+    let header = header(
+        &loaded,
+        &resolved,
+        &run,
+        (inventory, limit.as_ref().map(|limit| limit.pattern.clone())),
+        &locked,
+    )?;
     let executes = Executes { plan: header.plan_digest, lock: header.lock_digest };
     let origin = Origin {
         started: header.started.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs(),
         seed: header.seed.clone(),
     };
     let journal = Arc::new(Journal::create(&folder, Arc::clone(&store), header).map_err(cannot_keep)?);
-    let seal = Arc::clone(&settings.seal);
+    let seal = Arc::clone(&settings.around.seal);
     reporters.insert(0, Box::new(EventJournal::new(Arc::clone(&journal), shown(journal.path()), seal)));
 
     let (events, receiver) = runner_engine::events();
@@ -82,6 +94,7 @@ async fn go(
         plan: resolved.plan.clone(),
         summary: resolved.summary.clone(),
         environment: resolved.environment.clone(),
+        limit,
     };
     let connections = Connections::new(
         Transport::with_secrets(Arc::clone(&store), Limits::default(), Arc::clone(&vault)),
@@ -106,6 +119,7 @@ async fn go(
         executes,
         journal,
         events: events.clone(),
+        diff: args.diff,
     };
     let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
     let host = Arc::new(host);
@@ -133,6 +147,16 @@ fn not_fetched(failed: &[NotFetched]) -> Fail {
         _ => format!("{} secrets of the run cannot be fetched, and nothing was done", failed.len()),
     };
     Fail::refused(message).detail(detail)
+}
+
+/// How the run was asked for, as far as it matters for another one.
+fn again(args: &Exec, resolved: &Resolved, limit: Option<String>) -> Again {
+    let environment = ["--environment".to_owned(), resolved.environment.to_string()];
+    let vars =
+        args.which.vars.iter().flat_map(|(name, value)| ["--var".to_owned(), format!("{name}={value}")]);
+    let plan = args.which.plan.display().to_string();
+    let which = std::iter::once(plan).chain(environment).chain(vars).collect();
+    Again { which, limit, rollout: resolved.rollout.clone() }
 }
 
 fn open_store() -> Result<Arc<Store>, Fail> {

@@ -25,8 +25,9 @@ impl EventJournal {
 
 impl Reporter for EventJournal {
     fn event(&mut self, stamped: &Stamped) -> io::Result<()> {
-        // Of progress only the last counts, and that the end of the step says.
-        if matches!(stamped.event, Event::Progress { .. }) {
+        // Of progress only the last counts, and that the end of the step says. Of an effect the journal has the intent
+        // and the outcome.
+        if matches!(stamped.event, Event::Progress { .. } | Event::Effect(_)) {
             return Ok(());
         }
         self.journal.append(&Entry::Event(Box::new(stamped.clone()))).map_err(io::Error::other)?;

@@ -67,6 +67,8 @@ pub struct Parts {
     pub journal: Arc<Journal>,
     /// The events of the run.
     pub events: EventSender,
+    /// Whether events of changes say what they made different.
+    pub diff: bool,
 }
 
 /// A module that is ready to run.
@@ -93,6 +95,7 @@ pub struct Host {
     journal: Arc<Journal>,
     record: Arc<JournalRecord>,
     events: EventSender,
+    diff: bool,
     marks: Arc<Marks>,
     given: Arc<Given>,
     /// The release of this run and its artifact, once it exists.
@@ -122,6 +125,7 @@ impl Host {
             record: Arc::new(JournalRecord {
                 journal: Arc::clone(&parts.journal),
                 vault: Arc::clone(&parts.vault),
+                events: parts.events.clone(),
             }),
             vault: parts.vault,
             origin: parts.origin,
@@ -129,6 +133,7 @@ impl Host {
             workspace: parts.workspace,
             reserved_files: parts.reserved_files,
             events: parts.events,
+            diff: parts.diff,
             modules: ready,
             marks: Arc::default(),
             given: Arc::default(),
@@ -246,6 +251,7 @@ impl Host {
                 })
                 .collect(),
             layers: Arc::new(begun.layers.clone()),
+            diff: self.diff,
         }
     }
 
@@ -343,8 +349,8 @@ impl Executor for Host {
         marked
     }
 
-    async fn live(&self, target: &TargetName) -> Option<ReleaseId> {
-        self.live_on(target).await.ok().flatten()
+    async fn live(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
+        self.live_on(target).await
     }
 
     fn release(&self) -> Option<ReleaseId> {

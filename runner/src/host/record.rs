@@ -2,16 +2,21 @@
 
 use crate::sandbox::context::{Call, Effect, Outcome, Pending, Record};
 use async_trait::async_trait;
+use runner_engine::EventSender;
 use runner_journal::{Answer, Entry, Journal, Payload};
-use runner_model::{Digest, EffectKey, Failure, Mark, ReleaseId, State, StepId, TargetName};
+use runner_model::{
+    Act, Digest, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId, State, StepId, TargetName,
+};
 use runner_secret::Vault;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Instant;
 
-/// Keeps the account of a run.
+/// Keeps the account of a run, and tells its reporters of each effect that is over.
 pub(super) struct JournalRecord {
     pub(super) journal: Arc<Journal>,
     pub(super) vault: Arc<Vault>,
+    pub(super) events: EventSender,
 }
 
 impl JournalRecord {
@@ -151,9 +156,10 @@ impl Record for JournalRecord {
         Ok(Box::new(Intended {
             journal: Arc::clone(journal),
             vault: Arc::clone(vault),
-            key: call.key.clone(),
+            events: self.events.clone(),
             line: line.text,
-            ended: false,
+            begun: Instant::now(),
+            effected: Some(Box::new(effected(call, effect))),
         }))
     }
 }
@@ -167,23 +173,64 @@ fn arguments(journal: &Journal, vault: &Vault, call: &Call) -> Result<Payload, r
     journal.payload(vault.hide_json(arguments))
 }
 
+/// What reporters learn of an effect; in doubt until its end is known.
+fn effected(call: &Call, effect: &Effect) -> Effected {
+    let (act, difference) = match effect {
+        Effect::Change { change, before, difference, .. } => {
+            (Act::of_change(change, matches!(**before, State::Absent)), difference.clone())
+        }
+        Effect::Service { unit, action } => (Act::Service { unit: unit.clone(), action: *action }, None),
+        Effect::Command(command) => (Act::of_command(command), None),
+        Effect::Request(request) => (Act::of_request(request), None),
+        Effect::Workspace { path, .. } => (Act::Workspace { path: path.clone() }, None),
+    };
+    let EffectKey { step, target, attempt, number } = call.key.clone();
+    let (on, class) = (call.on.clone(), call.class);
+    let end = EffectEnd::InDoubt;
+    Effected { step, target, attempt, number, on, class, act, end, milliseconds: 0, difference }
+}
+
 /// An effect whose intent is on disk.
 struct Intended {
     journal: Arc<Journal>,
     vault: Arc<Vault>,
-    key: EffectKey,
+    events: EventSender,
     line: String,
-    ended: bool,
+    begun: Instant,
+    /// Taken when its end is told.
+    effected: Option<Box<Effected>>,
 }
 
 impl Intended {
-    fn outcome(&self, answered: Result<Value, Failure>) {
+    fn outcome(&self, key: EffectKey, answered: Result<Value, Failure>) {
         let entry = answer(&self.journal, &self.vault, answered)
-            .map(|answer| Entry::Outcome { key: self.key.clone(), answer })
+            .map(|answer| Entry::Outcome { key, answer })
             .and_then(|entry| self.journal.append(&entry).map(|_| ()));
         if let Err(error) = entry {
             tracing::error!("{error}");
         }
+    }
+
+    /// Ends it, once. An intent without an outcome is in doubt, and that is what the journal rightly says of one that was
+    /// abandoned.
+    fn close(&mut self, outcome: Outcome) {
+        let Some(mut effected) = self.effected.take() else { return };
+        let Effected { step, target, attempt, number, .. } = &*effected;
+        let key =
+            EffectKey { step: step.clone(), target: target.clone(), attempt: *attempt, number: *number };
+        effected.end = match outcome {
+            Outcome::Done(value) => {
+                self.outcome(key, Ok(value));
+                EffectEnd::Done
+            }
+            Outcome::Failed(failure) => {
+                self.outcome(key, Err(failure.clone()));
+                EffectEnd::Failed { failure }
+            }
+            Outcome::Abandoned => EffectEnd::InDoubt,
+        };
+        effected.milliseconds = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.events.send(Event::Effect(effected));
     }
 }
 
@@ -193,21 +240,16 @@ impl Pending for Intended {
     }
 
     fn end(mut self: Box<Self>, outcome: Outcome) {
-        self.ended = true;
-        match outcome {
-            Outcome::Done(value) => self.outcome(Ok(value)),
-            Outcome::Failed(failure) => self.outcome(Err(failure)),
-            // An intent without an outcome is in doubt, and that is what it is.
-            Outcome::Abandoned => {}
-        }
+        self.close(outcome);
     }
 }
 
 impl Drop for Intended {
     fn drop(&mut self) {
-        if !self.ended {
-            // The invocation was given up in the middle of the effect: the journal rightly has no outcome.
-            tracing::warn!("{}/{}: an effect was given up while it went on", self.key.step, self.key.target);
+        if let Some(Effected { step, target, .. }) = self.effected.as_deref() {
+            // The invocation was given up in the middle of the effect.
+            tracing::warn!("{step}/{target}: an effect was given up while it went on");
+            self.close(Outcome::Abandoned);
         }
     }
 }

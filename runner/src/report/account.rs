@@ -1,10 +1,14 @@
 //! What a run did, added up from its events: the summary and the JSON document are two ways to show it.
 
+use super::left::Left;
 use runner_model::{
-    End, EnvironmentName, Event, Failure, Phase, PlanName, ReleaseId, RunId, StepId, TargetEnd, TargetName,
-    Verdict,
+    Difference, EffectEnd, Effected, End, EnvironmentName, Event, Failure, Limited, Phase, PlanName,
+    ReleaseId, RunId, StepId, TargetEnd, TargetName, Verdict,
 };
 use std::collections::BTreeMap;
+
+/// So many differences are kept. What is the same on many targets is one of them.
+const DIFFERENCES_MAX: usize = 300;
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -13,6 +17,7 @@ pub(crate) struct Account {
     pub(crate) plan: Option<PlanName>,
     pub(crate) environment: Option<EnvironmentName>,
     pub(crate) summary: Option<String>,
+    pub(crate) limit: Option<Limited>,
     pub(crate) release: Option<ReleaseId>,
     /// In the order of the inventory.
     pub(crate) targets: Vec<TargetAccount>,
@@ -22,6 +27,10 @@ pub(crate) struct Account {
     /// In the order in which they came; what passed at a later try is not among them.
     pub(crate) failures: Vec<Failed>,
     pub(crate) halted: Option<(u32, u32)>,
+    /// In the order in which they first came.
+    pub(crate) changed: Vec<Changed>,
+    /// How many more there were.
+    pub(crate) changed_more: usize,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) milliseconds: u64,
     /// Sent by steps that run here, for whatever target.
@@ -34,7 +43,12 @@ pub(crate) struct Account {
 pub(crate) struct TargetAccount {
     pub(crate) target: TargetName,
     pub(crate) end: Option<TargetEnd>,
+    /// What was live when it was connected to; the outer `None`: it never was.
+    pub(crate) before: Option<Option<ReleaseId>>,
     pub(crate) live: Option<ReleaseId>,
+    /// Whether what is live is known.
+    pub(crate) live_known: bool,
+    pub(crate) left: Left,
     pub(crate) bytes_sent: u64,
     pub(crate) changes: u64,
     /// The last of its steps that began, `finish` and `always` aside.
@@ -50,6 +64,16 @@ pub(crate) struct StepAccount {
     pub(crate) took: Vec<(u64, TargetName)>,
     pub(crate) changes: u64,
     pub(crate) bytes_sent: u64,
+}
+
+/// What steps made different, in the same way on all these targets.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) step: StepId,
+    /// The effect, in words.
+    pub(crate) what: String,
+    pub(crate) difference: Difference,
+    pub(crate) targets: Vec<TargetName>,
 }
 
 /// A failure that was not mended by a later try.
@@ -87,6 +111,14 @@ impl Account {
         self.targets.iter().map(|target| target.bytes_sent).sum::<u64>() + self.elsewhere
     }
 
+    /// What the run leaves behind on a target; nothing where it went through.
+    pub(crate) fn left_behind(&self, target: &TargetAccount) -> Vec<String> {
+        match target.end {
+            Some(TargetEnd::Done) => Vec::new(),
+            _ => target.left.lines(self.release.as_ref(), target.live.as_ref()),
+        }
+    }
+
     fn target(&mut self, target: &TargetName) -> Option<&mut TargetAccount> {
         let place = *self.places.get(target)?;
         self.targets.get_mut(place)
@@ -95,10 +127,11 @@ impl Account {
     /// Takes in one event.
     pub(crate) fn add(&mut self, event: &Event) {
         match event {
-            Event::RunStarted { run, plan, summary, environment, targets, steps } => {
+            Event::RunStarted { run, plan, summary, environment, limit, targets, steps } => {
                 self.run = Some(run.clone());
                 self.plan = Some(plan.clone());
                 self.summary.clone_from(summary);
+                self.limit.clone_from(limit);
                 self.environment = Some(environment.clone());
                 self.places = targets.iter().cloned().zip(0..).collect();
                 self.targets = targets.iter().cloned().map(TargetAccount::new).collect();
@@ -110,6 +143,7 @@ impl Account {
             Event::Connected { target, live, .. } => {
                 let live = live.clone();
                 if let Some(known) = self.target(target) {
+                    known.before = Some(live.clone());
                     known.live = live;
                 }
             }
@@ -152,6 +186,7 @@ impl Account {
                     });
                 }
             }
+            Event::Effect(effected) => self.add_effect(effected),
             Event::StepRetried { step, target, .. } => {
                 let same = |failed: &Failed| failed.target == *target && failed.step.as_ref() == Some(step);
                 if let Some(place) = self.failures.iter().rposition(same) {
@@ -159,10 +194,11 @@ impl Account {
                 }
             }
             Event::Halted { failures, allowed } => self.halted = Some((*failures, *allowed)),
-            Event::TargetFinished { target, end, live } => {
+            Event::TargetFinished { target, end, live, live_known } => {
                 if let Some(known) = self.target(target) {
                     known.end = Some(end.clone());
                     known.live.clone_from(live);
+                    known.live_known = *live_known;
                 }
                 self.add_untold(target, end);
             }
@@ -175,6 +211,33 @@ impl Account {
             | Event::Progress { .. }
             | Event::Log { .. }
             | Event::Cancelling => {}
+        }
+    }
+
+    fn add_effect(&mut self, effected: &Effected) {
+        let on = effected.on.as_ref().unwrap_or(&effected.target);
+        if let Some(known) = self.target(on) {
+            known.left.add(effected);
+        }
+        let Some(difference) = &effected.difference else { return };
+        if effected.end != EffectEnd::Done {
+            return;
+        }
+        let what = effected.act.words();
+        let same = |known: &&mut Changed| {
+            known.step == effected.step && known.what == what && known.difference == *difference
+        };
+        let full = self.changed.len() >= DIFFERENCES_MAX;
+        match self.changed.iter_mut().find(same) {
+            Some(known) if known.targets.contains(on) => {}
+            Some(known) => known.targets.push(on.clone()),
+            None if full => self.changed_more += 1,
+            None => self.changed.push(Changed {
+                step: effected.step.clone(),
+                what,
+                difference: difference.clone(),
+                targets: vec![on.clone()],
+            }),
         }
     }
 
@@ -197,7 +260,17 @@ impl Account {
 
 impl TargetAccount {
     fn new(target: TargetName) -> Self {
-        Self { target, end: None, live: None, bytes_sent: 0, changes: 0, last: None }
+        Self {
+            target,
+            end: None,
+            before: None,
+            live: None,
+            live_known: false,
+            left: Left::default(),
+            bytes_sent: 0,
+            changes: 0,
+            last: None,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Runs whose events have fixed times, for the tests of every view.
 
 use runner_model::{
-    End, Event, Failure, FailureKind, Level, Phase, ReleaseId, Stamped, StepId, Tally, TargetEnd, TargetName,
-    Verdict,
+    Act, Difference, EffectClass, EffectEnd, Effected, End, Event, Failure, FailureKind, Hidden, Level,
+    Limited, Phase, ReleaseId, ServiceAction, Stamped, StepId, Tally, TargetEnd, TargetName, Verdict,
 };
 
 pub(super) fn at(at: u64, event: Event) -> Stamped {
@@ -43,7 +43,8 @@ fn failed_with(failure: &Failure, stderr: &str) -> End {
 }
 
 fn finished(on: &str, end: TargetEnd, live: Option<ReleaseId>) -> Event {
-    Event::TargetFinished { target: target(on), end, live }
+    let live_known = live.is_some();
+    Event::TargetFinished { target: target(on), end, live, live_known }
 }
 
 fn start(targets: &[&str]) -> Event {
@@ -52,6 +53,7 @@ fn start(targets: &[&str]) -> Event {
         plan: "shop".parse().unwrap(),
         summary: Some("4.2: new checkout".into()),
         environment: "staging".parse().unwrap(),
+        limit: None,
         targets: targets.iter().map(|name| target(name)).collect(),
         steps: vec![
             (Phase::Prepare, vec![step("package")]),
@@ -286,4 +288,86 @@ pub(super) fn hostile() -> Vec<Stamped> {
         at(20_002, finished("web-1", TargetEnd::Failed { step: step("switch"), failure }, None)),
         at(20_003, end(20_003, Verdict::Failed)),
     ]
+}
+
+fn effect(id: &str, on: &str, act: Act, end: EffectEnd, difference: Option<Difference>) -> Event {
+    Event::Effect(Box::new(Effected {
+        step: step(id),
+        target: target(on),
+        attempt: 1,
+        number: 1,
+        on: Some(target(on)),
+        class: EffectClass::Change,
+        act,
+        end,
+        milliseconds: 12,
+        difference,
+    }))
+}
+
+fn verb(verb: &str, path: &str, made: bool) -> Act {
+    Act::Change { verb: verb.into(), path: path.into(), to: None, made }
+}
+
+/// One target is lost in the middle of an effect, of two that the run was limited to; one was not begun.
+pub(super) fn left_behind() -> Vec<Stamped> {
+    let mut events = vec![];
+    for Stamped { at: time, mut event } in staged() {
+        if let Event::RunStarted { limit, .. } = &mut event {
+            *limit = Some(Limited { pattern: "web-[1-3]".into(), chosen: 3, of: 10 });
+        }
+        if let Event::StepFinished { step, target, .. } = &event
+            && step.as_str() == "distribute"
+        {
+            let laid = verb("unpack", "/srv/shop/releases/4.2-3f9a27c01b5d", true);
+            events.push(at(time, effect("distribute", target.as_str(), laid, EffectEnd::Done, None)));
+        }
+        events.push(at(time, event));
+    }
+    let failure = Failure::new(FailureKind::Unreachable, "the connection to `web-2` was lost")
+        .with_detail("hint: is the machine up?");
+    let lost = EffectEnd::Failed { failure: failure.clone() };
+    let current = || verb("symlink", "/srv/shop/current", false);
+    let stopped = Act::Service { unit: "php-fpm".into(), action: ServiceAction::Stop };
+    events.extend([
+        at(66_204, batch(1, 2, &["web-1", "web-2"])),
+        at(66_205, started("switch", "web-1")),
+        at(66_205, started("switch", "web-2")),
+        at(66_290, effect("switch", "web-1", current(), EffectEnd::Done, None)),
+        at(66_300, passed("switch", "web-1", 95, 0)),
+        at(66_310, effect("switch", "web-2", stopped, EffectEnd::Done, None)),
+        at(66_320, effect("switch", "web-2", current(), lost, None)),
+        at(66_330, ended("switch", "web-2", 125, failed_with(&failure, ""), Tally::default())),
+        at(66_331, Event::Halted { failures: 1, allowed: 0 }),
+        at(66_340, Event::PhaseFinished { phase: Phase::Rollout, milliseconds: 137 }),
+        at(66_350, finished("web-1", TargetEnd::Done, release("4.2-3f9a27c01b5d"))),
+        at(66_350, finished("web-2", TargetEnd::Failed { step: step("switch"), failure }, None)),
+        at(66_350, finished("web-3", TargetEnd::Untouched, release("4.1-aaaaaaaaaaaa"))),
+        at(66_351, end(66_351, Verdict::Failed)),
+    ]);
+    events
+}
+
+/// Files, links and secrets that change, with `--diff`.
+pub(super) fn changed() -> Vec<Stamped> {
+    let text = Difference::Text {
+        unified: "--- /etc/shop.conf\n+++ /etc/shop.conf\n@@ -1,2 +1,2 @@\n name = shop\n-\u{1b}[31m port = 80\n+port = 8080\n"
+            .into(),
+        added: 1,
+        removed: 1,
+        left_out: 7,
+    };
+    let link = Difference::Line { line: "a link to releases/4.1 became a link to releases/4.2".into() };
+    let hidden = Difference::Hidden { why: Hidden::Private, before: None, after: 1_300 };
+    let change = |on, act, difference| at(5, effect("config", on, act, EffectEnd::Done, Some(difference)));
+    let mut events = vec![at(0, start(&["web-1", "web-2"]))];
+    for on in ["web-1", "web-2"] {
+        events.push(change(on, verb("write", "/etc/shop.conf", false), text.clone()));
+        events.push(change(on, verb("symlink", "/srv/shop/current", false), link.clone()));
+    }
+    events.push(change("web-1", verb("write", "/etc/shop.key", true), hidden));
+    events.push(change("web-2", verb("write", "/etc/shop.token", false), Difference::Secret));
+    events.extend(["web-1", "web-2"].map(|on| at(9, finished(on, TargetEnd::Done, None))));
+    events.push(at(10, end(10, Verdict::Done)));
+    events
 }

@@ -1,8 +1,12 @@
 //! For programs: the document of `--json`, and the lines of `--events`.
 
+use super::account::Changed;
 use super::account::{Account, Failed, StepAccount, TargetAccount};
-use super::{Reporter, Seal, Sealed};
-use runner_model::{Event, Failure, Phase, ReleaseId, Stamped, StepId, TargetEnd, TargetName, Verdict, text};
+use super::{Around, Reporter, Sealed, summary};
+use runner_model::{
+    Difference, Event, Failure, Limited, Phase, ReleaseId, Stamped, StepId, TargetEnd, TargetName, Verdict,
+    text,
+};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -46,19 +50,19 @@ impl<W: Write + Send> Reporter for EventLog<W> {
 pub struct Document<W> {
     out: W,
     account: Account,
-    seal: Seal,
+    around: Around,
 }
 
 impl<W: Write> Document<W> {
     /// Writes there.
     pub fn new(out: W) -> Self {
-        Self { out, account: Account::default(), seal: Seal::default() }
+        Self { out, account: Account::default(), around: Around::default() }
     }
 
-    /// The same, naming the closed journal.
+    /// The same, with what is known beside the events.
     #[must_use]
-    pub fn sealed_by(self, seal: &Seal) -> Self {
-        Self { seal: Seal::clone(seal), ..self }
+    pub fn around(self, around: &Around) -> Self {
+        Self { around: around.clone(), ..self }
     }
 }
 
@@ -66,7 +70,7 @@ impl<W: Write + Send> Reporter for Document<W> {
     fn event(&mut self, stamped: &Stamped) -> io::Result<()> {
         self.account.add(&stamped.event);
         if let Event::RunFinished { verdict, .. } = stamped.event {
-            let json = serde_json::to_string_pretty(&Shape::new(&self.account, verdict, self.seal.get()))?;
+            let json = serde_json::to_string_pretty(&Shape::new(&self.account, verdict, &self.around))?;
             writeln!(self.out, "{}", text::shown_json(&json))?;
             self.out.flush()?;
         }
@@ -85,12 +89,22 @@ struct Shape<'a> {
     verdict: Verdict,
     exit_code: u8,
     release: Option<&'a ReleaseId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a Limited>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
     milliseconds: u64,
     bytes_sent: u64,
     targets: Vec<TargetShape<'a>>,
     phases: Vec<PhaseShape>,
     steps: Vec<StepShape<'a>>,
     failures: Vec<FailedShape<'a>>,
+    /// With `--diff`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<ChangedShape<'a>>,
+    /// Commands that may be next.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    next: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<&'a Sealed>,
 }
@@ -100,9 +114,22 @@ struct Shape<'a> {
 struct TargetShape<'a> {
     target: &'a TargetName,
     end: Option<&'a TargetEnd>,
+    live_before: Option<&'a ReleaseId>,
     live: Option<&'a ReleaseId>,
+    live_known: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_behind: Vec<String>,
     bytes_sent: u64,
     changes: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ChangedShape<'a> {
+    step: &'a StepId,
+    what: &'a str,
+    targets: &'a [TargetName],
+    difference: &'a Difference,
 }
 
 #[derive(Serialize)]
@@ -138,7 +165,7 @@ struct FailedShape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn new(account: &'a Account, verdict: Verdict, journal: Option<&'a Sealed>) -> Self {
+    fn new(account: &'a Account, verdict: Verdict, around: &'a Around) -> Self {
         Self {
             version: VERSION,
             run: account.run.as_ref().map(|run| run.as_str()),
@@ -148,9 +175,11 @@ impl<'a> Shape<'a> {
             verdict,
             exit_code: verdict.exit_code(),
             release: account.release.as_ref(),
+            limit: account.limit.as_ref(),
+            trace_id: around.trace.as_deref(),
             milliseconds: account.milliseconds,
             bytes_sent: account.bytes_sent(),
-            targets: account.targets.iter().map(target).collect(),
+            targets: account.targets.iter().map(|known| target(account, known)).collect(),
             phases: account
                 .phases
                 .iter()
@@ -158,19 +187,29 @@ impl<'a> Shape<'a> {
                 .collect(),
             steps: account.steps.iter().map(step).collect(),
             failures: account.failures.iter().map(failed).collect(),
-            journal,
+            changes: account.changed.iter().map(changed).collect(),
+            next: summary::commands(account, verdict, around).into_iter().map(|(_, line)| line).collect(),
+            journal: around.seal.get(),
         }
     }
 }
 
-fn target(account: &TargetAccount) -> TargetShape<'_> {
+fn target<'a>(account: &'a Account, known: &'a TargetAccount) -> TargetShape<'a> {
     TargetShape {
-        target: &account.target,
-        end: account.end.as_ref(),
-        live: account.live.as_ref(),
-        bytes_sent: account.bytes_sent,
-        changes: account.changes,
+        target: &known.target,
+        end: known.end.as_ref(),
+        live_before: known.before.as_ref().and_then(Option::as_ref),
+        live: known.live.as_ref(),
+        live_known: known.live_known,
+        left_behind: account.left_behind(known),
+        bytes_sent: known.bytes_sent,
+        changes: known.changes,
     }
+}
+
+fn changed(changed: &Changed) -> ChangedShape<'_> {
+    let Changed { step, what, difference, targets } = changed;
+    ChangedShape { step, what, targets, difference }
 }
 
 fn step(account: &StepAccount) -> StepShape<'_> {

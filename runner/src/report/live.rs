@@ -1,9 +1,9 @@
 //! What the live view shows, as plain lines: computed from events and a time, without any terminal.
 
 use super::paint::Paint;
-use super::plain::progress;
-use super::words::{clock, count};
+use super::plain::{limited, progress};
 use console::truncate_str;
+use runner_model::words::{count, moment};
 use runner_model::{End, Event, Phase, StepId, TargetName};
 use std::collections::BTreeMap;
 
@@ -47,8 +47,9 @@ impl Live {
     /// Takes in one event, which happened at that time.
     pub(super) fn add(&mut self, at: u64, event: &Event) {
         match event {
-            Event::RunStarted { plan, environment, targets, steps, .. } => {
-                self.title = format!("{plan} to {environment}");
+            Event::RunStarted { plan, environment, limit, targets, steps, .. } => {
+                let on = limit.as_ref().map(|limit| format!(", {}", limited(limit))).unwrap_or_default();
+                self.title = format!("{plan} to {environment}{on}");
                 self.targets.clone_from(targets);
                 self.steps = steps.iter().flat_map(|(_, steps)| steps).cloned().collect();
                 let row = Row { doing: Doing::Connecting, since: at, note: String::new() };
@@ -78,6 +79,7 @@ impl Live {
             Event::PhaseFinished { .. }
             | Event::ReleaseNamed { .. }
             | Event::Halted { .. }
+            | Event::Effect(_)
             | Event::TargetFinished { .. }
             | Event::RunFinished { .. } => {}
         }
@@ -124,7 +126,7 @@ impl Live {
         if let Some((number, of)) = self.batch {
             head.push_str(&format!(", batch {number} of {of}"));
         }
-        head.push_str(&format!("  {}", clock(now)));
+        head.push_str(&format!("  {}", moment(now)));
         if self.cancelling {
             head.push_str("  ");
             head.push_str(&paint.doubtful("cancelling"));
@@ -139,7 +141,7 @@ impl Live {
         let step = self.steps.iter().map(|step| step.as_str().len()).max().unwrap_or_default().max(10);
         let line = |target: &TargetName| {
             let row = self.rows.get(target)?;
-            let took = || paint.faint(&clock(now.saturating_sub(row.since)));
+            let took = || paint.faint(&moment(now.saturating_sub(row.since)));
             let lasting = |what: &str| {
                 let note =
                     if row.note.is_empty() { String::new() } else { format!("  {}", paint.faint(&row.note)) };
@@ -178,7 +180,7 @@ impl Live {
             let mut parts = Vec::new();
             let running = self.rows.iter().filter(|(_, row)| row.doing == Doing::Running(step.clone()));
             if let Some((slowest, row)) = running.clone().min_by_key(|(_, row)| row.since) {
-                let longest = clock(now.saturating_sub(row.since));
+                let longest = moment(now.saturating_sub(row.since));
                 parts.push(format!("{} running, {slowest} for {longest}", running.count()));
             }
             let retrying = many(&Doing::Retrying(step.clone()));
@@ -220,20 +222,20 @@ mod tests {
     #[test]
     fn a_line_per_target_while_they_fit() {
         insta::assert_snapshot!(shown(&fixtures::failed(), 100, 150, 24, 80), @r"
-        shop to staging  prepare  0.2s
-          localhost  package     0.1s
-          web-1      connecting  0.2s
-          web-2      connecting  0.2s
-          web-3      connecting  0.2s
+        shop to staging  prepare  0.2 s
+          localhost  package     0.1 s
+          web-1      connecting  0.2 s
+          web-2      connecting  0.2 s
+          web-3      connecting  0.2 s
         ");
         insta::assert_snapshot!(shown(&fixtures::failed(), 1950, 12_000, 24, 80), @r"
-        shop to staging  stage  12.0s
+        shop to staging  stage  12.0 s
           web-1  distribute  ok
-          web-2  distribute  10.8s  3.00 MiB of 8.00 MiB
-          web-3  distribute  10.8s
+          web-2  distribute  10.8 s  3 MiB of 8 MiB
+          web-3  distribute  10.8 s
         ");
         insta::assert_snapshot!(shown(&fixtures::failed(), 67_311, 68_000, 24, 80), @r"
-        shop to staging  rollout, batch 1 of 2  1m 08s
+        shop to staging  rollout, batch 1 of 2  1 min 8 s
           web-1  smoke-test  waits to try again
           web-2  distribute  ok
           web-3  distribute  ok
@@ -243,11 +245,11 @@ mod tests {
     #[test]
     fn counts_when_they_do_not() {
         insta::assert_snapshot!(shown(&fixtures::fleet(500), 10, 1000, 50, 80), @r"
-        shop to staging  rollout, batch 1 of 1  1.0s
-          switch      500 running, web-1 for 1.0s
+        shop to staging  rollout, batch 1 of 1  1.0 s
+          switch      500 running, web-1 for 1.0 s
         ");
         insta::assert_snapshot!(shown(&fixtures::fleet(500), 2000, 2000, 50, 80), @r"
-        shop to staging  rollout, batch 1 of 1  2.0s
+        shop to staging  rollout, batch 1 of 1  2.0 s
           switch      428 ok, 72 failed
         ");
     }

@@ -5,13 +5,15 @@
 //! Nothing that a guest, a command or a target wrote is shown before [`runner_model::text`] has made it harmless.
 
 mod account;
+mod again;
+mod failed;
 mod json;
+mod left;
 mod live;
 mod paint;
 mod plain;
 mod summary;
 mod terminal;
-pub(crate) mod words;
 
 #[cfg(test)]
 mod fixtures;
@@ -25,6 +27,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
+pub use again::{Again, Around};
 pub use json::{Document, EventLog};
 pub use plain::Plain;
 pub use summary::Summary;
@@ -81,8 +84,8 @@ pub struct Settings {
     pub json: bool,
     /// `--events`: where every event is written, one line of JSON each.
     pub events: Option<PathBuf>,
-    /// What the closed journal is known by.
-    pub seal: Seal,
+    /// What is known of the run beside its events.
+    pub around: Around,
 }
 
 impl Settings {
@@ -99,7 +102,7 @@ impl Settings {
             debug: false,
             json: false,
             events: None,
-            seal: Seal::default(),
+            around: Around::default(),
         }
     }
 
@@ -119,9 +122,9 @@ impl Settings {
             View::Terminal => reporters.push(Box::new(Terminal::on_stderr(paint, self.debug))),
             View::Plain => reporters.push(Box::new(Plain::new(io::stderr(), self.debug))),
         }
-        reporters.push(Box::new(Summary::new(io::stderr(), paint).sealed_by(&self.seal)));
+        reporters.push(Box::new(Summary::new(io::stderr(), paint).around(&self.around)));
         if self.json {
-            reporters.push(Box::new(Document::new(io::stdout()).sealed_by(&self.seal)));
+            reporters.push(Box::new(Document::new(io::stdout()).around(&self.around)));
         }
         Ok(reporters)
     }
@@ -250,7 +253,7 @@ mod tests {
             colours: false,
             debug: false,
             json: false,
-            seal: Seal::default(),
+            around: Around::default(),
             events: Some("/no/such/folder/events".into()),
         };
         let Err(error) = settings.reporters() else { panic!("it cannot be made") };

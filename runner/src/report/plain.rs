@@ -1,9 +1,9 @@
 //! One line for each thing that happens, for CI logs and pipes: no colours, no cursor, each line with its time, its
 //! target and its step, so that `grep` finds all of one target.
 
-use super::words::{clock, count, duration, names, size};
 use super::{Reporter, say};
-use runner_model::{End, Event, Level, Stamped, StepId, Tally, TargetName, text};
+use runner_model::words::{count, duration, moment, names, size};
+use runner_model::{End, Event, Level, Limited, Stamped, StepId, Tally, TargetName, text};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -54,9 +54,9 @@ impl<W: Write + Send> Reporter for Plain<W> {
             _ => {}
         }
         self.note_heard(stamped);
-        let at = clock(stamped.at);
+        let at = moment(stamped.at);
         for line in lines(&stamped.event) {
-            say(&mut self.out, &format!("{at:>7}  {}\n", text::shown(&line)));
+            say(&mut self.out, &format!("{at:>11}  {}\n", text::shown(&line)));
         }
         Ok(())
     }
@@ -65,9 +65,9 @@ impl<W: Write + Send> Reporter for Plain<W> {
 /// The event in words; most are one line, some are not worth one.
 fn lines(event: &Event) -> Vec<String> {
     vec![match event {
-        Event::RunStarted { run, plan, summary, environment, targets, .. } => {
-            let mut lines =
-                vec![format!("run {run}: {plan} to {environment}, {}", count(targets.len(), "target"))];
+        Event::RunStarted { run, plan, summary, environment, limit, targets, .. } => {
+            let on = limit.as_ref().map_or_else(|| count(targets.len(), "target"), limited);
+            let mut lines = vec![format!("run {run}: {plan} to {environment}, {on}")];
             lines.extend(summary.clone());
             return lines;
         }
@@ -106,10 +106,19 @@ fn lines(event: &Event) -> Vec<String> {
         }
         Event::Halted { failures, allowed } => halted(*failures, *allowed),
         // The summary says it.
-        Event::PhaseFinished { .. } | Event::TargetFinished { .. } | Event::RunFinished { .. } => {
+        Event::PhaseFinished { .. }
+        | Event::Effect(_)
+        | Event::TargetFinished { .. }
+        | Event::RunFinished { .. } => {
             return Vec::new();
         }
     }]
+}
+
+/// What a run is limited to.
+pub(super) fn limited(limit: &Limited) -> String {
+    let Limited { pattern, chosen, of } = limit;
+    format!("{chosen} of {}, limited by `--limit {pattern}`", count(*of, "target"))
 }
 
 /// Why the run goes no further.
@@ -199,9 +208,9 @@ mod tests {
             progress(21_000, 4 << 20),
         ];
         insta::assert_snapshot!(shown(&events, false), @r"
-           0.0s  web-1  send: started
-          10.0s  web-1  send: 2.00 MiB of 8.00 MiB
-          21.0s  web-1  send: 4.00 MiB of 8.00 MiB
+              0.0 s  web-1  send: started
+             10.0 s  web-1  send: 2 MiB of 8 MiB
+             21.0 s  web-1  send: 4 MiB of 8 MiB
         ");
     }
 }

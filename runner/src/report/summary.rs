@@ -1,19 +1,20 @@
-//! The end of a run in one screen: what is live where, how long the steps took, what failed and why, what to do next.
+//! The end of a run in one screen: what is live where, how long the steps took, what failed and why, what it left behind,
+//! what to do next.
 
-use super::account::{Account, Failed, TargetAccount};
+use super::account::{Account, Changed, TargetAccount};
 use super::paint::Paint;
-use super::plain::halted;
-use super::words::{count, duration, names, size};
-use super::{Reporter, Seal, Sealed, say};
-use runner_model::{Event, Failure, Stamped, TargetEnd, Verdict, text};
+use super::plain::{halted, limited};
+use super::{Around, Reporter, Sealed, failed, say};
+use runner_model::words::{count, duration, names, size};
+use runner_model::{Difference, Event, Stamped, TargetEnd, TargetName, Verdict, text};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// With more targets than this, those that ended in the same way share a row.
 const ROWS: usize = 24;
 
-/// How many lines of a step's stderr are shown.
-const STDERR_LINES: usize = 12;
+/// So many things that were left behind are told.
+const LEFT: usize = 16;
 
 /// Writes the summary when the run has finished.
 #[derive(Debug)]
@@ -21,12 +22,12 @@ pub struct Summary<W> {
     out: W,
     paint: Paint,
     account: Account,
-    seal: Seal,
+    around: Around,
 }
 
 impl<W: Write> Summary<W> {
     pub(super) fn new(out: W, paint: Paint) -> Self {
-        Self { out, paint, account: Account::default(), seal: Seal::default() }
+        Self { out, paint, account: Account::default(), around: Around::default() }
     }
 
     /// Writes there, without colours.
@@ -34,10 +35,10 @@ impl<W: Write> Summary<W> {
         Self::new(out, Paint::NONE)
     }
 
-    /// The same, naming the closed journal.
+    /// The same, with what is known beside the events.
     #[must_use]
-    pub fn sealed_by(self, seal: &Seal) -> Self {
-        Self { seal: Seal::clone(seal), ..self }
+    pub fn around(self, around: &Around) -> Self {
+        Self { around: around.clone(), ..self }
     }
 }
 
@@ -45,8 +46,11 @@ impl<W: Write + Send> Reporter for Summary<W> {
     fn event(&mut self, stamped: &Stamped) -> io::Result<()> {
         self.account.add(&stamped.event);
         if let Event::RunFinished { verdict, .. } = stamped.event {
-            say(&mut self.out, &whole(&self.account, verdict, self.paint));
-            if let Some(Sealed { file, last_hash }) = self.seal.get() {
+            say(&mut self.out, &whole(&self.account, verdict, &self.around, self.paint));
+            if let Some(trace) = &self.around.trace {
+                say(&mut self.out, &format!("trace: {trace}\n"));
+            }
+            if let Some(Sealed { file, last_hash }) = self.around.seal.get() {
                 say(&mut self.out, &format!("journal: {} ({last_hash})\n", text::shown(file)));
             }
         }
@@ -54,17 +58,22 @@ impl<W: Write + Send> Reporter for Summary<W> {
     }
 }
 
-fn whole(account: &Account, verdict: Verdict, paint: Paint) -> String {
+fn whole(account: &Account, verdict: Verdict, around: &Around, paint: Paint) -> String {
     let mut out = String::new();
-    targets(&mut out, account, paint);
+    targets(&mut out, account, verdict, paint);
     steps(&mut out, account, paint);
-    failures(&mut out, account, paint);
+    changes(&mut out, account, paint);
+    failed::write(&mut out, account, around.seal.get().map(|sealed| sealed.file.as_str()), paint);
+    if verdict != Verdict::Done {
+        left_behind(&mut out, account, paint);
+    }
     out.push('\n');
     out.push_str(&closing(account, verdict, paint));
     out.push('\n');
-    for line in next(account, verdict) {
+    for line in why(account) {
         let _ = writeln!(out, "{}", text::shown(&line));
     }
+    next(&mut out, account, verdict, around, paint);
     out
 }
 
@@ -103,13 +112,13 @@ enum Colour {
     None,
 }
 
-fn targets(out: &mut String, account: &Account, paint: Paint) {
+fn targets(out: &mut String, account: &Account, verdict: Verdict, paint: Paint) {
     let mut rows: Vec<(Vec<String>, Colour)> = Vec::new();
     let grouped = account.targets.len() > ROWS;
     let mut groups: Vec<(String, String, Colour, Vec<&TargetAccount>)> = Vec::new();
     for target in &account.targets {
         let (state, colour) = state(target);
-        let live = target.live.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let live = live(account, target, verdict);
         let same = groups.iter_mut().find(|(of, at, ..)| grouped && state == *of && live == *at);
         match same {
             Some((.., members)) => members.push(target),
@@ -124,6 +133,25 @@ fn targets(out: &mut String, account: &Account, paint: Paint) {
     }
     if !rows.is_empty() {
         table(out, paint, &["target", "state", "live", "sent"], &rows);
+    }
+}
+
+/// What is live on a target; after a failure also whether that is new.
+fn live(account: &Account, target: &TargetAccount, verdict: Verdict) -> String {
+    let name = target.live.as_ref().map(ToString::to_string);
+    match (name, &target.before) {
+        (Some(name), _) if verdict == Verdict::Done => name,
+        (Some(name), Some(before)) if *before == target.live => format!("{name} (unchanged)"),
+        (Some(name), _) if target.live == account.release => format!("{name} (new)"),
+        (Some(name), _) => format!("{name} (changed)"),
+        (None, _) if target.live_known => "-".to_owned(),
+        // Without a release there is nothing that could be live.
+        (None, _)
+            if account.release.is_none() && !matches!(target.end, Some(TargetEnd::Unreachable { .. })) =>
+        {
+            "-".to_owned()
+        }
+        (None, _) => "unknown".to_owned(),
     }
 }
 
@@ -167,38 +195,71 @@ fn steps(out: &mut String, account: &Account, paint: Paint) {
     }
 }
 
-/// Failures that say the same are told once, with all their targets.
-fn failures(out: &mut String, account: &Account, paint: Paint) {
-    let mut groups: Vec<(&Failed, Vec<&str>)> = Vec::new();
-    for failed in &account.failures {
-        let same = |(first, _): &&mut (&Failed, Vec<&str>)| {
-            first.step == failed.step && first.failure == failed.failure && first.stderr == failed.stderr
-        };
-        match groups.iter_mut().find(same) {
-            Some((_, targets)) => targets.push(failed.target.as_str()),
-            None => groups.push((failed, vec![failed.target.as_str()])),
-        }
-    }
-    for (failed, targets) in groups {
-        let what = match &failed.step {
-            Some(step) if failed.attempt > 1 => format!("{step} failed at attempt {}", failed.attempt),
-            Some(step) => format!("{step} failed"),
-            None => "unreachable".to_owned(),
-        };
-        let Failure { message, detail, .. } = &failed.failure;
-        let _ = write!(out, "\n{} {}", paint.bad(&what), paint.strong(&format!("on {}", names(targets))));
-        let _ = writeln!(out, ": {}", text::shown(message));
-        for line in detail.lines() {
-            let _ = writeln!(out, "  {}", text::shown(line));
-        }
-        let stderr: Vec<&str> = failed.stderr.lines().collect();
-        if !stderr.is_empty() {
-            let skipped = stderr.len().saturating_sub(STDERR_LINES);
-            let _ = writeln!(out, "  {}", paint.faint("the end of its stderr:"));
-            for line in &stderr[skipped..] {
-                let _ = writeln!(out, "  | {}", text::shown(line));
+/// What `--diff` asked for.
+fn changes(out: &mut String, account: &Account, paint: Paint) {
+    for Changed { step, what, difference, targets } in &account.changed {
+        let on = names(targets.iter().map(TargetName::as_str));
+        let _ = write!(out, "\n{} {}", paint.strong(&format!("changed on {on}:")), text::shown(what));
+        let by = paint.faint(&format!("({step})"));
+        match difference {
+            Difference::Line { line } if line.is_empty() => {
+                let _ = writeln!(out, " {by}");
+            }
+            Difference::Line { line } => {
+                let _ = writeln!(out, " {by}\n  {}", text::shown(line));
+            }
+            Difference::Secret => {
+                let _ = writeln!(out, " {by}\n  secret, changed");
+            }
+            Difference::Hidden { why, before, after } => {
+                let before = before.map_or_else(|| "nothing".to_owned(), size);
+                let _ = writeln!(out, " {by}\n  {before} became {} ({})", size(*after), why.word());
+            }
+            Difference::Text { unified, added, removed, left_out } => {
+                let _ = writeln!(out, " {by} +{added} -{removed}");
+                for line in unified.lines() {
+                    let line = match line.as_bytes().first() {
+                        Some(b'+') => paint.good(line),
+                        Some(b'-') => paint.bad(line),
+                        Some(b'@') => paint.faint(line),
+                        _ => text::shown(line).into_owned(),
+                    };
+                    let _ = writeln!(out, "  {line}");
+                }
+                if *left_out > 0 {
+                    let more = count(usize::try_from(*left_out).unwrap_or(usize::MAX), "more line");
+                    let _ = writeln!(out, "  {}", paint.faint(&format!("… {more}, not shown")));
+                }
             }
         }
+    }
+    if account.changed_more > 0 {
+        let more = count(account.changed_more, "more change");
+        let _ = writeln!(out, "\n{}", paint.faint(&format!("… {more}: all are in the file of `--events`")));
+    }
+}
+
+/// What the run left on targets that it did not get through.
+fn left_behind(out: &mut String, account: &Account, paint: Paint) {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for target in &account.targets {
+        for line in account.left_behind(target) {
+            match groups.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, members)) => members.push(target.target.as_str()),
+                None => groups.push((line, vec![target.target.as_str()])),
+            }
+        }
+    }
+    if groups.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", paint.strong("left behind"));
+    let more = groups.len().saturating_sub(LEFT);
+    for (line, members) in groups.into_iter().take(LEFT) {
+        let _ = writeln!(out, "  on {}: {}", names(members), text::shown(&line));
+    }
+    if more > 0 {
+        let _ = writeln!(out, "  {}", paint.faint(&format!("… {more} more, in the journal")));
     }
 }
 
@@ -217,6 +278,9 @@ fn closing(account: &Account, verdict: Verdict, paint: Paint) -> String {
         _ => String::new(),
     };
     let mut facts = Vec::new();
+    if let Some(limit) = &account.limit {
+        facts.push(limited(limit));
+    }
     if let Some(release) = &account.release {
         let live = account.targets.iter().filter(|target| target.live.as_ref() == Some(release)).count();
         facts.push(format!(
@@ -236,53 +300,123 @@ fn closing(account: &Account, verdict: Verdict, paint: Paint) -> String {
     format!("{place}{word}{rest}; {}", facts.join(", "))
 }
 
-/// What to do next.
-fn next(account: &Account, verdict: Verdict) -> Vec<String> {
-    let ended = |wanted: fn(&TargetEnd) -> bool| {
-        let targets = account.targets.iter().filter(move |target| target.end.as_ref().is_some_and(wanted));
-        targets.map(|target| target.target.as_str()).collect::<Vec<_>>()
-    };
+/// Targets that ended so.
+fn ended(account: &Account, wanted: fn(&TargetEnd) -> bool) -> Vec<&TargetName> {
+    let targets = account.targets.iter().filter(|target| target.end.as_ref().is_some_and(wanted));
+    targets.map(|target| &target.target).collect()
+}
+
+fn is_lost(end: &TargetEnd) -> bool {
+    matches!(end, TargetEnd::Failed { .. } | TargetEnd::Unreachable { .. })
+}
+
+/// Why it went no further.
+fn why(account: &Account) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some((failures, allowed)) = account.halted {
         // More may have failed since the run was halted.
-        let lost = ended(|end| matches!(end, TargetEnd::Failed { .. } | TargetEnd::Unreachable { .. }));
-        let lost = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+        let lost = u32::try_from(ended(account, is_lost).len()).unwrap_or(u32::MAX);
         lines.push(halted(if failures > allowed { lost.max(failures) } else { failures }, allowed));
     }
-    let stopped = ended(|end| matches!(end, TargetEnd::Stopped { .. }));
+    let stopped = ended(account, |end| matches!(end, TargetEnd::Stopped { .. }));
     if !stopped.is_empty() {
-        lines.push(format!("halfway through the rollout: {}", names(stopped)));
-    }
-    let unreachable = ended(|end| matches!(end, TargetEnd::Unreachable { .. }));
-    match verdict {
-        Verdict::Done => {}
-        Verdict::Failed => lines.push(
-            "next: mend the cause, then run the same command again; what is in place already stays as it is"
-                .to_owned(),
-        ),
-        Verdict::Unreachable => lines.push(format!(
-            "next: see why `ssh` does not reach {} as the inventory has it, then run the same command again",
-            names(unreachable)
-        )),
-        Verdict::Interrupted | Verdict::Terminated => lines.push(
-            "next: run the same command again to bring all targets to one state; what is in place already stays \
-             as it is"
-                .to_owned(),
-        ),
+        lines.push(format!(
+            "halfway through the rollout: {}",
+            names(stopped.into_iter().map(TargetName::as_str))
+        ));
     }
     lines
+}
+
+/// What to do next, in words, and what to type for it.
+pub(super) fn commands(account: &Account, verdict: Verdict, around: &Around) -> Vec<(String, String)> {
+    let Some(again) = &around.again else { return Vec::new() };
+    if verdict == Verdict::Done {
+        return Vec::new();
+    }
+    let mut commands =
+        vec![("run it again; what is in place already stays as it is".to_owned(), again.all())];
+    let not_done = ended(account, |end| *end != TargetEnd::Done);
+    if let Some(line) = again.only(&not_done) {
+        commands.push(("only the targets that are not done".to_owned(), line));
+    }
+    let halfway = |end: &TargetEnd| matches!(end, TargetEnd::Failed { .. } | TargetEnd::Stopped { .. });
+    if let Some(target) = ended(account, halfway).first() {
+        commands.push(("by hand: what to type for each step".to_owned(), again.by_hand(Some(target))));
+    } else if verdict == Verdict::Failed {
+        commands.push(("by hand: what to type for each step".to_owned(), again.by_hand(None)));
+    }
+    commands
+}
+
+fn next(out: &mut String, account: &Account, verdict: Verdict, around: &Around, paint: Paint) {
+    let first = match verdict {
+        Verdict::Done => return,
+        Verdict::Failed => "mend the cause, then".to_owned(),
+        Verdict::Unreachable => {
+            let unreachable = ended(account, |end| matches!(end, TargetEnd::Unreachable { .. }));
+            let unreachable = names(unreachable.into_iter().map(TargetName::as_str));
+            format!("see why `ssh` does not reach {unreachable} as the inventory has it, then")
+        }
+        Verdict::Interrupted | Verdict::Terminated => "to bring all targets to one state,".to_owned(),
+    };
+    let commands = commands(account, verdict, around);
+    if commands.is_empty() {
+        let _ = writeln!(
+            out,
+            "next: {} run the same command again; what is in place already stays as it is",
+            text::shown(&first)
+        );
+    }
+    for (number, (what, line)) in commands.iter().enumerate() {
+        match number {
+            0 => {
+                let _ = writeln!(out, "next: {} {what}", text::shown(&first));
+            }
+            _ => {
+                let _ = writeln!(out, "{what}");
+            }
+        }
+        let _ = writeln!(out, "  {}", paint.strong(line));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures;
+    use crate::report::{Again, fixtures};
 
     fn shown(events: &[Stamped]) -> String {
         let mut out = Vec::new();
         let mut summary = Summary::without_colours(&mut out);
         events.iter().for_each(|event| summary.event(event).unwrap());
         String::from_utf8(out).unwrap()
+    }
+
+    fn shown_with(events: &[Stamped], around: &Around) -> String {
+        let mut out = Vec::new();
+        let mut summary = Summary::without_colours(&mut out).around(around);
+        events.iter().for_each(|event| summary.event(event).unwrap());
+        String::from_utf8(out).unwrap()
+    }
+
+    fn around() -> Around {
+        let again = Again {
+            which: ["plan.toml", "--environment", "staging"].map(str::to_owned).to_vec(),
+            limit: None,
+            rollout: ["web-1", "web-2", "web-3"].map(|name| name.parse().unwrap()).to_vec(),
+        };
+        Around { again: Some(again), ..Around::default() }
+    }
+
+    #[test]
+    fn a_run_that_failed_halfway_says_what_is_left_and_what_to_type() {
+        insta::assert_snapshot!(shown_with(&fixtures::left_behind(), &around()));
+    }
+
+    #[test]
+    fn what_changed_is_shown_once_for_all_targets() {
+        insta::assert_snapshot!(shown(&fixtures::changed()));
     }
 
     #[test]

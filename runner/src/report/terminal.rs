@@ -5,9 +5,9 @@ use super::Reporter;
 use super::live::Live;
 use super::paint::Paint;
 use super::plain::{halted, tag};
-use super::words::duration;
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use runner_model::words::duration;
 use runner_model::{End, Event, Level, Stamped, text};
 use std::io;
 use std::time::Instant;
@@ -173,8 +173,8 @@ mod tests {
         terminal.draw(1000);
         insta::assert_snapshot!(term.contents(), @r"
         4.2: new checkout
-        shop to staging  rollout, batch 1 of 1  1.0s
-          switch      500 running, web-1 for 1.0s
+        shop to staging  rollout, batch 1 of 1  1.0 s
+          switch      500 running, web-1 for 1.0 s
         ");
     }
 }

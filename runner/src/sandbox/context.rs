@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use runner_engine::EventSender;
 use runner_model::grant::{Ask, Granted, Layers};
 use runner_model::{
-    Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, ReleaseId, RemotePath,
-    Request, RunId, SecretName, State as Found, StepId, TargetName,
+    Acting, Change, Command, Difference, Digest, EffectClass, EffectKey, Failure, FailureKind, ReleaseId,
+    RemotePath, Request, RunId, SecretName, State as Found, StepId, TargetName,
 };
 use runner_secret::Vault;
 use runner_transport::{Places, Within};
@@ -184,6 +184,8 @@ pub enum Effect {
         before: Box<Found>,
         /// What will be there.
         after: Box<Found>,
+        /// The same for people, when they asked for it.
+        difference: Option<Difference>,
     },
     /// The init system.
     Service {
@@ -334,6 +336,8 @@ pub struct Context {
     pub secrets: BTreeMap<SecretName, (SecretName, String)>,
     /// What the step may do.
     pub layers: Arc<Layers>,
+    /// Whether people want to see what changes make different.
+    pub diff: bool,
 }
 
 impl Context {

@@ -1,5 +1,6 @@
 //! What one invocation may use up. Everything that a guest can make the host keep or do has a limit here.
 
+use runner_model::words;
 use std::fmt;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
@@ -139,12 +140,7 @@ struct Bytes(usize);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            n if n >= MIB && n % MIB == 0 => write!(f, "{} MiB", n / MIB),
-            n if n >= 10 * MIB => write!(f, "{} MiB", n / MIB),
-            n if n >= 1024 => write!(f, "{} KiB", n / 1024),
-            n => write!(f, "{n} bytes"),
-        }
+        f.write_str(&words::size(u64::try_from(self.0).unwrap_or(u64::MAX)))
     }
 }
 
@@ -153,11 +149,7 @@ struct Seconds(Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_secs() {
-            0 => write!(f, "{} ms", self.0.as_millis()),
-            n if n >= 120 && n % 60 == 0 => write!(f, "{} minutes", n / 60),
-            n => write!(f, "{n} s"),
-        }
+        f.write_str(&words::duration(u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 

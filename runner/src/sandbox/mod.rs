@@ -9,6 +9,7 @@ pub(crate) mod clock;
 mod commands;
 pub mod context;
 mod convert;
+mod difference;
 pub mod engine;
 pub mod handles;
 mod http;

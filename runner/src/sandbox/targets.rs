@@ -149,6 +149,11 @@ impl State {
         let context = self.context.clone();
         context.not_cancelled()?;
         let Observation { verbs, within, before, after } = seen;
+        let difference = if context.diff {
+            Some(context.difference(&verbs, &change, &within, &before, &after).await)
+        } else {
+            None
+        };
         let recorded = |state: runner_model::State| match &change {
             Change::WriteSecret { .. } => Box::new(without_content(&context, state)),
             _ => Box::new(state),
@@ -157,6 +162,7 @@ impl State {
             change: Box::new(change.clone()),
             before: recorded(before.clone()),
             after: recorded(after),
+            difference,
         };
         let pending = context.record.intend(call, &effect).await?;
         // From here on the target may differ, whatever is answered.

@@ -13,7 +13,7 @@ use runner::sandbox::{Ended, Origin, Prepared, Sandbox};
 use runner_artifact::{Store, Workspace};
 use runner_engine::EventReceiver;
 use runner_model::grant::{GrantSet, Layers};
-use runner_model::{Acting, Digest, Event, Failure, FailureKind, Level, TargetName};
+use runner_model::{Acting, Difference, Digest, Event, Failure, FailureKind, Level, TargetName};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -75,9 +75,9 @@ pub fn link(bytes: &[u8]) -> Prepared {
     SANDBOX.0.prepare(&component, imports).expect("it links")
 }
 
-/// What was recorded: one line a call, as `call kind-or-ok`.
+/// What was recorded: one line a call, as `call kind-or-ok`; and what people are shown of changes.
 #[derive(Default)]
-pub struct Journal(pub Arc<Mutex<Vec<String>>>);
+pub struct Journal(pub Arc<Mutex<Vec<String>>>, pub Arc<Mutex<Vec<Difference>>>);
 
 struct Intended(Arc<Mutex<Vec<String>>>, String);
 
@@ -106,7 +106,10 @@ impl Record for Journal {
         self.0.lock().expect("no panic").push(format!("{} {how}", call.call));
     }
 
-    async fn intend(&self, call: &Call, _: &Effect) -> Result<Box<dyn Pending>, Failure> {
+    async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure> {
+        if let Effect::Change { difference: Some(difference), .. } = effect {
+            self.1.lock().expect("no panic").push(difference.clone());
+        }
         self.0.lock().expect("no panic").push(format!("intent {}", call.call));
         Ok(Box::new(Intended(Arc::clone(&self.0), call.call.to_owned())))
     }
@@ -156,6 +159,7 @@ pub struct Run {
     pub acting: Acting,
     pub origin: Origin,
     pub place: Arc<tempfile::TempDir>,
+    pub diff: bool,
 }
 
 /// What came of it.
@@ -164,6 +168,7 @@ pub struct Result_ {
     /// The invocation alone, without what the test builds around it.
     pub took: std::time::Duration,
     pub journal: Vec<String>,
+    pub differences: Vec<Difference>,
     pub log: Vec<(Level, String)>,
 }
 
@@ -186,6 +191,7 @@ impl Run {
             acting: Acting::Login,
             origin: Origin::default(),
             place: Arc::new(place),
+            diff: false,
         }
     }
 
@@ -214,7 +220,7 @@ impl Run {
     pub async fn with_params(&self, params: String) -> Result_ {
         let (events, receiver) = runner_engine::events();
         let journal = Journal::default();
-        let record = Arc::clone(&journal.0);
+        let (record, differences) = (Arc::clone(&journal.0), Arc::clone(&journal.1));
         let store = self.store();
         let workspace = Workspace::open(&self.plan(), Arc::clone(&store)).expect("the plan's folder");
         let target: TargetName = "web-1".parse().expect("a name");
@@ -249,6 +255,7 @@ impl Run {
                 reserved: self.reserved.clone(),
                 ..Layers::new(self.grants.clone(), self.grants.clone())
             }),
+            diff: self.diff,
         };
         let info = context.info.clone();
         let started = std::time::Instant::now();
@@ -256,7 +263,8 @@ impl Run {
         let took = started.elapsed();
         self.marks.settle(&info, ended.changed.clone(), ended.result.is_ok());
         let journal = record.lock().expect("no panic").clone();
-        Result_ { ended, journal, took, log: log(receiver).await }
+        let differences = differences.lock().expect("no panic").clone();
+        Result_ { ended, journal, differences, took, log: log(receiver).await }
     }
 }
 

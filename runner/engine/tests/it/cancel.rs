@@ -49,6 +49,7 @@ fn the_second_signal_stops_all_of_it_now() {
         assert_eq!(played.ends(), ["stopped switch"]);
         assert_eq!(played.report.verdict, Verdict::Interrupted, "the first one names it");
         assert_eq!(played.report.targets[0].live, None, "nobody knows");
+        assert!(!played.report.targets[0].live_known);
     }
 }
 

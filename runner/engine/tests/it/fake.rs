@@ -121,9 +121,9 @@ impl Executor for Fake {
         if self.mark_fails { Err(Failure::new(FailureKind::Other, "disk full")) } else { Ok(()) }
     }
 
-    async fn live(&self, _target: &TargetName) -> Option<ReleaseId> {
+    async fn live(&self, _target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
         sleep(Duration::from_millis(1)).await;
-        Some("new".parse().unwrap())
+        Ok(Some("new".parse().unwrap()))
     }
 
     fn release(&self) -> Option<ReleaseId> {
@@ -192,6 +192,7 @@ pub(crate) fn play(schedule: &Schedule, fake: Fake, signals: &[(u64, Signal)]) -
             plan: "shop".parse().unwrap(),
             summary: None,
             environment: "test".parse().unwrap(),
+            limit: None,
         };
         let pull = async {
             let mut at = 0;

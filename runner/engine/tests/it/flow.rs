@@ -151,5 +151,6 @@ fn the_release_is_named_once_and_what_is_live_is_told() {
     let named =
         played.events.iter().filter(|stamped| matches!(stamped.event, Event::ReleaseNamed { .. })).count();
     assert_eq!(named, 1);
-    assert!(played.report.targets.iter().all(|report| report.live == Some("new".parse().unwrap())));
+    let new = Some("new".parse().unwrap());
+    assert!(played.report.targets.iter().all(|report| report.live == new && report.live_known));
 }

@@ -397,7 +397,8 @@ fn some_time(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Period>> {
     let time: Spanned<Period> = reader.parsed(item, "a time in quotes, as in `\"30s\"`")?;
     if time.as_millis() == 0 {
         let message = format!("`{}` must be longer than nothing", item.name);
-        reader.push(reader.problem(Code::BadValue, item.span, message));
+        let hint = format!("write `{} = \"30s\"`, or leave it out", item.name);
+        reader.push(reader.problem(Code::BadValue, item.span, message).hint(hint));
         return None;
     }
     Some(time)
