@@ -3,9 +3,9 @@
 use super::args::Exec;
 use super::fail::Fail;
 use super::load::{self, Checked, Loaded, shown};
-use super::{permitted, stale, warn};
+use super::{permitted, stale, talk, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
-use crate::report::{Again, Around, Reporting, Settings};
+use crate::report::{Again, Around, Reporting, Sent, Settings};
 use crate::sandbox::{Origin, Sandbox};
 use crate::secret::{self, NotFetched};
 use runner_artifact::{Store, Workspace};
@@ -15,6 +15,7 @@ use runner_model::grant::WorkspacePath;
 use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{Digest, Resolved, RunId};
+use runner_telemetry::{Sending, Telemetry};
 use runner_transport::{Executes, Limits, Transport};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,8 +59,14 @@ async fn go(
     let vault = secret::fetch(&resolved, &loaded.folder).await.map_err(|failed| not_fetched(&failed))?;
     let vault = Arc::new(vault);
     let again = again(args, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
+    let run = new_run_id();
+    let telemetry = telemetry(&run, &resolved);
     let settings = Settings {
-        around: Around { again: Some(again), ..Around::default() },
+        around: Around {
+            again: Some(again),
+            trace: telemetry.as_ref().and_then(|(telemetry, _)| telemetry.trace_id()),
+            ..Around::default()
+        },
         debug: args.verbose > 0,
         json: args.json,
         events: args.events.clone(),
@@ -69,7 +76,6 @@ async fn go(
     let signals = Signals::of_process()
         .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
 
-    let run = new_run_id();
     let store = open_store()?;
     let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
     let header = header(
@@ -87,6 +93,11 @@ async fn go(
     let journal = Arc::new(Journal::create(&folder, Arc::clone(&store), header).map_err(cannot_keep)?);
     let seal = Arc::clone(&settings.around.seal);
     reporters.insert(0, Box::new(EventJournal::new(Arc::clone(&journal), shown(journal.path()), seal)));
+
+    let sending = telemetry.map(|(telemetry, sending)| {
+        reporters.push(Box::new(Sent(telemetry)));
+        sending
+    });
 
     let (events, receiver) = runner_engine::events();
     let about = About {
@@ -126,7 +137,16 @@ async fn go(
     let reporting = Reporting::start(receiver, reporters);
     let report = runner_engine::run(about, resolved.schedule(), host.clone(), events, signals).await;
     let shown_well = reporting.end().await;
-    host.close().await;
+    let send = async {
+        match sending {
+            Some(sending) => sending.end().await,
+            None => None,
+        }
+    };
+    let ((), unsent) = tokio::join!(host.close(), send);
+    if let Some(why) = unsent {
+        talk(&format!("warning: telemetry of this run was not sent, or not all of it: {why}\n"));
+    }
     shown_well.map_err(|error| {
         Fail::internal(format_args!("the run went on, and its account was lost: {error}"))
     })?;
@@ -147,6 +167,27 @@ fn not_fetched(failed: &[NotFetched]) -> Fail {
         _ => format!("{} secrets of the run cannot be fetched, and nothing was done", failed.len()),
     };
     Fail::refused(message).detail(detail)
+}
+
+/// What the surroundings want to be told of runs. What they ask for in vain is a warning.
+fn telemetry(run: &RunId, resolved: &Resolved) -> Option<(Telemetry, Sending)> {
+    let (settings, warnings) = runner_telemetry::Settings::of_process();
+    warnings.iter().for_each(|warning| talk(&format!("warning: {warning}\n")));
+    let addresses = resolved.targets.iter().map(|(name, target)| (name.clone(), target.address.to_string()));
+    let about = runner_telemetry::About {
+        run: run.clone(),
+        plan: resolved.plan.clone(),
+        environment: resolved.environment.clone(),
+        addresses: addresses.collect(),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    match Telemetry::start(&settings?, about) {
+        Ok(started) => Some(started),
+        Err(warning) => {
+            talk(&format!("warning: {warning}\n"));
+            None
+        }
+    }
 }
 
 /// How the run was asked for, as far as it matters for another one.

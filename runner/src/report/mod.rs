@@ -13,6 +13,7 @@ mod live;
 mod paint;
 mod plain;
 mod summary;
+mod telemetry;
 mod terminal;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use again::{Again, Around};
 pub use json::{Document, EventLog};
 pub use plain::Plain;
 pub use summary::Summary;
+pub use telemetry::Sent;
 pub use terminal::Terminal;
 
 /// How often what moves is drawn.
