@@ -24,6 +24,13 @@ pub enum Entry {
     Header(Box<Header>),
     /// Something that the reports show; scheduler decisions, cancellations and timeouts among them.
     Event(Box<Stamped>),
+    /// What a target said of itself, for what refers to it: asked once in a run.
+    Facts {
+        /// The target.
+        target: TargetName,
+        /// The facts, by name.
+        facts: Payload,
+    },
     /// A fresh instance of a module begins.
     InvocationStarted {
         /// The step.
@@ -136,6 +143,10 @@ pub struct Header {
     pub grants_digest: Digest,
     /// Of the inventory's text, or of all the files that it is made of.
     pub inventory_digest: Digest,
+    /// What the program said that was asked for the inventory; `None`: the inventory is a file. Whoever goes on with the
+    /// run reads this, and asks nobody again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory_answer: Option<InventoryAnswer>,
     /// What `--limit` said; `None`: the run is for all targets of the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
@@ -145,6 +156,18 @@ pub struct Header {
     pub tools: BTreeMap<String, String>,
     /// What the random numbers of the run come from, in hexadecimal.
     pub seed: String,
+}
+
+/// The answer of an inventory program: a file of the artifact store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InventoryAnswer {
+    /// What was run.
+    pub argv: Vec<String>,
+    /// Of what it printed.
+    pub digest: Digest,
+    /// Of what it printed, in bytes.
+    pub size: u64,
 }
 
 /// What executes modules; the same engine, configuration and answers make the same calls, with the same fuel.

@@ -27,6 +27,7 @@ pub(crate) fn header() -> Header {
         lock_digest: Digest::of("lock"),
         grants_digest: Digest::of("grants"),
         inventory_digest: Digest::of("inventory"),
+        inventory_answer: None,
         limit: None,
         engine: Engine { wasmtime: "48.0.0".to_owned(), configuration: Digest::of("engine") },
         tools: [("runner".to_owned(), "0.1.0".to_owned()), ("ssh".to_owned(), "OpenSSH_9.2p1".to_owned())]

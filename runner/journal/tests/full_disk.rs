@@ -140,6 +140,7 @@ fn header() -> Header {
         lock_digest: digest,
         grants_digest: digest,
         inventory_digest: digest,
+        inventory_answer: None,
         limit: None,
         engine: Engine { wasmtime: "48".to_owned(), configuration: digest },
         tools: [].into(),

@@ -139,10 +139,18 @@ impl Problem {
     /// A file that is not even read, since it is larger than what people write: whoever opens files asks for the size
     /// first and gives this answer.
     pub fn too_large(file: impl Into<String>, bytes: u64) -> Self {
-        let message =
-            format!("the file has {bytes} bytes, more than the {MAX_SOURCE_BYTES} (1 MiB) that are read");
-        Self::with_file(Code::TooLarge, file, message)
-            .hint("is it the right file? what is large belongs into an artifact")
+        Self::larger_than(file, bytes, MAX_SOURCE_BYTES)
+    }
+
+    /// The same for another limit.
+    pub(crate) fn larger_than(file: impl Into<String>, bytes: u64, most: u64) -> Self {
+        let what = if most == MAX_SOURCE_BYTES { "file" } else { "answer" };
+        let mib = most / (1024 * 1024);
+        let message = format!("the {what} has {bytes} bytes, more than the {most} ({mib} MiB) that are read");
+        Self::with_file(Code::TooLarge, file, message).hint(match what {
+            "file" => "is it the right file? what is large belongs into an artifact",
+            _ => "let the program print the hosts of this environment only",
+        })
     }
 
     /// The same, saying why at the place itself.
@@ -230,6 +238,23 @@ impl Problem {
         }
     }
 
+    /// What is there, where the line is too long for a snippet: programs write JSON in one line.
+    fn excerpt(&self) -> Option<String> {
+        const LONGEST: usize = 400;
+        let (source, span) = (self.source.as_ref()?, self.span()?);
+        let text = source.shown();
+        let mut start = span.start.min(text.len());
+        let begin = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+        if end - begin <= LONGEST {
+            return None;
+        }
+        // A word or two in front of it, and what follows.
+        start = text[begin..start].char_indices().rev().nth(15).map_or(begin, |(at, _)| begin + at);
+        let excerpt: String = text[start..end].chars().take(60).collect();
+        Some(format!("…{}…", safe(excerpt)))
+    }
+
     fn order(&self) -> (String, usize) {
         (self.file().to_owned(), self.span().map_or(0, |span| span.start))
     }
@@ -270,10 +295,19 @@ impl Serialize for Problem {
 
 /// As miette sees a problem. The hint is left out where [`Problems::render`] prints it itself, as `hint:`.
 #[derive(Debug)]
-struct Shown<'a>(&'a Problem);
+struct Shown<'a>(&'a Problem, Option<String>);
+
+impl<'a> Shown<'a> {
+    fn new(problem: &'a Problem) -> Self {
+        Self(problem, problem.excerpt())
+    }
+}
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(excerpt) = &self.1 {
+            return write!(f, "{}, at `{excerpt}`", self.0);
+        }
         if self.0.source.is_none() {
             write!(f, "{}: ", self.0.file())?;
         }
@@ -288,10 +322,10 @@ impl Diagnostic for Shown<'_> {
         Diagnostic::severity(self.0)
     }
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Diagnostic::source_code(self.0)
+        Diagnostic::source_code(self.0).filter(|_| self.1.is_none())
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Diagnostic::labels(self.0)
+        Diagnostic::labels(self.0).filter(|_| self.1.is_none())
     }
 }
 
@@ -430,7 +464,7 @@ impl Problems {
         for problem in &self.list {
             let mut report = String::new();
             // The only way to fail is the formatter itself; the plain form then says the same.
-            if handler.render_report(&mut report, &Shown(problem)).is_err() {
+            if handler.render_report(&mut report, &Shown::new(problem)).is_err() {
                 report = format!("{problem}\n");
             }
             if !out.is_empty() {

@@ -25,6 +25,7 @@ mod digest;
 mod effect;
 mod event;
 mod failure;
+mod fact;
 mod name;
 mod path;
 mod read;
@@ -44,6 +45,7 @@ pub use effect::{
 };
 pub use event::{End, Event, Level, Limited, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use failure::{Failure, FailureKind};
+pub use fact::{BadAnswer, Fact, NoFact, TargetFacts};
 pub use inventory::{Inventory, Target};
 pub use limit::Limit;
 pub use lock::{Lock, LockedEnvironment, LockedStep, Stale};

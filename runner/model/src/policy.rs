@@ -30,6 +30,7 @@
 use crate::diagnostic::{Code, Problems};
 use crate::grant::{GrantError, GrantSet, Lost, lost};
 use crate::lock::{LockedEnvironment, LockedStep};
+use crate::plan::InventoryCommand;
 use crate::read::{Item, Reader, Table, text_of};
 use crate::resolved::Resolved;
 use crate::source::Spanned;
@@ -54,6 +55,7 @@ pub struct Policy {
 struct Section {
     allow: Option<GrantSet>,
     deny: GrantSet,
+    inventory_commands: Option<bool>,
 }
 
 /// What a policy says of one environment.
@@ -67,6 +69,8 @@ pub struct EnvironmentPolicy {
     pub allow: Option<GrantSet>,
     /// What is denied, whatever allows it.
     pub deny: GrantSet,
+    /// Whether the inventory may come from a program that runs on this machine.
+    pub inventory_commands: bool,
 }
 
 /// A policy that does not speak of an environment.
@@ -99,6 +103,18 @@ pub struct Refused {
 }
 
 impl EnvironmentPolicy {
+    /// Why the inventory may not come from this program, and what mends it; `None`: it may.
+    pub fn refuses_command(&self, command: &InventoryCommand) -> Option<Failure> {
+        if self.inventory_commands {
+            return None;
+        }
+        let what = format!("run `{command}` for the inventory of `{}`", self.environment);
+        let why = format!("{what}: the operator's policy in {} has `inventory-commands = false`", self.file);
+        Some(Failure::new(FailureKind::Denied, why).with_detail(
+            "name a file: `inventory = \"hosts.json\"`, and let whoever may run the program write it",
+        ))
+    }
+
     /// The grants of a locked plan of which this policy leaves nothing, in the order of the plan. What depends on the
     /// run, or is denied in part, is left to the run.
     pub fn refuses(&self, resolved: &Resolved, locked: &LockedEnvironment) -> Vec<Refused> {
@@ -150,6 +166,8 @@ impl Policy {
             file: self.file.clone(),
             allow: own.allow.clone(),
             deny,
+            inventory_commands: own.inventory_commands != Some(false)
+                && any.is_none_or(|any| any.inventory_commands != Some(false)),
         })
     }
 }
@@ -166,6 +184,10 @@ fn file(reader: &Reader, table: Table<'_>) -> BTreeMap<String, Section> {
                 let section = Section {
                     allow: table.take("allow").and_then(|item| grants(reader, &item)),
                     deny: table.take("deny").and_then(|item| grants(reader, &item)).unwrap_or_default(),
+                    inventory_commands: table
+                        .take("inventory-commands")
+                        .and_then(|item| reader.boolean(&item))
+                        .map(|said| said.value),
                 };
                 table.finish(reader, &[]);
                 sections.insert(entry.name.to_owned(), section);
@@ -283,6 +305,22 @@ deny = { ssh = ["write:/etc"], http = ["POST http://x/"] }
         };
         assert_eq!(say("production"), (1, 3, "production".to_owned()));
         assert_eq!(say("staging"), (1, 4, "staging".to_owned()));
+    }
+
+    #[test]
+    fn programs_for_inventories_can_be_denied_in_one_environment_or_in_all() {
+        let command = InventoryCommand::new(vec!["./hosts.sh".to_owned()], Vec::new()).expect("fine");
+        let refused = |text: &str, name: &str| {
+            let policy =
+                Policy::parse("policy.toml", format!("policy = 1\n{text}").as_bytes()).expect("fine");
+            policy.environment(&name.parse().expect(name)).expect(name).refuses_command(&command)
+        };
+        assert_eq!(refused("[environment.staging]", "staging"), None);
+        assert_eq!(refused("[environment.staging]\ninventory-commands = true", "staging"), None);
+        let own = refused("[environment.staging]\ninventory-commands = false", "staging").expect("refused");
+        insta::assert_snapshot!(own.message);
+        let all = "[environment.staging]\ninventory-commands = true\n[environment.\"*\"]\ninventory-commands = false";
+        assert!(refused(all, "staging").is_some() && refused(all, "production").is_some());
     }
 
     #[test]

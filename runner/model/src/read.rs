@@ -17,10 +17,15 @@ pub(crate) struct Reader {
     problems: RefCell<Problems>,
 }
 
-/// Bytes as text, or the problem with them.
+/// Bytes of a file as text, or the problem with them.
 pub(crate) fn text_of(name: &str, bytes: &[u8]) -> Result<Source, Problems> {
-    if bytes.len() as u64 > MAX_SOURCE_BYTES {
-        return Err(Problem::too_large(name, bytes.len() as u64).into());
+    text_within(name, bytes, MAX_SOURCE_BYTES)
+}
+
+/// Bytes of at most this number as text, or the problem with them.
+pub(crate) fn text_within(name: &str, bytes: &[u8], most: u64) -> Result<Source, Problems> {
+    if bytes.len() as u64 > most {
+        return Err(Problem::larger_than(name, bytes.len() as u64, most).into());
     }
     match std::str::from_utf8(bytes) {
         // Editors of some systems put a byte order mark in front; TOML allows it and spans count it.
@@ -79,6 +84,16 @@ impl Reader {
             self.push(self.problem(Code::Syntax, span, format!("not valid TOML: {message}")));
         }
         None
+    }
+
+    /// Hands a table that no TOML was parsed for to `read`, as the whole of the source.
+    pub(crate) fn whole<T>(
+        &self,
+        what: &'static str,
+        table: &DeTable<'_>,
+        read: impl FnOnce(&Self, Table<'_>) -> T,
+    ) -> T {
+        read(self, Table::new(what, table, Span { start: 0, end: 1 }))
     }
 
     /// A value of the wrong type.

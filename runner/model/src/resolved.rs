@@ -5,18 +5,18 @@ use crate::diagnostic::Problems;
 use crate::grant::{GrantSet, Layers};
 use crate::inventory::{SshSettings, Target};
 use crate::lock::LockedStep;
-use crate::plan::{ModuleRef, SecretSource};
+use crate::plan::{InventoryCommand, ModuleRef, SecretSource};
 use crate::policy::EnvironmentPolicy;
 use crate::quantity::{ByteSize, Period};
 use crate::release::ReleaseSpec;
 use crate::schedule::{Retry, Runs, Schedule, ScheduledStep};
-use crate::template::{Lookup, Reference, ReleaseField, Scope, TargetField, ValueTemplate};
+use crate::template::{Lookup, Reference, ReleaseField, Scope, TargetField, Template, ValueTemplate};
 use crate::{
-    Acting, Digest, EnvironmentName, Failure, FailureKind, Manifest, Phase, PlanName, ReleaseId, RemotePath,
-    RunId, SecretName, StepId, TargetName, UserName, VarName,
+    Acting, Digest, EnvironmentName, Fact, Failure, FailureKind, Manifest, Phase, PlanName, ReleaseId,
+    RemotePath, RunId, SecretName, StepId, TargetFacts, TargetName, UserName, VarName,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A plan for one environment, checked and bound.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub struct Resolved {
     pub release: Option<ReleaseSpec>,
     /// All targets that a step acts on or runs for, `localhost` too where one does.
     pub targets: BTreeMap<TargetName, Target>,
+    /// The program that was asked for the inventory; `None`: it is a file.
+    pub inventory: Option<InventoryCommand>,
     /// How ssh is run.
     pub ssh: SshSettings,
     /// The targets of the rollout, in the order of the inventory.
@@ -139,6 +141,8 @@ pub struct Facts<'a> {
     pub artifact: Option<&'a Digest>,
     /// What earlier steps gave out: those that ran once, and those of this target.
     pub outputs: &'a BTreeMap<StepId, Value>,
+    /// What the target that the step runs for says of itself: at least what [`Resolved::facts_of`] names.
+    pub target: &'a TargetFacts,
 }
 
 impl Resolved {
@@ -237,6 +241,21 @@ impl Resolved {
                 format!("the parameters of `{}` cannot be filled in{place}: {error}", step.id),
             )
         })
+    }
+
+    /// The facts that a step refers to, in its parameters and its grants: those of the target that it runs for.
+    pub fn facts_of(&self, step: &ResolvedStep, locked: &LockedStep) -> BTreeSet<Fact> {
+        let grants =
+            step.grants.iter().map(|of_root| &of_root.grants).chain(&step.allow).chain([&locked.grants]);
+        let texts = grants.flat_map(GrantSet::texts);
+        let in_grants = texts.filter_map(|(_, text)| Template::parse(&text).ok());
+        let in_grants = in_grants.flat_map(|template| template.references().cloned().collect::<Vec<_>>());
+        let all = step.with.references().into_iter().cloned().chain(in_grants);
+        all.filter_map(|reference| match reference {
+            Reference::TargetFact(fact) => Some(fact),
+            _ => None,
+        })
+        .collect()
     }
 
     /// What a step may do for a target: the module's grants, the step's `allow`, the lock and the policy, with all of the
@@ -355,6 +374,9 @@ impl Scope for StepScope<'_> {
                 let Some(target) = self.target else { return Lookup::Symbolic };
                 let value = target.vars.iter().find(|(var, _)| var.as_str() == name);
                 value.map_or(UNKNOWN, |(_, value)| Lookup::Value(value.clone()))
+            }
+            Reference::TargetFact(fact) => {
+                later(self.facts.and_then(|facts| facts.target.get(fact)).cloned())
             }
             Reference::Output { step, output } => {
                 let Some(facts) = self.facts else { return Lookup::Symbolic };

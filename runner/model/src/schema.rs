@@ -63,6 +63,9 @@ struct PolicySection {
     allow: Option<AllowTable>,
     /// What no step may do, whatever allows it.
     deny: Option<AllowTable>,
+    /// Whether the inventory may come from a program, which then runs on this machine. Left out: it may. `false` for
+    /// `"*"` holds in all environments.
+    inventory_commands: Option<bool>,
 }
 
 /// What a module says of itself: the JSON that its `describe` returns.

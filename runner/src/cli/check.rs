@@ -2,7 +2,7 @@
 
 use super::args::Check;
 use super::fail::Fail;
-use super::load::{self, Checked, Loaded, shown};
+use super::load::{self, Checked, Loaded, Programs, shown};
 use super::{out, permitted, stale, talk, warn};
 use runner_model::lock::{Lock, LockedEnvironment};
 use serde_json::json;
@@ -10,7 +10,7 @@ use serde_json::json;
 pub(crate) fn run(args: &Check) -> Result<(), Fail> {
     let loaded = Loaded::read(&args.which.plan)?;
     let environment = loaded.environment(args.which.environment.as_ref())?;
-    let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref())?;
+    let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
     let resolved = &checked.resolved;
     warn(&resolved.warnings);
     let asked = LockedEnvironment::build(resolved);

@@ -2,7 +2,7 @@
 
 use super::args::Exec;
 use super::fail::Fail;
-use super::load::{self, Checked, Loaded, shown};
+use super::load::{self, Answer, Checked, Loaded, Programs, shown};
 use super::{permitted, stale, talk, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
 use crate::report::{Again, Around, Reporting, Sent, Settings};
@@ -10,9 +10,10 @@ use crate::sandbox::{Origin, Sandbox};
 use crate::secret::{self, NotFetched};
 use runner_artifact::{Store, Workspace};
 use runner_engine::{About, Signals};
-use runner_journal::{Engine, FORMAT, Header, Journal, new_run_id, run_folder};
+use runner_journal::{Engine, FORMAT, Header, InventoryAnswer, Journal, new_run_id, run_folder};
 use runner_model::grant::WorkspacePath;
 use runner_model::lock::{Lock, LockedEnvironment};
+use runner_model::plan::InventorySource;
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{Digest, Resolved, RunId};
 use runner_telemetry::{Sending, Telemetry};
@@ -27,7 +28,8 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
     }
     let loaded = Loaded::read(&args.which.plan)?;
     let environment = loaded.environment(args.which.environment.as_ref())?;
-    let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref())?;
+    let checked =
+        loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Accepted)?;
     warn(&checked.resolved.warnings);
     let policy = load::policy(&environment)?;
     let lock = loaded.lock()?;
@@ -45,11 +47,11 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
 async fn go(
     args: &Exec,
     loaded: Loaded,
-    checked: Checked,
+    mut checked: Checked,
     locked: LockedEnvironment,
     policy: Option<EnvironmentPolicy>,
 ) -> Result<u8, Fail> {
-    let inventory = checked.inventory;
+    let (inventory, answer) = (checked.inventory, checked.answer.take());
     let limit = checked.limited.as_ref().map(|limited| runner_model::Limited {
         pattern: limited.limit.to_string(),
         chosen: limited.resolved.rollout.len(),
@@ -78,11 +80,12 @@ async fn go(
 
     let store = open_store()?;
     let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
+    let answer = answer.map(|answer| frozen(answer, &store)).transpose()?;
     let header = header(
         &loaded,
         &resolved,
         &run,
-        (inventory, limit.as_ref().map(|limit| limit.pattern.clone())),
+        (inventory, answer, limit.as_ref().map(|limit| limit.pattern.clone())),
         &locked,
     )?;
     let executes = Executes { plan: header.plan_digest, lock: header.lock_digest };
@@ -200,7 +203,7 @@ fn again(args: &Exec, resolved: &Resolved, limit: Option<String>) -> Again {
     Again { which, limit, rollout: resolved.rollout.clone() }
 }
 
-fn open_store() -> Result<Arc<Store>, Fail> {
+pub(super) fn open_store() -> Result<Arc<Store>, Fail> {
     let folder = load::cache_folder().ok_or_else(|| {
         Fail::internal("there is no place for artifacts: neither `XDG_CACHE_HOME` nor `HOME` is set")
             .hint("set one of them to an absolute path")
@@ -208,6 +211,13 @@ fn open_store() -> Result<Arc<Store>, Fail> {
     let store = Store::open(folder.join("artifacts"))
         .map_err(|error| Fail::internal(format_args!("cannot use the artifact store: {error}")))?;
     Ok(Arc::new(store))
+}
+
+/// The answer of an inventory program, kept so that whoever goes on with the run asks nobody again.
+fn frozen(answer: Answer, store: &Store) -> Result<InventoryAnswer, Fail> {
+    let kept = store.put_bytes(&answer.bytes).and_then(|digest| store.sync(&digest).map(|()| digest));
+    let digest = kept.map_err(|error| Fail::internal(format_args!("cannot keep the inventory: {error}")))?;
+    Ok(InventoryAnswer { argv: answer.command.argv, digest, size: answer.bytes.len() as u64 })
 }
 
 fn cannot_keep(error: runner_journal::Error) -> Fail {
@@ -219,7 +229,7 @@ fn header(
     loaded: &Loaded,
     resolved: &Resolved,
     run: &RunId,
-    (inventory_digest, limit): (Digest, Option<String>),
+    (inventory_digest, inventory_answer, limit): (Digest, Option<InventoryAnswer>, Option<String>),
     locked: &LockedEnvironment,
 ) -> Result<Header, Fail> {
     let lock = loaded.lock_file();
@@ -235,6 +245,7 @@ fn header(
         lock_digest: Digest::of(lock),
         grants_digest: locked.digest(),
         inventory_digest,
+        inventory_answer,
         limit,
         engine: Engine {
             wasmtime: crate::sandbox::engine::WASMTIME.to_owned(),
@@ -248,13 +259,22 @@ fn header(
 /// Files beside the plan that no step may write: what the plan is made of.
 fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
     let inventories = loaded.plan.environment.values().flat_map(|environment| {
-        let file = Path::new(&environment.inventory.value);
+        let written = match &environment.inventory {
+            InventorySource::File(file) => file.value.clone(),
+            // The program, where it is one of the plan's folder.
+            InventorySource::Command(asked) => {
+                let program = asked.command.argv.first().map_or("", String::as_str);
+                program.strip_prefix("./").unwrap_or(program).to_owned()
+            }
+        };
+        let file = Path::new(&written);
         // Variables of an Ansible inventory are beside it.
         let beside = ["group_vars", "host_vars"].map(|folder| file.with_file_name(folder));
-        let is_ours = file.extension().is_some_and(|ending| ending == "toml");
+        let is_ours = environment.inventory.command().is_some()
+            || file.extension().is_some_and(|ending| ending == "toml");
         let vars = beside.into_iter().filter(move |_| !is_ours);
         let vars = vars.filter_map(|path| path.to_str().map(str::to_owned)).collect::<Vec<_>>();
-        std::iter::once(environment.inventory.value.clone()).chain(vars)
+        std::iter::once(written).chain(vars)
     });
     let beside = [loaded.file.clone(), loaded.lock_file()];
     let names = beside.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()));
@@ -266,9 +286,10 @@ fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
 }
 
 /// The folder that paths in the inventory are relative to. Absolute: ssh resolves relative ones against other folders.
-fn inventory_folder(loaded: &Loaded, resolved: &Resolved) -> PathBuf {
+pub(super) fn inventory_folder(loaded: &Loaded, resolved: &Resolved) -> PathBuf {
     let entry = loaded.plan.environment.get(&resolved.environment);
-    let file = loaded.folder.join(entry.map_or("", |entry| entry.inventory.value.as_str()));
+    // What a program answers is relative to the plan, where it was run.
+    let file = loaded.folder.join(entry.and_then(|entry| entry.inventory.file()).unwrap_or("plan.toml"));
     let folder = file.parent().unwrap_or(&loaded.folder);
     std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }

@@ -46,6 +46,11 @@ impl Fail {
         Self::said(INTERNAL, message)
     }
 
+    /// A signal came before anything was touched.
+    pub(crate) fn interrupted(code: u8) -> Self {
+        Self::said(code, "interrupted before anything was touched")
+    }
+
     fn said(code: u8, message: impl fmt::Display) -> Self {
         Self::Said(Said { code, message: message.to_string(), detail: String::new(), hint: String::new() })
     }

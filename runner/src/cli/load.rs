@@ -2,13 +2,14 @@
 //! plan, its inventory, its modules and the policy is found here, before anything is touched.
 
 use super::fail::Fail;
-use super::vars_files;
+use super::{inventory_command, stale, vars_files};
 use crate::module::load::{Loader, Module, standard};
 use crate::sandbox::engine;
 use runner_model::check::{LoadedModule, Modules, check};
 use runner_model::diagnostic::{Code, Problem};
 use runner_model::inventory::Form;
 use runner_model::lock::Lock;
+use runner_model::plan::{AskedFor, InventoryCommand, InventorySource};
 use runner_model::policy::{EnvironmentPolicy, Policy};
 use runner_model::source::MAX_SOURCE_BYTES;
 use runner_model::{Digest, EnvironmentName, Inventory, Limit, ModuleRef, Plan, Problems, Resolved};
@@ -44,6 +45,32 @@ pub(crate) struct Checked {
     pub(crate) limited: Option<Limited>,
     /// Of the inventory, with all the files that it is made of.
     pub(crate) inventory: Digest,
+    /// What the program said that was asked for the inventory; `None`: it is a file.
+    pub(crate) answer: Option<Answer>,
+}
+
+/// What a program said that was asked for the inventory.
+pub(crate) struct Answer {
+    /// The program.
+    pub(crate) command: InventoryCommand,
+    /// What it printed.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Whether a program may be run for an inventory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Programs {
+    /// Those that the lock accepted: for what runs a plan.
+    Accepted,
+    /// All that the policy does not deny: for what looks at a plan, and for the lock itself.
+    Any,
+}
+
+/// An inventory that was read, as far as it can be.
+struct Read {
+    inventory: Inventory,
+    digest: Digest,
+    answer: Option<Answer>,
 }
 
 /// A plan that is checked for some of its targets. What it may touch is for the lock to say, which is for all of them.
@@ -129,12 +156,14 @@ impl Loaded {
         environment: &EnvironmentName,
         vars: &[(String, String)],
         limit: Option<&Limit>,
+        programs: Programs,
     ) -> Result<Checked, Fail> {
         let mut problems = self.problems.clone();
-        let (inventory, digest) = self.inventory(environment, &mut problems);
+        let given: BTreeMap<String, String> = vars.iter().cloned().collect();
+        let read = self.inventory(environment, &given, programs, &mut problems)?;
+        let Read { inventory, digest, answer } = read;
         let builtin: Vec<&str> = standard().collect();
         let modules = Modules { loaded: &self.described, failed: &self.failed, builtin: &builtin };
-        let given: BTreeMap<String, String> = vars.iter().cloned().collect();
         let resolved = match check(&self.plan, environment, &inventory, modules, &given) {
             Ok(resolved) => Some(resolved),
             Err(more) => {
@@ -157,27 +186,49 @@ impl Loaded {
                 Some(Limited { limit: limit.clone(), resolved })
             }
         };
-        Ok(Checked { resolved, limited, inventory: digest })
+        Ok(Checked { resolved, limited, inventory: digest, answer })
     }
 
     /// The inventory of an environment, as far as it can be read.
-    fn inventory(&self, environment: &EnvironmentName, problems: &mut Problems) -> (Inventory, Digest) {
-        let nothing = Digest::of(b"");
+    fn inventory(
+        &self,
+        environment: &EnvironmentName,
+        given: &BTreeMap<String, String>,
+        programs: Programs,
+        problems: &mut Problems,
+    ) -> Result<Read, Fail> {
+        let unread =
+            |name: &str| Read { inventory: Inventory::unread(name), digest: Digest::of(b""), answer: None };
         let entry = match self.plan.environment(environment.as_str()) {
             Ok((_, entry)) => entry,
             // The check says so, unless it follows from what was said before.
-            Err(_) => return (Inventory::unread(self.plan.source.name()), nothing),
+            Err(_) => return Ok(unread(self.plan.source.name())),
         };
-        let path = self.folder.join(&entry.inventory.value);
+        let file = match &entry.inventory {
+            InventorySource::File(file) => file,
+            // A program is not run for a plan that is refused anyway.
+            InventorySource::Command(asked) if problems.has_errors() => {
+                return Ok(unread(&answer_of(&asked.command)));
+            }
+            InventorySource::Command(asked) => {
+                let bytes = self.ask(asked, environment, given, programs)?;
+                let (inventory, more) = Inventory::read_answer(&answer_of(&asked.command), &bytes);
+                problems.extend(more);
+                let digest = Digest::of(&bytes);
+                let answer = Some(Answer { command: asked.command.clone(), bytes });
+                return Ok(Read { inventory, digest, answer });
+            }
+        };
+        let path = self.folder.join(&file.value);
         let bytes = match read(&path) {
             Ok(bytes) => bytes,
             Err(none) => {
                 // The place is where the plan names the file.
                 let why = none.iter().next().map(|problem| problem.message().to_owned()).unwrap_or_default();
                 let why = format!("the inventory `{}` {why}", shown(&path));
-                let problem = Problem::at(Code::BadValue, &self.plan.source, entry.inventory.span, why);
+                let problem = Problem::at(Code::BadValue, &self.plan.source, file.span, why);
                 problems.push(problem.hint("the path is relative to the plan"));
-                return (Inventory::unread(&shown(&path)), nothing);
+                return Ok(unread(&shown(&path)));
             }
         };
         let (name, digest) = (shown(&path), Digest::of(&bytes));
@@ -193,7 +244,29 @@ impl Loaded {
             }
         };
         problems.extend(read.1);
-        (read.0, digest)
+        Ok(Read { inventory: read.0, digest, answer: None })
+    }
+
+    /// What the program says that is asked for the inventory, where policy and lock let it run.
+    fn ask(
+        &self,
+        asked: &AskedFor,
+        environment: &EnvironmentName,
+        given: &BTreeMap<String, String>,
+        programs: Programs,
+    ) -> Result<Vec<u8>, Fail> {
+        if let Some(refused) = policy(environment)?.and_then(|policy| policy.refuses_command(&asked.command))
+        {
+            return Err(Fail::refused(&refused).hint(&refused.detail));
+        }
+        if programs == Programs::Accepted {
+            let (lock, file) = (self.lock()?, shown(&self.lock_file()));
+            Lock::verify_inventory(lock.as_ref(), environment, &asked.command, given, &file)
+                .map_err(|why| stale(why, &self.file))?;
+        }
+        inventory_command::ask(asked, &self.folder, environment.as_str(), |code, message| {
+            Problem::at(code, &self.plan.source, asked.span, message)
+        })
     }
 
     /// What is wrong with the plan, as far as its own text shows it.
@@ -226,6 +299,11 @@ impl Loaded {
             },
         }
     }
+}
+
+/// The answer of a program as problems name it.
+fn answer_of(command: &InventoryCommand) -> String {
+    format!("{command} (answer)")
 }
 
 /// What the operator's policy says of the environment; `None`: there is no policy.

@@ -11,6 +11,7 @@ mod inspect;
 mod load;
 mod lock;
 mod man;
+mod inventory_command;
 mod schema;
 mod vars_files;
 mod wrap;

@@ -2,6 +2,7 @@
 //! the journal meet. The engine sees only its trait.
 
 mod events;
+mod facts;
 mod fleet;
 mod http;
 mod record;
@@ -12,7 +13,7 @@ pub use fleet::{Connect, Connections};
 pub use http::Requests;
 
 use crate::module::load::Module;
-use crate::sandbox::context::{Context, Given, Marks, RunInfo};
+use crate::sandbox::context::{Context, Given, Marks, RunInfo, cancelled};
 use crate::sandbox::limits::Limits;
 use crate::sandbox::{Ended, Origin, Prepared, Sandbox};
 use async_trait::async_trait;
@@ -98,6 +99,7 @@ pub struct Host {
     diff: bool,
     marks: Arc<Marks>,
     given: Arc<Given>,
+    facts: facts::Known,
     /// The release of this run and its artifact, once it exists.
     release: Mutex<Option<(ReleaseId, Digest)>>,
     /// What was live on each target when it was connected.
@@ -137,6 +139,7 @@ impl Host {
             modules: ready,
             marks: Arc::default(),
             given: Arc::default(),
+            facts: facts::Known::default(),
             release: Mutex::default(),
             previous: Mutex::default(),
             run,
@@ -177,7 +180,7 @@ impl Host {
     }
 
     /// Everything about an invocation that can go wrong before it begins.
-    fn prepare<'a>(&'a self, invocation: &'a Invocation) -> Result<Begun<'a>, Failure> {
+    async fn prepare<'a>(&'a self, invocation: &'a Invocation) -> Result<Begun<'a>, Failure> {
         if let Some(error) = self.journal.failure() {
             return Err(error.into());
         }
@@ -193,12 +196,15 @@ impl Host {
             .step(id)
             .ok_or_else(|| refuse(format!("the lock has no grants for the step `{id}`")))?;
         self.learn_release(outputs)?;
+        let wanted = self.resolved.facts_of(step, locked);
+        let of_target = self.facts.of(target, &wanted, &self.fleet, &self.resolved, &self.record).await?;
         let release = self.known_release();
         let facts = Facts {
             run: &self.run,
             release: release.as_ref().map(|(id, _)| id),
             artifact: release.as_ref().map(|(_, artifact)| artifact),
             outputs,
+            target: &of_target,
         };
         let params = self.resolved.parameters(step, target, facts)?;
         module.schemas.check_parameters(&format!("step `{id}`"), &params)?;
@@ -257,7 +263,11 @@ impl Host {
 
     /// Runs the step and judges what it returned.
     async fn run(&self, invocation: &Invocation, cancel: CancellationToken) -> Invoked {
-        let begun = match self.prepare(invocation) {
+        let prepared = tokio::select! {
+            prepared = self.prepare(invocation) => prepared,
+            () = cancel.cancelled() => Err(cancelled()),
+        };
+        let begun = match prepared {
             Ok(begun) => begun,
             Err(failure) => return failed(failure),
         };

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use runner_engine::EventSender;
 use runner_journal::{Answer, Entry, Journal, Payload};
 use runner_model::{
-    Act, Digest, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId, State, StepId, TargetName,
+    Act, Digest, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId, State, StepId, TargetFacts,
+    TargetName,
 };
 use runner_secret::Vault;
 use serde_json::Value;
@@ -44,6 +45,14 @@ impl JournalRecord {
                 module,
                 params: journal.payload(self.vault.hide_json(params))?,
             })
+        });
+    }
+
+    /// A target said this of itself.
+    pub(super) fn learned(&self, target: &TargetName, facts: &TargetFacts) {
+        let facts = facts.iter().map(|(fact, value)| (fact.to_string(), value.clone())).collect();
+        self.append(|journal| {
+            Ok(Entry::Facts { target: target.clone(), facts: journal.payload(Value::Object(facts))? })
         });
     }
 

@@ -20,6 +20,18 @@ fn format_1_is_written_as_it_always_was_and_read() {
 }
 
 #[test]
+fn what_came_later_is_read_back() {
+    let mut header = crate::testing::header();
+    let argv = ["./hosts.sh", "--json"].map(str::to_owned).to_vec();
+    header.inventory_answer = Some(crate::InventoryAnswer { argv, digest: Digest::of("{}"), size: 2 });
+    let facts = crate::Payload::Inline(serde_json::json!({"os": "linux", "disk-free": 5, "has-zstd": true}));
+    let facts = Entry::Facts { target: "web-1".parse().expect("a name"), facts };
+    let record =
+        load(written(&[Entry::Header(Box::new(header.clone())), facts.clone()]).as_bytes()).expect("read");
+    assert_eq!((record.header, &record.entries[0].entry), (header, &facts));
+}
+
+#[test]
 fn a_journal_that_is_cut_at_any_byte_gives_what_is_whole_and_says_that_it_is_torn() {
     let text = FORMAT_1.as_bytes();
     for cut in 0..text.len() {

@@ -93,6 +93,10 @@ pub fn check(
             secrets: secrets::sources(plan, environment),
             release: None,
             targets: BTreeMap::new(),
+            inventory: plan
+                .environment(environment.as_str())
+                .ok()
+                .and_then(|(_, entry)| Some(entry.inventory.command()?.command.clone())),
             ssh: inventory.ssh.clone(),
             rollout: Vec::new(),
             batches: Vec::new(),

@@ -131,6 +131,7 @@ impl Check<'_> {
             Reference::RunId | Reference::Release(ReleaseField::Id | ReleaseField::Artifact) => {
                 Some(JsonType::String)
             }
+            Reference::TargetFact(fact) => Some(fact.json_type()),
             Reference::Output { step, output } => {
                 let manifest = self.manifest(&self.placed.get(step)?.module)?;
                 let schema = manifest.outputs.get("properties")?.get(output)?;

@@ -7,7 +7,7 @@ use crate::schedule::Runs;
 use crate::source::Span;
 use crate::suggest::closest;
 use crate::template::{Reference, ReleaseField, TargetField, Template, ValueTemplate};
-use crate::{Phase, StepId, Target};
+use crate::{Fact, Phase, StepId, Target};
 
 impl Check<'_> {
     /// Reports the references of a step that lead nowhere; whether there are none.
@@ -47,6 +47,7 @@ impl Check<'_> {
             Reference::Release(field) => self.wrong_release(step, *field, reference, span),
             Reference::Target(field) => self.wrong_target(step, *field, span),
             Reference::TargetVar(name) => self.wrong_target_var(step, name, span),
+            Reference::TargetFact(fact) => self.wrong_target_fact(fact, reference, span),
             Reference::Output { step: from, output } => {
                 self.wrong_output(step, from, output, reference, span)
             }
@@ -170,6 +171,18 @@ impl Check<'_> {
             self.problem(Code::BadReference, span, message)
                 .hint(hint)
                 .maybe_hint(near.filter(|_| without.len() == targets.len())),
+        )
+    }
+
+    /// The free disk is that of the release root.
+    fn wrong_target_fact(&self, fact: &Fact, reference: &Reference, span: Span) -> Option<Problem> {
+        if *fact != Fact::DiskFree || self.plan.release.is_some() || self.plan.gaps.release {
+            return None;
+        }
+        let message = format!("`${{{reference}}}` needs `[release]`, and the plan has none");
+        Some(
+            self.problem(Code::BadReference, span, message)
+                .hint("add `[release]` with `root = \"/srv/shop\"`"),
         )
     }
 

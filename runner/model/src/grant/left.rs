@@ -171,7 +171,13 @@ mod tests {
 
     fn policy(allow: Option<GrantSet>, deny: GrantSet) -> EnvironmentPolicy {
         let environment = "staging".parse().expect("a name");
-        EnvironmentPolicy { environment, file: "policy.toml".to_owned(), allow, deny }
+        EnvironmentPolicy {
+            environment,
+            file: "policy.toml".to_owned(),
+            allow,
+            deny,
+            inventory_commands: true,
+        }
     }
 
     fn names(lost: &[Lost]) -> Vec<&str> {

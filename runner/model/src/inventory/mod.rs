@@ -4,12 +4,14 @@
 //! is what it means: each target with what it takes from its groups and from `[defaults]`.
 
 mod ansible;
+mod answer;
 mod host;
 mod merge;
 mod read;
 mod service;
 
 pub use ansible::{Form, VarsFile, Whose};
+pub use answer::MAX_ANSWER_BYTES;
 pub use host::{BadHost, Host};
 pub use service::{BadServiceCommand, ServiceCommand};
 

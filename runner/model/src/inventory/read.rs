@@ -49,7 +49,7 @@ impl Inventory {
     }
 }
 
-fn file(reader: &Reader, table: Table<'_>) -> Parsed {
+pub(super) fn file(reader: &Reader, table: Table<'_>) -> Parsed {
     reader.version(&table, "inventory", VERSION);
     let mut parsed = Parsed {
         file: InventoryFile { inventory: 1, ..Default::default() },

@@ -3,8 +3,9 @@
 use super::{Lock, LockedEnvironment, LockedStep};
 use crate::EnvironmentName;
 use crate::grant::List;
+use crate::plan::InventoryCommand;
 use crate::resolved::Resolved;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A plan that is not what its lock accepted.
@@ -92,7 +93,7 @@ pub(super) fn verify<'a>(
         no_file: lock.is_none(),
         missing,
         differences,
-        command: command(resolved),
+        command: command(&resolved.environment, &resolved.given),
     };
     let Some(locked) = lock.and_then(|lock| lock.environment(&resolved.environment)) else {
         return Err(stale(true, Vec::new()));
@@ -101,10 +102,44 @@ pub(super) fn verify<'a>(
     if differences.is_empty() { Ok(locked) } else { Err(stale(false, differences)) }
 }
 
+pub(super) fn verify_inventory(
+    lock: Option<&Lock>,
+    environment: &EnvironmentName,
+    asked: &InventoryCommand,
+    given: &BTreeMap<String, String>,
+    file: &str,
+) -> Result<(), Stale> {
+    let locked = lock.and_then(|lock| lock.environment(environment));
+    let accepted = locked.and_then(|locked| locked.inventory.as_ref());
+    if accepted == Some(asked) {
+        return Ok(());
+    }
+    let mut differences = Vec::new();
+    push(&mut differences, INVENTORY.to_owned(), of_inventory(accepted), of_inventory(Some(asked)));
+    Err(Stale {
+        file: file.to_owned(),
+        environment: environment.clone(),
+        no_file: lock.is_none(),
+        missing: locked.is_none(),
+        differences,
+        command: command(environment, given),
+    })
+}
+
+const INVENTORY: &str = "the program that is asked for the inventory";
+
+fn of_inventory(command: Option<&InventoryCommand>) -> BTreeSet<String> {
+    let lines = command.into_iter().flat_map(|command| {
+        let env = command.env.iter().map(|name| format!("with your `{name}`"));
+        env.chain([command.to_string()]).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
 /// The command that writes the lock for the plan with the same variables.
-fn command(resolved: &Resolved) -> String {
-    let mut command = format!("runner lock -e {}", resolved.environment);
-    for (name, value) in &resolved.given {
+fn command(environment: &EnvironmentName, given: &BTreeMap<String, String>) -> String {
+    let mut command = format!("runner lock -e {environment}");
+    for (name, value) in given {
         command.push_str(" --var ");
         command.push_str(&quote(&format!("{name}={value}")));
     }
@@ -133,6 +168,12 @@ fn compare(locked: &LockedEnvironment, now: &LockedEnvironment) -> Vec<Differenc
     for gone in locked.steps.iter().filter(|step| now.step(&step.id).is_none()) {
         push(&mut differences, format!("step `{}` is gone", gone.id), lines(gone), BTreeSet::new());
     }
+    push(
+        &mut differences,
+        INVENTORY.to_owned(),
+        of_inventory(locked.inventory.as_ref()),
+        of_inventory(now.inventory.as_ref()),
+    );
     let commands = |environment: &LockedEnvironment| {
         environment
             .service_commands

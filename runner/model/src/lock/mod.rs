@@ -7,6 +7,7 @@
 //! - each step with its module and its grants, bound to the plan's values. `${target.…}` and the outputs of steps stay
 //!   symbolic: each fills one segment or one argument at run time. `become` is there as `as:USER`, and secrets with
 //!   where they come from.
+//! - the program that is asked for the inventory, where one is: not what it answers;
 //! - the service commands of the inventory;
 //! - the modules that are used: the digest of the component, and its manifest.
 
@@ -19,7 +20,7 @@ pub use compare::{Difference, Stale};
 use crate::diagnostic::Problems;
 use crate::grant::{GrantSet, SshGrant};
 use crate::inventory::ServiceCommand;
-use crate::plan::ModuleRef;
+use crate::plan::{InventoryCommand, ModuleRef};
 use crate::resolved::{Resolved, ResolvedStep};
 use crate::{Acting, Digest, EnvironmentName, LoadedModule, StepId, UserName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,8 @@ pub struct Lock {
 /// What was accepted for one environment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LockedEnvironment {
+    /// The program that is asked for the inventory; `None`: it is a file.
+    pub inventory: Option<InventoryCommand>,
     /// The steps, in the order of the plan.
     pub steps: Vec<LockedStep>,
     /// The service commands of the targets that steps act on, each once.
@@ -97,6 +100,21 @@ impl Lock {
     ) -> Result<&'a LockedEnvironment, Stale> {
         compare::verify(lock, resolved, file)
     }
+
+    /// Whether the program that is asked for the inventory was accepted: for whoever has to run it before there is a
+    /// plan to compare. `given`: what `--var` says.
+    ///
+    /// # Errors
+    /// It was not, and the command that accepts it.
+    pub fn verify_inventory(
+        lock: Option<&Self>,
+        environment: &EnvironmentName,
+        command: &InventoryCommand,
+        given: &BTreeMap<String, String>,
+        file: &str,
+    ) -> Result<(), Stale> {
+        compare::verify_inventory(lock, environment, command, given, file)
+    }
 }
 
 impl LockedEnvironment {
@@ -108,6 +126,7 @@ impl LockedEnvironment {
         let commands =
             targets.into_iter().filter_map(|target| resolved.target(target)?.service_command.clone());
         Self {
+            inventory: resolved.inventory.clone(),
             steps: resolved.steps.iter().map(|step| LockedStep::build(resolved, step)).collect(),
             service_commands: commands.collect(),
             modules: resolved
@@ -146,9 +165,12 @@ impl LockedEnvironment {
             .iter()
             .map(|(module, loaded)| (module.to_string(), loaded.digest.to_string()))
             .collect();
-        let content = serde_json::json!({
+        let mut content = serde_json::json!({
             "steps": steps, "modules": modules, "service-commands": self.service_commands,
         });
+        if let Some(command) = &self.inventory {
+            content["inventory"] = serde_json::json!([command.argv, command.env]);
+        }
         Digest::of(content.to_string())
     }
 }

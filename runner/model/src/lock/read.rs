@@ -4,7 +4,7 @@ use super::{Lock, LockedEnvironment, LockedStep, VERSION};
 use crate::diagnostic::{Code, Problems};
 use crate::grant::{GrantError, GrantSet};
 use crate::inventory::ServiceCommand;
-use crate::plan::ModuleRef;
+use crate::plan::{InventoryCommand, ModuleRef};
 use crate::read::{Item, Reader, Table, text_of};
 use crate::{Digest, EnvironmentName, LoadedModule, Manifest, StepId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,8 +53,9 @@ fn environment(reader: &Reader, table: &Table<'_>, name: &EnvironmentName) -> Op
         }
     }
     let service_commands = service_commands(reader, table);
+    let inventory = inventory(reader, table);
     table.finish(reader, &[]);
-    let environment = LockedEnvironment { steps, service_commands, modules };
+    let environment = LockedEnvironment { inventory, steps, service_commands, modules };
     let digest = digest?;
     // Where something else is wrong, the digest says no more.
     if reader.count() == before && environment.digest() != digest.value {
@@ -67,6 +68,20 @@ fn environment(reader: &Reader, table: &Table<'_>, name: &EnvironmentName) -> Op
         return None;
     }
     Some(environment)
+}
+
+fn inventory(reader: &Reader, table: &Table<'_>) -> Option<InventoryCommand> {
+    let words = |key| {
+        let item: Item<'_> = table.take(key)?;
+        let words = reader.list::<String>(&item, "a list of strings")?;
+        Some((item.span, words.into_iter().map(|word| word.value).collect::<Vec<_>>()))
+    };
+    let env = words("inventory-env").map(|(_, env)| env).unwrap_or_default();
+    let (span, argv) = words("inventory-command")?;
+    let refuse = |why: crate::plan::BadInventoryCommand| {
+        reader.push(reader.problem(Code::BadValue, span, format!("the inventory's command: {why}")));
+    };
+    InventoryCommand::new(argv, env).map_err(refuse).ok()
 }
 
 fn service_commands(reader: &Reader, table: &Table<'_>) -> BTreeSet<ServiceCommand> {

@@ -189,7 +189,8 @@ fn what_the_run_knows_fills_one_argument_of_the_targets_own_grants() {
     let locked = lock.environment(&resolved.environment).expect("there");
     let run: RunId = "r1".parse().expect("an id");
     let outputs = BTreeMap::from([("package".parse().expect("an id"), json!({ "artifact": "sha256:abc" }))]);
-    let facts = Facts { run: &run, release: None, artifact: None, outputs: &outputs };
+    let facts =
+        Facts { run: &run, release: None, artifact: None, outputs: &outputs, target: &Default::default() };
     let target = "web-2".parse().expect("a name");
     let step = resolved.steps.iter().find(|step| step.id.as_str() == "command").expect("there");
 

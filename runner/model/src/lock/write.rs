@@ -1,7 +1,6 @@
 //! The text of a lock: TOML in one order and one layout, so that a difference in it is a difference in meaning.
 
 use super::{Lock, LockedEnvironment, LockedStep, VERSION};
-use crate::inventory::ServiceCommand;
 use std::fmt::Write as _;
 
 const HEADER: &str = "\
@@ -19,10 +18,16 @@ pub(super) fn lock(lock: &Lock) -> String {
 
 fn environment(out: &mut String, name: &str, environment: &LockedEnvironment) {
     let _ = writeln!(out, "\n[environment.{name}]\ndigest = {}", string(&environment.digest().to_string()));
+    if let Some(command) = &environment.inventory {
+        let _ = writeln!(out, "inventory-command = {}", list(&command.argv));
+        if !command.env.is_empty() {
+            let _ = writeln!(out, "inventory-env = {}", list(&command.env));
+        }
+    }
     if !environment.service_commands.is_empty() {
         out.push_str("service-commands = [\n");
         for command in &environment.service_commands {
-            let _ = writeln!(out, "  {},", argv(command));
+            let _ = writeln!(out, "  {},", list(command.written()));
         }
         out.push_str("]\n");
     }
@@ -61,9 +66,9 @@ fn step(out: &mut String, step: &LockedStep) {
     }
 }
 
-fn argv(command: &ServiceCommand) -> String {
-    let arguments: Vec<String> = command.written().iter().map(|argument| string(argument)).collect();
-    format!("[{}]", arguments.join(", "))
+fn list(words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|word| string(word)).collect();
+    format!("[{}]", words.join(", "))
 }
 
 /// A basic string of TOML.

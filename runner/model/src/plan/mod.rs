@@ -2,6 +2,7 @@
 //! Schema say about it, so they are written for users.
 
 mod gaps;
+mod inventory;
 mod module;
 mod read;
 mod read_secrets;
@@ -12,6 +13,7 @@ pub(crate) use gaps::Gaps;
 pub(crate) use read::{below, part_of};
 pub(crate) use strategy::batches;
 
+pub use inventory::{AskedFor, BadInventoryCommand, InventoryCommand, InventorySource};
 pub use module::{ModuleRef, ModuleSource};
 pub use secrets::{GivenSecret, SecretEntry, SecretSource, SecretTable};
 pub use strategy::{BadGoal, Goal, OnFailure};
@@ -108,8 +110,9 @@ impl JsonSchema for Variable {
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Environment {
-    /// The inventory file, relative to the plan.
-    pub inventory: Spanned<String>,
+    /// Where its targets are.
+    #[schemars(with = "InventorySource")]
+    pub inventory: InventorySource,
     /// Sources of secrets in this environment. They win over those of the plan, by name.
     #[schemars(default, with = "BTreeMap<SecretName, SecretTable>")]
     pub secrets: BTreeMap<SecretName, SecretEntry>,

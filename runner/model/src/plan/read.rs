@@ -2,7 +2,7 @@
 
 use super::{
     AllowTable, Environment, Gaps, Goal, LimitsTable, ModuleSource, OnFailure, Plan, ReleaseTable,
-    RetryTable, SecretEntry, Step, Strategy, Variable, With, read_secrets,
+    RetryTable, SecretEntry, Step, Strategy, Variable, With, inventory, read_secrets,
 };
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::quantity::Period;
@@ -267,7 +267,7 @@ fn environments(
             let secrets = table.take("secrets");
             let secrets = secrets.map(|item| read_secrets::secrets(reader, &item, &mut gaps.secrets));
             table.finish(reader, &LATER_ENVIRONMENT);
-            if let Some(inventory) = inventory.and_then(|item| reader.line(&item)) {
+            if let Some(inventory) = inventory.and_then(|item| inventory::read(reader, &item)) {
                 environments.insert(
                     name.value,
                     Environment { inventory, secrets: secrets.unwrap_or_default(), span: name.span },

@@ -70,6 +70,11 @@ pub fn reference_markdown() -> String {
             section(&mut out, &schema, table, definition.is_none());
         }
     }
+    let _ = writeln!(
+        out,
+        "## Facts of a target\n\nWhat `${{target.facts.NAME}}` can be. Each is asked of the target once in a run.\n\n{}",
+        crate::fact::markdown()
+    );
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
@@ -119,6 +124,7 @@ fn value(schema: &Value, property: &Value) -> String {
             "ServiceCommand" => "list of strings".to_owned(),
             "RemotePath" => "absolute path".to_owned(),
             "Host" => "host".to_owned(),
+            "InventorySource" => "file, or `{ command = [\"…\"] }`".to_owned(),
             "ModuleSource" => "`\"builtin\"` or `{ path = \"…\" }`".to_owned(),
             _ if name.ends_with("Name") || name == "StepId" => "name".to_owned(),
             _ if definition.get("properties").is_some() => "table".to_owned(),

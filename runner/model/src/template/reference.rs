@@ -1,7 +1,7 @@
 //! What stands between `${` and `}`.
 
 use crate::suggest::closest;
-use crate::{BadName, StepId};
+use crate::{BadName, Fact, NoFact, StepId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -52,6 +52,8 @@ pub enum Reference {
     Target(TargetField),
     /// `${target.vars.NAME}`
     TargetVar(String),
+    /// `${target.facts.NAME}`
+    TargetFact(Fact),
     /// `${STEP.OUTPUT}`
     Output {
         /// The step that gives it out.
@@ -98,6 +100,14 @@ pub enum BadReference {
         /// What was probably meant.
         suggestion: Option<String>,
     },
+    /// There is no such fact of a target.
+    #[error("there is no `target.facts.{written}`")]
+    Fact {
+        /// What is written behind `target.facts.`.
+        written: String,
+        /// What was probably meant, as it should be written.
+        suggestion: Option<String>,
+    },
     /// The first word cannot be the id of a step.
     #[error(transparent)]
     Step(#[from] BadName),
@@ -107,7 +117,7 @@ impl BadReference {
     /// What was probably meant, as it should be written.
     pub fn suggestion(&self) -> Option<&str> {
         match self {
-            Self::NotThere { suggestion, .. } => suggestion.as_deref(),
+            Self::NotThere { suggestion, .. } | Self::Fact { suggestion, .. } => suggestion.as_deref(),
             Self::Empty | Self::Shape(_) | Self::Step(_) => None,
         }
     }
@@ -121,7 +131,11 @@ impl Reference {
             Self::Release(field) => {
                 matches!(field, ReleaseField::Root | ReleaseField::Shared | ReleaseField::Keep)
             }
-            Self::RunId | Self::Target(_) | Self::TargetVar(_) | Self::Output { .. } => false,
+            Self::RunId
+            | Self::Target(_)
+            | Self::TargetVar(_)
+            | Self::TargetFact(_)
+            | Self::Output { .. } => false,
         }
     }
 }
@@ -143,6 +157,10 @@ impl FromStr for Reference {
         match words.as_slice() {
             ["var", name] => Ok(Self::Var((*name).to_owned())),
             ["target", "vars", name] => Ok(Self::TargetVar((*name).to_owned())),
+            ["target", "facts", name] => name.parse().map(Self::TargetFact).map_err(|none: NoFact| {
+                let suggestion = none.suggestion().map(|meant| format!("target.facts.{meant}"));
+                BadReference::Fact { written: (*name).to_owned(), suggestion }
+            }),
             [step, output] if !SCOPES.contains(step) => {
                 Ok(Self::Output { step: step.parse()?, output: (*output).to_owned() })
             }
@@ -168,6 +186,7 @@ impl fmt::Display for Reference {
         match self {
             Self::Var(name) => write!(f, "var.{name}"),
             Self::TargetVar(name) => write!(f, "target.vars.{name}"),
+            Self::TargetFact(fact) => write!(f, "target.facts.{fact}"),
             Self::Output { step, output } => write!(f, "{step}.{output}"),
             fixed => {
                 let name = FIXED.iter().find(|(_, reference)| reference == fixed).map(|(name, _)| *name);

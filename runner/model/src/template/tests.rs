@@ -39,6 +39,9 @@ fn every_reference_reads_back_what_it_prints() {
         "target.port",
         "target.user",
         "target.vars.x",
+        "target.facts.os",
+        "target.facts.disk-free",
+        "target.facts.has-zstd",
         "package.artifact",
         "smoke-test.body",
     ] {
@@ -76,6 +79,14 @@ fn a_wrong_reference_says_what_was_meant() {
     insta::assert_snapshot!(hint("${ var.x }"), @r"
     0..10: ` var.x ` is not a reference: `${scope.name}` with letters, digits, `-` and `_`
     hint: a reference is written like `${var.NAME}`, `${release.root}`, `${target.name}` or `${STEP.OUTPUT}`
+    ");
+    insta::assert_snapshot!(hint("${target.facts.distro}"), @r"
+    0..22: there is no `target.facts.distro`
+    hint: facts of a target are `os`, `arch`, `distribution`, `user`, `hostname`, `init`, `service-manager`, `disk-free` and `has-PROGRAM`
+    ");
+    insta::assert_snapshot!(hint("${target.facts.archh}"), @r"
+    0..21: there is no `target.facts.archh`
+    hint: did you mean `${target.facts.arch}`?
     ");
     insta::assert_snapshot!(hint("${a.b.c}"), @r"
     0..8: there is no `a.b.c`

@@ -62,6 +62,9 @@ impl TemplateError {
             WhyNot::NotClosed => "write `$${` for the two characters themselves".to_owned(),
             WhyNot::Reference(reference) => match reference.suggestion() {
                 Some(meant) => format!("did you mean `${{{meant}}}`?"),
+                None if matches!(reference, BadReference::Fact { .. }) => {
+                    format!("facts of a target are {}", crate::NoFact::known())
+                }
                 None => "a reference is written like `${var.NAME}`, `${release.root}`, `${target.name}` or \
                          `${STEP.OUTPUT}`"
                     .to_owned(),

@@ -5,7 +5,7 @@ mod shell;
 
 use super::args::Explain;
 use super::fail::Fail;
-use super::load::Loaded;
+use super::load::{Loaded, Programs};
 use super::wrap::wrapped;
 use super::{out, warn};
 use by_hand::Given;
@@ -24,7 +24,8 @@ const WIDTH: usize = 96;
 pub(crate) fn run(args: &Explain) -> Result<(), Fail> {
     let loaded = Loaded::read(&args.which.plan)?;
     let environment = loaded.environment(args.which.environment.as_ref())?;
-    let resolved = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref())?.into_run();
+    let resolved = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
+    let resolved = resolved.into_run();
     warn(&resolved.warnings);
     let target = match &args.target {
         None => resolved.rollout.first(),

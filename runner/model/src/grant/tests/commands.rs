@@ -350,6 +350,7 @@ proptest! {
         let mut all = Layers::new(ssh(&manifest), ssh(&lock));
         all.allow = Some(ssh(&allow));
         all.policy = Some(crate::policy::EnvironmentPolicy {
+            inventory_commands: true,
             environment: name("test"), file: "policy.toml".to_owned(), allow: Some(ssh(&policy)), deny: ssh(&deny),
         });
         let each = [&manifest, &allow, &lock, &policy].into_iter().all(|grants| layers(ssh(grants)).check(&ask).is_ok());

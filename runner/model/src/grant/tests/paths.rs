@@ -232,6 +232,7 @@ proptest! {
         let mut layers = Layers::new(set(&manifest), set(&lock));
         layers.allow = allow.as_deref().map(set);
         layers.policy = policy.as_ref().map(|(allow, deny)| crate::policy::EnvironmentPolicy {
+            inventory_commands: true,
             environment: name("test"), file: "policy.toml".to_owned(), allow: Some(set(allow)), deny: set(deny),
         });
         let covers = |paths: &[String], asked: &RemotePath| paths.iter().any(|prefix| asked.is_within(&path(prefix)));

@@ -16,6 +16,7 @@
 //! refused.
 
 mod draft;
+pub(super) mod dynamic;
 mod ini;
 mod literal;
 mod range;
@@ -102,7 +103,7 @@ impl Inventory {
         if source.text().starts_with("#!") {
             let span = (0..source.text().find('\n').unwrap_or(source.text().len())).into();
             let problem = Problem::at(Code::NotYetSupported, &source, span, "the inventory is a program")
-                .hint("let it write what it knows into a file, and name that: `ansible-inventory -i FILE --list --yaml`");
+                .hint("name it as one: `inventory = { command = [\"./FILE\", \"--list\"] }`");
             return (Self::unread(name), problem.into());
         }
         let mut draft = Draft::new(source.clone());
@@ -112,25 +113,30 @@ impl Inventory {
         }
         draft.finish();
         let files = files(&mut draft, vars);
-        let reader = Reader::new(source);
-        if draft.hosts.is_empty() && !draft.problems.has_errors() {
-            let span = (0..0).into();
-            reader.push(
-                reader
-                    .problem(Code::Missing, span, "an inventory needs at least one host")
-                    .hint("write the name of one, below `[web]`"),
-            );
-        }
-        let targets = target::targets(&mut draft, &files);
-        if !draft.problems.has_errors() {
-            merge::same_place(&reader, &targets);
-        }
-        let mut problems = draft.problems;
-        problems.extend(reader.into_problems());
-        let has_gaps = problems.has_errors();
-        let ssh = SshSettings::default();
-        (Self { source: draft.source, targets, ssh, has_gaps, left_out: Default::default() }, problems)
+        made(draft, &files)
     }
+}
+
+/// The inventory that a draft is, with what the files beside it say.
+fn made(mut draft: Draft, files: &BTreeMap<Whose, Vars>) -> (Inventory, Problems) {
+    let reader = Reader::new(draft.source.clone());
+    if draft.hosts.is_empty() && !draft.problems.has_errors() {
+        let span = (0..0).into();
+        reader.push(
+            reader
+                .problem(Code::Missing, span, "an inventory needs at least one host")
+                .hint("write the name of one, below `[web]`"),
+        );
+    }
+    let targets = target::targets(&mut draft, files);
+    if !draft.problems.has_errors() {
+        merge::same_place(&reader, &targets);
+    }
+    let mut problems = draft.problems;
+    problems.extend(reader.into_problems());
+    let has_gaps = problems.has_errors();
+    let ssh = SshSettings::default();
+    (Inventory { source: draft.source, targets, ssh, has_gaps, left_out: Default::default() }, problems)
 }
 
 /// What the files beside the inventory say of its groups and hosts.

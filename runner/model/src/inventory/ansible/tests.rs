@@ -224,10 +224,10 @@ fn what_cannot_be_done_as_it_says_is_an_error_with_its_place() {
 fn what_is_wrong_in_an_ini_inventory_is_said_with_place_and_mend() {
     let ini = "[web]\na[3:1]\nb x\nc y='z\n[web:childs]\nq\n[two words]\n[shop:children]\nwbe\n[db:vars]\na\nx=1\n[l1:children]\nl2\n[l2:children]\nl1\n";
     insta::assert_snapshot!(said("hosts.ini", ini, &[]));
-    insta::assert_snapshot!(said("hosts", "#!/bin/sh\necho '{}'\n", &[]), @r"
+    insta::assert_snapshot!(said("hosts", "#!/bin/sh\necho '{}'\n", &[]), @r#"
     hosts:1:1: the inventory is a program
-      hint: let it write what it knows into a file, and name that: `ansible-inventory -i FILE --list --yaml`
-    ");
+      hint: name it as one: `inventory = { command = ["./FILE", "--list"] }`
+    "#);
     insta::assert_snapshot!(said("hosts.ini", "# nothing\n", &[]), @r"
     hosts.ini:1:1: an inventory needs at least one host
       hint: write the name of one, below `[web]`

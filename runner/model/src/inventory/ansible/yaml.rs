@@ -46,6 +46,10 @@ pub(super) struct Key {
 }
 
 impl Node {
+    pub(super) fn new(data: Data, span: Span) -> Self {
+        Self { data, span, size: 1 }
+    }
+
     /// As JSON, or why only Ansible knows.
     pub(super) fn json(&self) -> Result<Value, Opaque> {
         match &self.data {
