@@ -5,6 +5,7 @@
 pub mod check;
 pub mod diagnostic;
 pub mod fields;
+pub mod format;
 pub mod grant;
 pub mod inventory;
 pub mod limit;
@@ -24,8 +25,8 @@ mod act;
 mod digest;
 mod effect;
 mod event;
-mod failure;
 mod fact;
+mod failure;
 mod name;
 mod path;
 mod read;
@@ -44,8 +45,8 @@ pub use effect::{
     Release, Request, ServiceAction, State,
 };
 pub use event::{End, Event, Level, Limited, Phase, Stamped, Tally, TargetEnd, Verdict};
-pub use failure::{Failure, FailureKind};
 pub use fact::{BadAnswer, Fact, NoFact, TargetFacts};
+pub use failure::{Failure, FailureKind};
 pub use inventory::{Inventory, Target};
 pub use limit::Limit;
 pub use lock::{Lock, LockedEnvironment, LockedStep, Stale};

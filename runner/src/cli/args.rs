@@ -61,6 +61,11 @@ pub(crate) enum Command {
     ///
     /// Phase by phase: what happens where, in which batches, and what stops it. Under each step of a standard module are
     /// the commands that a person would type on the day when it must be done without the runner. Connects to nothing,
+    /// Lay out plans, inventories and policies: one form, whoever wrote them.
+    ///
+    /// Comments, the order of everything and blank lines stay; spaces, quotes and the lines of arrays become the same
+    /// everywhere. A file that is no TOML is refused with the place, and none is written then.
+    Fmt(Fmt),
     /// and needs no lock.
     Explain(Explain),
     /// Write a plan and an inventory from the answers to a few questions.
@@ -164,6 +169,16 @@ pub(crate) enum SchemaOf {
     /// A plan: what to release, where and how.
     #[default]
     Plan,
+#[derive(Debug, Args)]
+pub(crate) struct Fmt {
+    /// The files; `-` for from stdin to stdout. Without, `plan.toml` and the inventories that it names.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Write nothing; print what would change, and exit with 1 when something would.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
     /// An inventory: the targets of an environment.
     Inventory,
     /// The operator's policy: what no plan may do.

@@ -2,12 +2,11 @@
 
 use super::args::Lock as Args;
 use super::fail::Fail;
-use super::load::{Loaded, shown};
+use super::files::replace;
+use super::load::{Loaded, Programs, shown};
 use super::talk;
 use runner_model::EnvironmentName;
 use runner_model::lock::{Lock, LockedEnvironment};
-use std::io::Write as _;
-use std::path::Path;
 
 pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     let loaded = Loaded::read(&args.plan)?;
@@ -18,7 +17,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     let mut problems = loaded.problems().clone();
     let mut checked = Vec::new();
     for environment in &environments {
-        match loaded.check(environment, &args.vars, None) {
+        match loaded.check(environment, &args.vars, None, Programs::Any) {
             Ok(plan) => checked.push(plan.resolved),
             Err(Fail::Invalid(more)) => problems.extend(more),
             Err(other) => return Err(other),
@@ -59,18 +58,5 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         shown(&file),
         names.join(", ")
     ));
-    Ok(())
-}
-
-/// Writes the file so that whoever reads it sees the old text or the new one.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = tempfile::Builder::new()
-        .prefix(".plan.lock.")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file().sync_all()?;
-    new.persist(file)?;
     Ok(())
 }

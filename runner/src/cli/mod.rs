@@ -7,6 +7,8 @@ mod exec;
 mod explain;
 mod fail;
 mod init;
+mod files;
+mod fmt;
 mod inspect;
 mod load;
 mod lock;
@@ -32,6 +34,7 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => exec::run(&args),
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Lock(args) => lock::run(&args).map(|()| 0),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Schema(args) => schema::run(&args).map(|()| 0),
         Command::Explain(args) => explain::run(&args).map(|()| 0),
         Command::Init(args) => init::run(&args).map(|()| 0),
