@@ -61,11 +61,6 @@ pub(crate) enum Command {
     ///
     /// Phase by phase: what happens where, in which batches, and what stops it. Under each step of a standard module are
     /// the commands that a person would type on the day when it must be done without the runner. Connects to nothing,
-    /// Lay out plans, inventories and policies: one form, whoever wrote them.
-    ///
-    /// Comments, the order of everything and blank lines stay; spaces, quotes and the lines of arrays become the same
-    /// everywhere. A file that is no TOML is refused with the place, and none is written then.
-    Fmt(Fmt),
     /// and needs no lock.
     Explain(Explain),
     /// Write a plan and an inventory from the answers to a few questions.

@@ -1,15 +1,14 @@
 //! The two files, as text that a person goes on editing.
 
+use super::super::schema::{FOLDER, line};
 use super::answers::{Answers, Health, Service, To};
+use runner_model::schema::Kind;
 use runner_model::template::Template;
 use std::fmt::Write as _;
 
-/// Where comments begin.
-const COLUMN: usize = 40;
-
 /// A line with a comment behind it.
 fn noted(line: &str, comment: &str) -> String {
-    format!("{line:COLUMN$}# {comment}\n")
+    format!("{line} # {comment}\n")
 }
 
 /// A string of TOML: one of JSON is one, since control characters have been refused.
@@ -34,7 +33,8 @@ pub(super) fn plan(answers: &Answers) -> String {
     let Answers { name, environment, app, root, service, health, .. } = answers;
     let inventory = quoted(&format!("{environment}.toml"));
     let mut plan = format!(
-        "plan = 1\nname = {}\n\n[modules]\nstd = \"builtin\"\n\n[environment.{environment}]\ninventory = {inventory}\n",
+        "{}\nplan = 1\nname = {}\n\n[modules]\nstd = \"builtin\"\n\n[environment.{environment}]\ninventory = {inventory}\n",
+        line(Kind::Plan),
         quoted(name.as_str())
     );
     let _ = write!(
@@ -52,7 +52,7 @@ pub(super) fn plan(answers: &Answers) -> String {
     let exclude = match app.as_str() {
         // What belongs to the deployment is not part of the application.
         "." => format!(
-            ", exclude = [\".git/\", \".runner/\", \"/plan.toml\", \"/plan.lock\", \"/{environment}.toml\"]"
+            ", exclude = [\".git/\", \".runner/\", \"/{FOLDER}/\", \"/plan.toml\", \"/plan.lock\", \"/{environment}.toml\"]"
         ),
         _ => String::new(),
     };
@@ -127,7 +127,8 @@ pub(super) fn plan(answers: &Answers) -> String {
 
 /// The inventory.
 pub(super) fn inventory(answers: &Answers) -> String {
-    let mut inventory = format!("# The targets of `{}`.\ninventory = 1\n", answers.environment);
+    let schema = line(Kind::Inventory);
+    let mut inventory = format!("{schema}\n# The targets of `{}`.\ninventory = 1\n", answers.environment);
     if let Some(user) = &answers.user {
         let _ = write!(inventory, "\n[defaults]\nuser = {}\n", quoted(user.as_str()));
     }

@@ -8,7 +8,7 @@ mod files;
 use super::args::Init;
 use super::fail::Fail;
 use super::load::shown;
-use super::talk;
+use super::{schema, talk};
 use answers::Answers;
 use ask::{Ask, Prompts};
 use std::fs::File;
@@ -44,10 +44,12 @@ fn init(args: &Init, ask: &mut dyn Ask) -> Result<(), Fail> {
     for (file, text) in files.iter().zip([files::plan(&answers), files::inventory(&answers)]) {
         create(file, &text)?;
     }
+    schema::install(&args.folder)?;
     talk(&format!(
-        "wrote `{}` and `{}`: they are short, read them\n\nnext:\n{}",
+        "wrote `{}` and `{}`: they are short, read them\nand their schemas for editors into `{}`\n\nnext:\n{}",
         shown(&files[0]),
         shown(&files[1]),
+        shown(&args.folder.join(schema::FOLDER)),
         next(&files[0])
     ));
     Ok(())
