@@ -50,11 +50,22 @@ pub(crate) enum Command {
     /// batches the targets come, and what each step may touch. Ends with 3 when the plan is good and the lock does not
     /// fit it.
     Check(Check),
+    /// Ask this machine and the targets for all that a run needs, and say how to mend what is missing.
+    ///
+    /// Looks at ssh, keys, the lock and the policy here, and at each target over the connection that a run would use:
+    /// host key, login, tools, sudo, the release root and who else may change the way to it, disk, clock. Changes nothing
+    /// there. Ends with 3 when a run would be refused or fail, with 5 when a target cannot be reached.
+    Doctor(Doctor),
     /// Write what the steps may do into `plan.lock`, for review.
     ///
     /// Holds, per environment, the grants of each step and the digest and the manifest of each module. `exec` refuses
     /// to run with anything else. The file lies beside the plan; review its difference like code, and commit it.
     Lock(Lock),
+    /// Lay out plans, inventories and policies: one form, whoever wrote them.
+    ///
+    /// Comments, the order of everything and blank lines stay; spaces, quotes and the lines of arrays become the same
+    /// everywhere. A file that is no TOML is refused with the place, and none is written then.
+    Fmt(Fmt),
     /// Print the JSON Schema of a file, for editors and for checks of your own.
     Schema(Schema),
     /// Tell a plan in plain sentences, with the commands that do the same by hand.
@@ -134,6 +145,15 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Lock {
     /// The plan's file. What it names lies beside it.
     #[arg(value_name = "PLAN", default_value = "plan.toml")]
@@ -150,21 +170,6 @@ pub(crate) struct Lock {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Schema {
-    /// The kind of file.
-    #[arg(value_enum, default_value_t)]
-    pub(crate) of: SchemaOf,
-    /// Print the reference of plan, inventory and policy for people instead, as Markdown.
-    #[arg(long)]
-    pub(crate) markdown: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(crate) enum SchemaOf {
-    /// A plan: what to release, where and how.
-    #[default]
-    Plan,
-#[derive(Debug, Args)]
 pub(crate) struct Fmt {
     /// The files; `-` for from stdin to stdout. Without, `plan.toml` and the inventories that it names.
     #[arg(value_name = "FILE")]
@@ -174,6 +179,25 @@ pub(crate) struct Fmt {
     pub(crate) check: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// The kind of file.
+    #[arg(value_enum, default_value_t)]
+    pub(crate) of: SchemaOf,
+    /// Print the reference of plan, inventory and policy for people instead, as Markdown.
+    #[arg(long)]
+    pub(crate) markdown: bool,
+    /// Write the schemas of plan and inventory into `.schema` of this folder, for editors: without a network, with
+    /// Even Better TOML, `taplo` and others that follow a first line `#:schema ./.schema/plan.json`.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".", conflicts_with = "markdown")]
+    pub(crate) install: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// A plan: what to release, where and how.
+    #[default]
+    Plan,
     /// An inventory: the targets of an environment.
     Inventory,
     /// The operator's policy: what no plan may do.

@@ -73,6 +73,14 @@ impl Fail {
         self
     }
 
+    /// The message, and all that helps to mend it.
+    pub(crate) fn said_and_mend(&self) -> (String, String) {
+        match self {
+            Self::Invalid(problems) => (problems.plain(), String::new()),
+            Self::Said(Said { message, detail, hint, .. }) => (message.clone(), format!("{detail}\n{hint}")),
+        }
+    }
+
     /// The exit code, as documented.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {

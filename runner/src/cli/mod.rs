@@ -3,17 +3,18 @@
 mod args;
 mod check;
 mod completions;
+mod doctor;
 mod exec;
 mod explain;
 mod fail;
-mod init;
 mod files;
 mod fmt;
+mod init;
 mod inspect;
+mod inventory_command;
 mod load;
 mod lock;
 mod man;
-mod inventory_command;
 mod schema;
 mod vars_files;
 mod wrap;
@@ -33,8 +34,9 @@ pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Exec(args) => exec::run(&args),
         Command::Check(args) => check::run(&args).map(|()| 0),
-        Command::Lock(args) => lock::run(&args).map(|()| 0),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Lock(args) => lock::run(&args).map(|()| 0),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Schema(args) => schema::run(&args).map(|()| 0),
         Command::Explain(args) => explain::run(&args).map(|()| 0),
         Command::Init(args) => init::run(&args).map(|()| 0),

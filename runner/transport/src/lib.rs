@@ -6,6 +6,7 @@
 mod change;
 mod channel;
 mod command;
+mod doctor;
 mod frame;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
@@ -30,6 +31,7 @@ mod unarchive;
 mod unpack;
 mod user;
 
+pub use doctor::{ActsAs, BETTER, Examination, Examined, PROGRAMS, Root};
 pub use machine::Limits;
 pub use transport::{Kex, SshTarget, Transport};
 
@@ -51,6 +53,9 @@ pub trait Connection: Send + Sync {
     /// Makes the folder of this run's intents on the target (`<root>/.runner/runs/<run>`, or `~/.runner/<plan>/runs/<run>`
     /// without a root). Called once, before the first effect.
     async fn begin(&self, place: &RunPlace) -> Result<(), Failure>;
+
+    /// What a run would need of the machine, and what is there; changes nothing. No run need have begun.
+    async fn examine(&self, asked: &Examination) -> Result<Examined, Failure>;
 
     /// The verbs, acting as this user. Cheap: the user's remote shell starts with its first verb.
     fn acting(&self, user: &Acting) -> Arc<dyn Target>;

@@ -103,6 +103,14 @@ fn utf8(name: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(name).map_err(|_| format!("a name in it is not UTF-8: `{}`", name.escape_ascii()))
 }
 
+/// What is free, in a line of `df -P`. The device's name may have spaces; the numbers come after it, and the one before
+/// the percentage is what is free.
+pub(crate) fn free(line: &str) -> Option<u64> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let percent = words.iter().rposition(|word| word.ends_with('%'))?;
+    words.get(percent.checked_sub(1)?)?.parse().ok()
+}
+
 /// What `v_dir` printed, sorted by name.
 pub(crate) fn folder(printed: &[u8], mark: &str) -> Result<Vec<Entry>, String> {
     let mut entries = Vec::new();

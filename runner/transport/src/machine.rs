@@ -8,7 +8,7 @@ use crate::release::Maker;
 use crate::script::Line;
 use crate::shell::{Answer, Lost, Shell};
 use crate::user::User;
-use crate::{Connection, RunPlace, Target, Within};
+use crate::{Connection, Examination, Examined, RunPlace, Target, Within};
 use async_trait::async_trait;
 use runner_artifact::Store;
 use runner_model::{Acting, Failure, FailureKind, RemotePath, TargetName};
@@ -398,6 +398,10 @@ impl Connection for Connected {
                 format!("{what}: the login user has no home, and the plan no root"),
             )
         }))
+    }
+
+    async fn examine(&self, asked: &Examination) -> Result<Examined, Failure> {
+        self.0.login().do_examine(asked).await
     }
 
     fn acting(&self, user: &Acting) -> Arc<dyn Target> {

@@ -40,7 +40,7 @@ pub(crate) fn takeover(token: &str) -> String {
     format!("exec {CLEAN} sh -c '{}'\n", program(Some(token)))
 }
 
-fn one_line(script: &str) -> String {
+pub(crate) fn one_line(script: &str) -> String {
     let mut line = String::with_capacity(script.len());
     let mut before = "";
     for statement in script.lines().map(str::trim) {

@@ -231,13 +231,8 @@ impl User {
         if answer.status != 0 {
             return Err(refusal(&what, &answer));
         }
-        // The device's name may have spaces; the numbers come after it, and the fourth from the end is what is free.
         let text = String::from_utf8_lossy(&answer.out);
-        let free = text.lines().last().and_then(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let percent = words.iter().rposition(|word| word.ends_with('%'))?;
-            words.get(percent.checked_sub(1)?)?.parse::<u64>().ok()
-        });
+        let free = text.lines().last().and_then(listing::free);
         free.map(|kib| kib.saturating_mul(1024)).ok_or_else(|| odd(&what, &answer))
     }
 }
