@@ -1,6 +1,11 @@
 //! What the command line says, as a person sees it: `--help`, and the errors that everybody meets. Each snapshot has the
 //! exit code, stdout and stderr of the real binary.
 
+#[path = "cli/inventory_command.rs"]
+mod inventory_command;
+#[path = "cli/layout.rs"]
+mod layout;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -309,6 +314,8 @@ fn help() {
         "module",
         "module inspect",
         "init",
+        "fmt",
+        "doctor",
         "explain",
     ] {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
