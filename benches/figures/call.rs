@@ -176,7 +176,9 @@ async fn calls() -> Outcome<Cost> {
             http: world.clone(),
             vault: Arc::default(),
             secrets: std::collections::BTreeMap::new(),
+            diff: false,
             layers: Arc::clone(&layers),
+            diff: false,
         };
         let started = Instant::now();
         let ended = sandbox.invoke(&prepared, params.clone(), context, Limits::default()).await;

@@ -41,6 +41,7 @@ fuzz_target!(|text: &str| {
     let policy = EnvironmentPolicy {
         environment: "production".parse().expect("a name"),
         file: "policy.toml".to_owned(),
+        inventory_commands: true,
         allow: None,
         deny: set,
     };

@@ -219,7 +219,7 @@ fn a_value_goes_where_the_plan_sends_it_and_nowhere_else() {
           "stdin-secret": "key" },
         { "call": "commands.run", "argv": ["sh", "-c", "cat >&2; exit 3"], "stdin-secret": "password" },
         { "call": "targets.write-secret", "path": "/srv/app/secret.conf",
-          "secret": { "name": "password", "before": "password=", "after": "\n", "append": null } },
+          "secret": { "name": "password", "before": "password=", "after": "\n" } },
         { "call": "targets.write-secret", "path": "/srv/app/secret.conf",
           "secret": { "name": "password", "before": "password=", "after": "\n" } },
         { "call": "targets.stat", "path": "/srv/app/secret.conf" },

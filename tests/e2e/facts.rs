@@ -116,7 +116,7 @@ fn a_target_that_answers_garbage_is_refused_and_the_others_go_on() {
     os_release(fleet.host(2), "ID=\u{1b}[2Jred\n");
     os_release(fleet.host(3), "ID='$(id)' ${run.id}\n");
     // A megabyte without an end of line.
-    let script = "{ printf ID=; head -c 1000000 /dev/zero | tr '\\0' x; } > /run/os-release; \
+    let script = "{ printf ID=; head -c 1000000 /dev/zero | tr '\\0' x; echo; } > /run/os-release; \
                   mount --bind /run/os-release /etc/os-release";
     fleet.host(4).inside(&["sh", "-euc", script]).unwrap();
     project.lock();

@@ -153,6 +153,30 @@ impl Hidden {
     }
 }
 
+impl Effected {
+    /// Passes every text in it that a step or a target had a say in through `hide`.
+    pub fn hide(&mut self, hide: impl Fn(&str) -> String) {
+        let texts: Vec<&mut String> = match &mut self.act {
+            Act::Change { path, to, .. } => std::iter::once(path).chain(to).collect(),
+            Act::Service { unit, .. } => vec![unit],
+            Act::Command { program, line } => vec![program, line],
+            Act::Request { url, .. } => vec![url],
+            Act::Workspace { path } => vec![path],
+        };
+        let of_the_end: Vec<&mut String> = match &mut self.end {
+            EffectEnd::Failed { failure } => vec![&mut failure.message, &mut failure.detail],
+            EffectEnd::Done | EffectEnd::InDoubt => vec![],
+        };
+        let of_the_difference = match &mut self.difference {
+            Some(Difference::Text { unified: text, .. } | Difference::Line { line: text }) => Some(text),
+            Some(Difference::Hidden { .. } | Difference::Secret) | None => None,
+        };
+        for text in texts.into_iter().chain(of_the_end).chain(of_the_difference) {
+            *text = hide(text);
+        }
+    }
+}
+
 impl Act {
     /// A typed verb; `made`: nothing was there.
     pub fn of_change(change: &Change, made: bool) -> Self {
@@ -219,13 +243,18 @@ mod tests {
             argv: vec!["/usr/bin/printf".to_owned(), "ü".repeat(400)],
             effect: EffectClass::Opaque,
             env: Default::default(),
+            secret_env: Default::default(),
             stdin: None,
+            stdin_file: None,
+            decompress: false,
             stdout_to: None,
+            compress: false,
             directory: None,
             timeout: 1,
             accept: Vec::new(),
             skip_if: None,
             undo: None,
+            keep: false,
             repeatable: false,
         };
         let act = Act::of_command(&command);
@@ -237,6 +266,7 @@ mod tests {
             url: "https://ci.example.org/hook?token=x#y".to_owned(),
             effect: EffectClass::Opaque,
             headers: Vec::new(),
+            secret_headers: Vec::new(),
             body: None,
             via: None,
             connect_to: None,

@@ -215,6 +215,7 @@ mod tests {
         let cases = [
             case(None, "qqqqqqqq = 1"),
             case(Some("Environment"), "[environment.x]\nqqqqqqqq = 1"),
+            case(Some("SecretTable"), "[secrets]\nx = { qqqqqqqq = 1 }"),
             case(Some("ReleaseTable"), "[release]\nqqqqqqqq = 1"),
             case(Some("Strategy"), "[strategy]\nqqqqqqqq = 1"),
             case(Some("LimitsTable"), "[limits]\nqqqqqqqq = 1"),

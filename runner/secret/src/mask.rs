@@ -131,7 +131,8 @@ impl Stream {
         spans.extend(finder.find_overlapping_iter(&self.held).map(|found| (found.start(), found.end())));
         spans.sort_unstable();
         let mut out = Vec::with_capacity(end);
-        let (mut at, mut hidden_to) = (0, 0);
+        // What is known to be hidden stays so, also when nothing comes out this time.
+        let (mut at, mut hidden_to) = (0, self.hidden_to);
         for (from, to) in spans {
             hidden_to = hidden_to.max(if from < end { to } else { 0 });
             let (from, to) = (from.min(end), to.min(end));

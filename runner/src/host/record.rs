@@ -238,6 +238,8 @@ impl Intended {
             }
             Outcome::Abandoned => EffectEnd::InDoubt,
         };
+        // As everywhere else: what the journal hides, no report shows.
+        effected.hide(|text| self.vault.hide(text));
         effected.milliseconds = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.events.send(Event::Effect(effected));
     }

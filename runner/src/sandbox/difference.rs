@@ -30,6 +30,9 @@ impl Context {
         before: &State,
         after: &State,
     ) -> Difference {
+        if matches!(change, Change::WriteSecret { .. }) {
+            return Difference::Secret;
+        }
         if let (Change::Write { path, content, size, .. }, State::File { mode, .. }) = (change, after) {
             let found = match before {
                 State::File { digest, size, mode, .. } => Some((*digest, *size, *mode)),
@@ -102,6 +105,7 @@ impl Context {
             }
             Change::Rename { to, .. } => format!("now at {to}"),
             Change::Archive { path, .. } => format!("new archive of {path}"),
+            Change::Unarchive { archive, .. } => format!("put back from {archive}"),
             Change::RemoveTree { .. } => "gone, with all that was in it".to_owned(),
             Change::Remove { .. } => format!("gone; it was {}", short(before)),
             _ => match (before, after) {

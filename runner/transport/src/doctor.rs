@@ -142,7 +142,13 @@ impl User {
             && root.blocked.is_none()
         {
             let within = Within::both(std::slice::from_ref(path));
-            root.unsafe_way = self.do_disk_free(path, within).await.err();
+            // To the folder above it, and then into it, where it is there.
+            let way = self.do_disk_free(path, within).await.err();
+            let inside = path.join("releases").map_err(|error| Failure::new(FailureKind::Invalid, error))?;
+            root.unsafe_way = match way {
+                Some(failure) => Some(failure),
+                None => self.do_stat(&inside, within).await.err(),
+            };
         }
         for one in &asked.users {
             examined.users.push(self.examine_user(&what, one).await?);

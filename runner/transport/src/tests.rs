@@ -56,8 +56,12 @@ impl Bench {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
         let store = Arc::new(Store::open(dir.path().join("store")).expect("a store"));
-        let shared =
-            Shared { store: Arc::clone(&store), payloads: Payloads::default(), limits: Limits::default() };
+        let shared = Shared {
+            store: Arc::clone(&store),
+            vault: Arc::default(),
+            payloads: Payloads::default(),
+            limits: Limits::default(),
+        };
         let host = Arc::new(Local::with_shell(words));
         let machine = Machine::new(TargetName::localhost(), host, Arc::new(shared), None);
         let connection = Connected(Arc::new(machine));

@@ -132,6 +132,7 @@ mod tests {
         use other targets
         read files beside the plan
         write files beside the plan
+        use secrets
         ");
         assert_eq!(Capabilities::default().abilities().cannot.len(), KINDS.len());
     }

@@ -71,7 +71,7 @@ fn source(reader: &Reader, entry: &Item<'_>) -> Option<SecretSource> {
     match *kind {
         "env" => {
             let name = reader.line(item)?;
-            if name.contains('=') || name.chars().any(char::is_whitespace) {
+            if name.contains(['=', '$']) || name.chars().any(char::is_whitespace) {
                 let message = format!("`{}` cannot be the name of a variable", name.escape_debug());
                 let problem = reader.problem(Code::BadValue, item.span, message);
                 reader.push(problem.hint("write the name alone, without `$` and `=`"));

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 /// A table of a file: how its heading names it, and its definition in the schema; `None`: the file itself.
 type Section = (&'static str, Option<&'static str>);
 
-const PLAN: [Section; 8] = [
+const PLAN: [Section; 9] = [
     ("The plan", None),
     ("`[environment.NAME]`", Some("Environment")),
+    ("`[secrets]` and `[environment.NAME.secrets]`, each name", Some("SecretTable")),
     ("`[release]`", Some("ReleaseTable")),
     ("`[strategy]`", Some("Strategy")),
     ("`[limits]`, and `limits` of a step", Some("LimitsTable")),
@@ -33,13 +34,14 @@ const POLICY: [Section; 3] = [
 ];
 
 /// The order of a file's own keys, where it says more than that of the alphabet.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "plan",
     "inventory",
     "policy",
     "name",
     "summary",
     "vars",
+    "secrets",
     "modules",
     "environment",
     "release",

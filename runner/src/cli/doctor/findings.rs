@@ -160,7 +160,10 @@ impl Findings {
                     let _ = writeln!(text, "           {line}");
                 }
             }
-            for (index, line) in first.mend.lines().filter(|line| !line.trim().is_empty()).enumerate() {
+            // ssh says much when a key has changed; all of it is in the JSON.
+            const MOST: usize = 4;
+            let lines = first.mend.lines().filter(|line| !line.trim().is_empty() && !line.contains("    @"));
+            for (index, line) in lines.take(MOST).enumerate() {
                 let word = if index == 0 { "mend: " } else { "      " };
                 let _ = writeln!(text, "           {word}{}", shown(line));
             }

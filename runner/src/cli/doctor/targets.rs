@@ -37,10 +37,11 @@ struct User {
     commands: BTreeSet<Vec<String>>,
 }
 
-/// The targets that a run acts on.
+/// The targets that a run acts on. This machine, where steps run once, is none of them unless it is released to.
 fn acted_on(resolved: &Resolved) -> BTreeSet<&TargetName> {
     let of_steps = resolved.steps.iter().flat_map(|step| step.all_acted_on());
-    of_steps.chain(&resolved.rollout).filter(|name| resolved.target(name).is_some()).collect()
+    let is_asked = |name: &&TargetName| !name.is_localhost() || resolved.rollout.contains(*name);
+    of_steps.chain(&resolved.rollout).filter(is_asked).collect()
 }
 
 /// How many there are.

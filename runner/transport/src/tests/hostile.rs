@@ -422,7 +422,7 @@ async fn hostile_shell(script: &str) -> (tempfile::TempDir, Result<Arc<dyn Targe
     let dir = tempfile::tempdir().expect("a folder");
     let store = Arc::new(Store::open(dir.path().join("store")).expect("a store"));
     let limits = Limits { verb: Duration::from_secs(1), ..Limits::default() };
-    let shared = Shared { store, payloads: Payloads::default(), limits };
+    let shared = Shared { store, vault: Arc::default(), payloads: Payloads::default(), limits };
     // What `-c` and the program become is the script's own business.
     let host = Arc::new(Local::with_shell(["sh", "-c", script, "sh"]));
     let machine = Machine::new(TargetName::localhost(), host, Arc::new(shared), None);

@@ -76,6 +76,7 @@ fn a_policy_bans_kinds_of_sources_before_anything_is_fetched() {
     let policy = EnvironmentPolicy {
         environment: name("production"),
         file: "policy.toml".to_owned(),
+        inventory_commands: true,
         allow: None,
         deny: secrets(&["* from command"]),
     };
@@ -109,7 +110,7 @@ fn whoever_could_read_a_secret_is_labelled() {
         Some("the step can read it: it may read where it may write it")
     );
     assert_eq!(
-        label(&["exec-read:psql"]).as_deref(),
+        label(&["exec-read:uptime"]).as_deref(),
         Some("the step can read it where one of its commands shows it")
     );
     assert_eq!(
