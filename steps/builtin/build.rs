@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 /// The names of the standard modules; `NAME` is the crate `runner-step-NAME` in `steps/NAME`.
-const MODULES: [&str; 11] = [
+const MODULES: [&str; 12] = [
     "backup",
     "command",
+    "cron",
     "distribute",
     "files",
     "package",

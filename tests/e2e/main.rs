@@ -7,6 +7,7 @@ mod backups;
 mod bad_input;
 mod bad_targets;
 mod collector;
+mod cron;
 mod doctor;
 mod facts;
 mod files;

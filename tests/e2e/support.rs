@@ -171,7 +171,7 @@ impl Project {
 }
 
 /// Whatever takes longer hangs; nothing that is asserted depends on it.
-const PATIENCE: Duration = Duration::from_secs(150);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Waits for a program; one that hangs is ended, which fails the test.
 fn ended(child: Child) -> std::process::Output {

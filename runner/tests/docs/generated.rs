@@ -29,7 +29,7 @@ fn current(page: &str, name: &str, generated: &str) {
 
 /// The standard modules, in the order of a deployment.
 pub(crate) fn modules() -> Vec<Module> {
-    const ORDER: [&str; 11] = [
+    const ORDER: [&str; 12] = [
         "package",
         "backup",
         "restore",
@@ -41,6 +41,7 @@ pub(crate) fn modules() -> Vec<Module> {
         "smoke-test",
         "prune",
         "command",
+        "cron",
     ];
     let engine = runner::sandbox::engine::engine().expect("an engine");
     let loader = Loader::in_cache(&engine, Some(&cache().join("runner")));

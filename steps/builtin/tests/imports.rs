@@ -34,7 +34,7 @@ fn touches(name: &str) -> Vec<String> {
 
 #[test]
 fn no_module_imports_more_than_it_uses() {
-    let expected: [(&str, &[&str]); 11] = [
+    let expected: [(&str, &[&str]); 12] = [
         (
             "backup",
             &[
@@ -72,6 +72,15 @@ fn no_module_imports_more_than_it_uses() {
                 "commands.[method]command.timeout",
                 "commands.[method]command.undo-with",
                 "targets.[method]target.name",
+                "targets.current",
+            ],
+        ),
+        (
+            "cron",
+            &[
+                "targets.[method]target.name",
+                "targets.[method]target.remove",
+                "targets.[method]target.write",
                 "targets.current",
             ],
         ),

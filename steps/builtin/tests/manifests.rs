@@ -97,6 +97,12 @@ fn files_writes_what_is_in_its_list() {
 }
 
 #[test]
+fn cron_writes_one_file() {
+    let with = json!({ "name": "tidy", "schedule": "@daily", "command": "/bin/true" });
+    assert_eq!(grants::<runner_step_cron::Cron>(with), json!({ "ssh": ["write:/etc/cron.d/tidy"] }));
+}
+
+#[test]
 fn template_writes_one_file() {
     let with =
         json!({ "source": "shop.conf", "to": "/etc/shop.conf", "vars": { "a": [1], "b": { "c": "d" } } });

@@ -10,7 +10,7 @@ use runner_model::template::{Reference, ReleaseField, Template, ValueTemplate};
 
 /// The modules that there are commands for.
 #[cfg(test)]
-pub(super) const KNOWN: [&str; 11] = [
+pub(super) const KNOWN: [&str; 12] = [
     "package",
     "backup",
     "restore",
@@ -22,6 +22,7 @@ pub(super) const KNOWN: [&str; 11] = [
     "command",
     "files",
     "template",
+    "cron",
 ];
 
 /// The parameters of a step, with their defaults.
@@ -227,6 +228,20 @@ pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Optio
             ]
         }
         "files" => files(given, shell),
+        "cron" => {
+            let file = join(&[&given.word("dir")?, &plain("/"), &given.word("name")?]);
+            if given.is_true("absent") {
+                return Some(vec![shell.there(&[vec![plain("rm"), plain("-f"), file]])]);
+            }
+            let (schedule, user) = (given.word("schedule")?, given.word("user")?);
+            let line = join(&[&schedule, &plain(" "), &user, &plain(" "), &given.word("command")?]);
+            let mut words = vec![plain("printf"), plain("%s\\n")];
+            words.extend(
+                given.pairs("env").iter().map(|(name, value)| join(&[&plain(&format!("{name}=")), value])),
+            );
+            words.push(line);
+            vec![format!("{} | {}", shell.here(&words), shell.there(&[vec![plain("tee"), file]]))]
+        }
         _ => return None,
     })
 }
@@ -306,7 +321,11 @@ mod tests {
 
     #[test]
     fn no_standard_module_is_forgotten() {
-        let given = json!({ "root": "/srv", "source": "app", "unit": "x", "url": "http://x/", "argv": ["/bin/x"], "to": "/x", "archive": "/a", "files": [{ "path": "/x", "folder": true }] });
+        let given = json!({
+            "root": "/srv", "source": "app", "unit": "x", "url": "http://x/", "argv": ["/bin/x"], "to": "/x", "archive": "/a",
+            "files": [{ "path": "/x", "folder": true }],
+            "dir": "/d", "name": "x", "schedule": "@daily", "user": "root", "command": "true",
+        });
         for name in standard() {
             assert!(KNOWN.contains(&name), "say in `by_hand` what a person types for `{name}`");
         }
