@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 /// The names of the standard modules; `NAME` is the crate `runner-step-NAME` in `steps/NAME`.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 14] = [
     "backup",
     "command",
     "cron",
+    "db-backup",
+    "db-restore",
     "distribute",
     "files",
     "package",
@@ -23,8 +25,16 @@ const MODULES: [&str; 12] = [
 ];
 
 /// What the modules are made of, as seen from the root of the workspace.
-const SOURCES: [&str; 6] =
-    ["Cargo.lock", "Cargo.toml", "sdk/build/src", "sdk/rust/Cargo.toml", "sdk/rust/src", "wit"];
+const SOURCES: [&str; 8] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "sdk/build/src",
+    "sdk/rust/Cargo.toml",
+    "sdk/rust/src",
+    "steps/databases/Cargo.toml",
+    "steps/databases/src",
+    "wit",
+];
 
 fn main() -> ExitCode {
     match build() {

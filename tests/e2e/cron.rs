@@ -33,7 +33,7 @@ fn cron_runs_what_the_plan_says_and_an_unchanged_entry_is_left_alone() {
     assert_eq!((again.code, again.effects().len()), (Some(0), 0), "{again}");
 
     // Cron reads a folder of root's, and runs `@reboot` when it starts. It ends with the host.
-    let start = "mount -t tmpfs tmpfs /etc/cron.d && mount -t tmpfs tmpfs /run && \
+    let start = "mount -t tmpfs tmpfs /etc/cron.d && mount -t tmpfs tmpfs /run && mkdir /run/sshd && \
         cp /srv/app/cron/proof /etc/cron.d/ && /usr/sbin/cron < /dev/null > /dev/null 2>&1";
     host.inside(&["sh", "-euc", start]).unwrap();
     let ran = host.outside(host.root().join("ran"));

@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_targets;
 mod collector;
 mod cron;
+mod databases;
 mod doctor;
 mod facts;
 mod files;

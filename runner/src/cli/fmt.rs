@@ -97,6 +97,13 @@ mod tests {
 
     #[test]
     fn a_difference_reads_as_usual_and_harms_no_terminal() {
-        insta::assert_snapshot!(diff("plan.toml", b"a=1\nb = '\x1b[2J'\n", "a = 1\nb = '\u{1b}[2J'\n"), @"");
+        insta::assert_snapshot!(diff("plan.toml", b"a=1\nb = '\x1b[2J'\n", "a = 1\nb = '\u{1b}[2J'\n"), @r"
+        --- plan.toml
+        +++ plan.toml (laid out)
+        @@ -1,2 +1,2 @@
+        -a=1
+        +a = 1
+         b = '\u{1b}[2J'
+        ");
     }
 }

@@ -29,10 +29,12 @@ fn current(page: &str, name: &str, generated: &str) {
 
 /// The standard modules, in the order of a deployment.
 pub(crate) fn modules() -> Vec<Module> {
-    const ORDER: [&str; 12] = [
+    const ORDER: [&str; 14] = [
         "package",
         "backup",
         "restore",
+        "db-backup",
+        "db-restore",
         "distribute",
         "files",
         "template",

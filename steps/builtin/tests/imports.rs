@@ -34,7 +34,7 @@ fn touches(name: &str) -> Vec<String> {
 
 #[test]
 fn no_module_imports_more_than_it_uses() {
-    let expected: [(&str, &[&str]); 12] = [
+    let expected: [(&str, &[&str]); 14] = [
         (
             "backup",
             &[
@@ -82,6 +82,60 @@ fn no_module_imports_more_than_it_uses() {
                 "targets.[method]target.remove",
                 "targets.[method]target.write",
                 "targets.current",
+            ],
+        ),
+        (
+            "db-backup",
+            &[
+                "commands.[constructor]command",
+                "commands.[method]command.compress",
+                "commands.[method]command.decompress",
+                "commands.[method]command.env-secret",
+                "commands.[method]command.keep",
+                "commands.[method]command.repeatable",
+                "commands.[method]command.run",
+                "commands.[method]command.stdin-file",
+                "commands.[method]command.stdout-to",
+                "commands.[method]command.timeout",
+                "secrets.get",
+                "targets.[method]target.digest",
+                "targets.[method]target.disk-free",
+                "targets.[method]target.fact",
+                "targets.[method]target.mkdir",
+                "targets.[method]target.name",
+                "targets.[method]target.read-dir",
+                "targets.[method]target.remove",
+                "targets.[method]target.rename",
+                "targets.[method]target.stat",
+                "targets.current",
+                "timer.now",
+            ],
+        ),
+        (
+            "db-restore",
+            &[
+                "commands.[constructor]command",
+                "commands.[method]command.accept",
+                "commands.[method]command.compress",
+                "commands.[method]command.decompress",
+                "commands.[method]command.env-secret",
+                "commands.[method]command.keep",
+                "commands.[method]command.repeatable",
+                "commands.[method]command.run",
+                "commands.[method]command.stdin-file",
+                "commands.[method]command.stdout-to",
+                "commands.[method]command.timeout",
+                "secrets.get",
+                "targets.[method]target.digest",
+                "targets.[method]target.fact",
+                "targets.[method]target.mkdir",
+                "targets.[method]target.name",
+                "targets.[method]target.read-dir",
+                "targets.[method]target.remove",
+                "targets.[method]target.rename",
+                "targets.[method]target.stat",
+                "targets.current",
+                "timer.now",
             ],
         ),
         (

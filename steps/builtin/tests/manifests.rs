@@ -73,6 +73,40 @@ fn a_backup_of_paths_reads_these_and_a_restore_writes_them() {
 }
 
 #[test]
+fn a_dump_asks_for_the_exact_command_of_one_server() {
+    let login = json!({ "host": "127.0.0.1", "port": 3306, "user": "backup", "password": "db" });
+    let with = json!({ "databases": ["shop", "blog"], "mariadb": login, "to": "/var/backups" });
+    let dump = |database: &str| {
+        format!(
+            "exec-change:MYSQL_PWD=* mariadb-dump --no-defaults --protocol=tcp --host=127.0.0.1 --port=3306 \
+             --user=backup --single-transaction --quick --routines --events --triggers --hex-blob --no-tablespaces \
+             --skip-dump-date --default-character-set=utf8mb4 {database}"
+        )
+    };
+    let expected = json!({
+        "ssh": [
+            "read:/var/backups", "write:/var/backups", "exec-read:tail -c 512", "exec-read:pg_restore --list",
+            dump("shop"), dump("blog"),
+        ],
+        "secrets": ["db"],
+    });
+    assert_eq!(grants::<runner_step_db_backup::DbBackup>(with), expected);
+    let login = json!({ "host": "/run/postgresql", "port": 5432, "user": "restore" });
+    let with = json!({ "database": "shop", "postgresql": login, "from": "/var/backups" });
+    let grants = grants::<runner_step_db_restore::DbRestore>(with);
+    let ssh: Vec<&str> = grants["ssh"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let login = "--no-password --host=/run/postgresql --port=5432 --username=restore";
+    for command in [
+        format!("exec-opaque:createdb {login} shop"),
+        format!("exec-opaque:dropdb {login} shop"),
+        format!("exec-opaque:pg_restore {login} --single-transaction --exit-on-error --dbname=shop"),
+    ] {
+        assert!(ssh.contains(&command.as_str()), "{command}: {ssh:#?}");
+    }
+    assert!(ssh.iter().all(|grant| !grant.contains("mariadb")), "{ssh:#?}");
+}
+
+#[test]
 fn restart_asks_for_one_action_of_one_unit() {
     let expected = json!({ "ssh": ["service:nginx restart"] });
     assert_eq!(grants::<runner_step_restart::Restart>(json!({ "unit": "nginx" })), expected);

@@ -10,10 +10,12 @@ use runner_model::template::{Reference, ReleaseField, Template, ValueTemplate};
 
 /// The modules that there are commands for.
 #[cfg(test)]
-pub(super) const KNOWN: [&str; 12] = [
+pub(super) const KNOWN: [&str; 14] = [
     "package",
     "backup",
     "restore",
+    "db-backup",
+    "db-restore",
     "distribute",
     "switch",
     "restart",
@@ -104,6 +106,43 @@ pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Optio
                 commands.push(vec![plain("tar"), plain("-czf"), file, plain("-C"), path, plain(".")]);
             }
             vec!["# a path that is a file: without `-C`".to_owned(), shell.there(&commands)]
+        }
+        "db-backup" | "db-restore" => {
+            let databases = match module {
+                "db-backup" => given.words("databases"),
+                _ => given.word("database").into_iter().collect(),
+            };
+            let mut lines = vec!["# the password is asked for:".to_owned()];
+            for (key, dump, load) in [
+                ("mariadb", "mariadb-dump", "mariadb"),
+                ("mysql", "mysqldump", "mysql"),
+                ("postgresql", "pg_dump", "pg_restore"),
+            ] {
+                let Some(server @ ValueTemplate::Object(_)) = given.0.get(key) else { continue };
+                let program = if module == "db-backup" { dump } else { load };
+                for database in &databases {
+                    let mut argv = plains(&[program]);
+                    let options = match (key, module) {
+                        ("postgresql", "db-backup") => &["--password", "--format=custom"][..],
+                        ("postgresql", _) => &["--password", "--single-transaction"],
+                        (_, "db-backup") => &["--password", "--single-transaction", "--routines", "--events"],
+                        _ => &["--password"],
+                    };
+                    argv.extend(plains(options));
+                    let names = [("host", "host"), ("port", "port"), ("socket", "socket")];
+                    let user = if key == "postgresql" { "username" } else { "user" };
+                    for (name, option) in names.into_iter().chain([("user", user)]) {
+                        if let Some(value) = Given(server).word(name) {
+                            argv.push(join(&[&plain(&format!("--{option}=")), &value]));
+                        }
+                    }
+                    let named = if key == "postgresql" { plain("--dbname=") } else { plain("") };
+                    argv.push(join(&[&named, database]));
+                    let way = if module == "db-backup" { '>' } else { '<' };
+                    lines.push(format!("{} {way} {}.dump", shell.there(&[argv]), shell.word(database)));
+                }
+            }
+            lines
         }
         "restore" => {
             let archive = match (given.word("archive"), given.word("from"), given.word("name")) {
