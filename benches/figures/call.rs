@@ -176,7 +176,6 @@ async fn calls() -> Outcome<Cost> {
             http: world.clone(),
             vault: Arc::default(),
             secrets: std::collections::BTreeMap::new(),
-            diff: false,
             layers: Arc::clone(&layers),
             diff: false,
         };
