@@ -77,7 +77,7 @@ async fn a_panic_is_told_with_its_words() {
 async fn a_flood_of_the_log_ends_at_its_limit() {
     let run = Run { limits: Limits { log: 100_000, ..Limits::default() }, ..Run::new() };
     let result = run.calls(json!([{ "call": "log", "message": "again", "times": 1_000_000 }])).await;
-    assert_message(&result, FailureKind::Other, "wrote more than 97 KiB of log, its limit");
+    assert_message(&result, FailureKind::Other, "wrote more than 97.7 KiB of log, its limit");
     assert!(result.log.len() < 2000, "{}", result.log.len());
 }
 
