@@ -238,6 +238,44 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_text_of_an_effect_is_hidden() {
+        let name = |text: &str| text.parse().expect(text);
+        let texts = |act: Act, end: EffectEnd, difference: Option<Difference>| {
+            let mut effected = Effected {
+                step: "s".parse().expect("a step"),
+                target: name("t"),
+                attempt: 1,
+                number: 1,
+                on: None,
+                class: EffectClass::Change,
+                act,
+                end,
+                milliseconds: 0,
+                difference,
+            };
+            effected.hide(|text| text.replace("hunter22", "***"));
+            serde_json::to_string(&effected).expect("JSON")
+        };
+        let text = || "a hunter22".to_owned();
+        let acts = [
+            Act::Change { verb: "rename".to_owned(), path: text(), to: Some(text()), made: false },
+            Act::Service { unit: text(), action: ServiceAction::Restart },
+            Act::Command { program: text(), line: text() },
+            Act::Request { method: "POST".to_owned(), url: text() },
+            Act::Workspace { path: text() },
+        ];
+        for act in acts {
+            let failure = Failure::new(crate::FailureKind::Other, text()).with_detail(text());
+            let unified = Difference::Text { unified: text(), added: 1, removed: 0, left_out: 0 };
+            for difference in [unified, Difference::Line { line: text() }] {
+                let told =
+                    texts(act.clone(), EffectEnd::Failed { failure: failure.clone() }, Some(difference));
+                assert!(!told.contains("hunter22") && told.contains("***"), "{told}");
+            }
+        }
+    }
+
+    #[test]
     fn a_long_command_is_cut_between_characters_and_a_query_is_not_told() {
         let command = Command {
             argv: vec!["/usr/bin/printf".to_owned(), "ü".repeat(400)],
