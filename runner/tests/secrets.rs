@@ -244,7 +244,7 @@ fn a_value_goes_where_the_plan_sends_it_and_nowhere_else() {
     // The environment of the program itself is whoever started it's to keep.
     let watch = Watch::begin();
     let events = job.folder().join("events.jsonl");
-    let ran = job.runner(&["exec", "-v", "--json", "--events", &events.display().to_string()]);
+    let ran = job.runner(&["exec", "-v", "--diff", "--json", "--events", &events.display().to_string()]);
     let seen = watch.end();
     assert_eq!(ran.code, 0, "{ran:?}");
 
@@ -277,6 +277,19 @@ fn a_value_goes_where_the_plan_sends_it_and_nowhere_else() {
     );
     assert_eq!(answers[5]["ok"], "password=***\n");
     assert!(answers[7]["ok"]["body"].as_str().expect("text").contains("authorization: "), "{}", answers[7]);
+
+    // A comparison says that a secret is different, and not even its size.
+    let told = fs::read_to_string(&events).expect("events");
+    let compared: Vec<serde_json::Value> = told
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .filter(|event| event.to_string().contains("\"write-secret\""))
+        .collect();
+    assert!(!compared.is_empty(), "{told}");
+    assert!(
+        compared.iter().all(|event| event.to_string().contains(r#""difference":{"is":"secret"}"#)),
+        "{compared:?}"
+    );
 
     // Nothing else has it: not what was said, not what was written, here or there, and no process shows it.
     assert_eq!(leak(all_of(&ran).as_bytes()), None, "{ran:?}");

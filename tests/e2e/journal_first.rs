@@ -4,6 +4,7 @@
 use crate::support::{Project, restarts, settled, tree, version};
 use runner_fleet::{Fleet, Host, fleet_or_skip};
 use runner_journal::{Entry, Payload};
+use runner_model::Digest;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
@@ -114,7 +115,13 @@ fn announced(text: &str, host: &Host) -> Vec<Value> {
     text.lines().filter_map(entry).collect()
 }
 
-/// Whether the intent is about the path, or about a folder above it.
+/// Whether the intent is about the path, about a folder above it, or about what is laid out beside it first: its key is
+/// the name that it will have.
 fn names(intent: &Value, path: &Path) -> bool {
-    ["path", "into", "to"].iter().filter_map(|key| intent[key].as_str()).any(|named| path.starts_with(named))
+    let about = |named: &str| {
+        let Some((folder, base)) = named.rsplit_once('/') else { return false };
+        let laid_out = format!("{folder}/.runner-unpack-{}.", Digest::of(base).short());
+        path.starts_with(named) || path.to_str().is_some_and(|path| path.starts_with(&laid_out))
+    };
+    ["path", "into", "to"].iter().filter_map(|key| intent[key].as_str()).any(about)
 }

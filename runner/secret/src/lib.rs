@@ -99,8 +99,11 @@ impl Vault {
         if made.len() > LARGEST_MADE {
             return refuse(FailureKind::Invalid, "what is made of it has more than 1 MiB");
         }
-        if encoded(&secret.parts) && !self.mask().finds_all_of(&made) {
-            self.hide_too(&made);
+        if encoded(&secret.parts) && !self.mask().finds_all_of(&made) && !self.hide_too(&made) {
+            return refuse(
+                FailureKind::Invalid,
+                "more was made of the secrets of this run than can be hidden",
+            );
         }
         Ok(made)
     }
@@ -146,12 +149,14 @@ impl Vault {
         Arc::clone(&self.mask.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What an encoding made of several secrets is in none of their own forms.
-    fn hide_too(&self, made: &str) {
+    /// What an encoding made of several secrets is in none of their own forms. Answers whether it is hidden from now on.
+    fn hide_too(&self, made: &str) -> bool {
         let mut mask = self.mask.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(more) = mask.with(forms::of(made)) {
-            *mask = Arc::new(more);
+        match mask.with(forms::of(made)) {
+            Some(more) => *mask = Arc::new(more),
+            None => return false,
         }
+        true
     }
 
     /// Text in which no value of the run stands, in none of its usual forms.

@@ -5,8 +5,9 @@ use runner_model::HIDDEN;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// More forms than the secrets of any plan have. A step that has more made loses what is made of its own secrets.
-const MOST: usize = 16_384;
+/// So many forms may be added to those of the values: some 400 encoded ones. Each addition costs what all that is known
+/// costs, which a step could make use of; what it has made beyond that is refused, since it could not be hidden.
+const MOST_ADDED: usize = 4096;
 
 /// The texts to hide.
 #[derive(Default)]
@@ -14,6 +15,7 @@ pub(crate) struct Mask {
     forms: BTreeSet<Vec<u8>>,
     finder: Option<AhoCorasick>,
     longest: usize,
+    added: usize,
 }
 
 impl Drop for Mask {
@@ -28,13 +30,18 @@ impl Mask {
         let finder = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&forms);
         let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
         // It fails for more than 2^31 bytes of texts: each of the few has at most 1 MiB.
-        Self { finder: finder.ok().filter(|_| !forms.is_empty()), forms, longest }
+        Self { finder: finder.ok().filter(|_| !forms.is_empty()), forms, longest, added: 0 }
     }
 
     /// The same with these; `None`: there are too many.
     pub(crate) fn with(&self, more: BTreeSet<Vec<u8>>) -> Option<Self> {
-        (self.forms.len() + more.len() <= MOST)
-            .then(|| Self::of(self.forms.iter().cloned().chain(more).collect()))
+        let added = self.added + more.len();
+        if added > MOST_ADDED {
+            return None;
+        }
+        let mut mask = Self::of(self.forms.iter().cloned().chain(more).collect());
+        mask.added = added;
+        Some(mask)
     }
 
     pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {

@@ -88,6 +88,18 @@ fn an_encoding_of_several_secrets_is_hidden_once_it_was_used() {
 }
 
 #[test]
+fn what_could_not_be_hidden_is_not_made() {
+    let vault = vault(&["abcdef"]);
+    let made = |number: u32| {
+        vault.reveal(&Secret::named(name("s0")).wrapped(number.to_string(), String::new()).base64())
+    };
+    let refused = (0..20_000).find_map(|number| made(number).err()).expect("there is an end to it");
+    assert!(refused.message.contains("more was made"), "{refused}");
+    let last = made(0).expect("what is hidden already is still made");
+    assert_eq!(vault.hide(format!("<{}>", last.as_str())), "<***>");
+}
+
+#[test]
 fn digests_say_nothing_and_are_equal_for_equal_values() {
     let (one, other) = (vault(&["hunter22"]), vault(&["hunter22"]));
     let secret = Secret::named(name("s0"));

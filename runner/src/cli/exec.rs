@@ -3,11 +3,11 @@
 use super::args::Exec;
 use super::fail::Fail;
 use super::load::{self, Answer, Checked, Loaded, Programs, shown};
-use super::{permitted, stale, talk, warn};
+use super::{permitted, stale, talk, telemetry, warn};
 use crate::host::{Connections, EventJournal, Host, Parts};
 use crate::report::{Again, Around, Reporting, Sent, Settings};
 use crate::sandbox::{Origin, Sandbox};
-use crate::secret::{self, NotFetched};
+use crate::secret;
 use runner_artifact::{Store, Workspace};
 use runner_engine::{About, Signals};
 use runner_journal::{Engine, FORMAT, Header, InventoryAnswer, Journal, new_run_id, run_folder};
@@ -16,7 +16,6 @@ use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::plan::InventorySource;
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{Digest, Resolved, RunId};
-use runner_telemetry::{Sending, Telemetry};
 use runner_transport::{Executes, Limits, Transport};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,11 +57,10 @@ async fn go(
         of: checked.resolved.rollout.len(),
     });
     let resolved = Arc::new(checked.into_run());
-    let vault = secret::fetch(&resolved, &loaded.folder).await.map_err(|failed| not_fetched(&failed))?;
-    let vault = Arc::new(vault);
+    let vault = Arc::new(secret::fetch(&resolved, &loaded.folder).await?);
     let again = again(args, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
     let run = new_run_id();
-    let telemetry = telemetry(&run, &resolved);
+    let telemetry = telemetry::start(&run, &resolved);
     let settings = Settings {
         around: Around {
             again: Some(again),
@@ -154,43 +152,6 @@ async fn go(
         Fail::internal(format_args!("the run went on, and its account was lost: {error}"))
     })?;
     Ok(report.verdict.exit_code())
-}
-
-/// Secrets that could not be fetched: nothing was touched.
-fn not_fetched(failed: &[NotFetched]) -> Fail {
-    let mut detail = String::new();
-    for secret in failed {
-        detail.push_str(&format!("{secret}\n"));
-        for line in secret.why.hint.iter().flat_map(|hint| hint.lines()) {
-            detail.push_str(&format!("  hint: {line}\n"));
-        }
-    }
-    let message = match failed {
-        [_] => "a secret of the run cannot be fetched, and nothing was done".to_owned(),
-        _ => format!("{} secrets of the run cannot be fetched, and nothing was done", failed.len()),
-    };
-    Fail::refused(message).detail(detail)
-}
-
-/// What the surroundings want to be told of runs. What they ask for in vain is a warning.
-fn telemetry(run: &RunId, resolved: &Resolved) -> Option<(Telemetry, Sending)> {
-    let (settings, warnings) = runner_telemetry::Settings::of_process();
-    warnings.iter().for_each(|warning| talk(&format!("warning: {warning}\n")));
-    let addresses = resolved.targets.iter().map(|(name, target)| (name.clone(), target.address.to_string()));
-    let about = runner_telemetry::About {
-        run: run.clone(),
-        plan: resolved.plan.clone(),
-        environment: resolved.environment.clone(),
-        addresses: addresses.collect(),
-        version: env!("CARGO_PKG_VERSION"),
-    };
-    match Telemetry::start(&settings?, about) {
-        Ok(started) => Some(started),
-        Err(warning) => {
-            talk(&format!("warning: {warning}\n"));
-            None
-        }
-    }
 }
 
 /// How the run was asked for, as far as it matters for another one.

@@ -1,5 +1,6 @@
 //! Why a command ends early, how that is said, and with which exit code: the one place where errors are rendered.
 
+use crate::secret::NotFetched;
 use runner_model::Problems;
 use runner_model::diagnostic::Look;
 use std::fmt;
@@ -28,6 +29,24 @@ pub(crate) struct Said {
     message: String,
     detail: String,
     hint: String,
+}
+
+impl From<Vec<NotFetched>> for Fail {
+    /// Secrets that could not be fetched: nothing was touched.
+    fn from(failed: Vec<NotFetched>) -> Self {
+        let mut detail = String::new();
+        for secret in &failed {
+            detail.push_str(&format!("{secret}\n"));
+            for line in secret.why.hint.iter().flat_map(|hint| hint.lines()) {
+                detail.push_str(&format!("  hint: {line}\n"));
+            }
+        }
+        let message = match failed.len() {
+            1 => "a secret of the run cannot be fetched, and nothing was done".to_owned(),
+            count => format!("{count} secrets of the run cannot be fetched, and nothing was done"),
+        };
+        Self::refused(message).detail(detail)
+    }
 }
 
 impl Fail {

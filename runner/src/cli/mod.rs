@@ -16,6 +16,7 @@ mod load;
 mod lock;
 mod man;
 mod schema;
+mod telemetry;
 mod vars_files;
 mod wrap;
 

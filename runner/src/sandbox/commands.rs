@@ -180,7 +180,7 @@ impl HostCommand for State {
 
     async fn stdin(&mut self, this: Resource<Command>, text: String) -> wasmtime::Result<()> {
         self.build_command(&this, text.len(), |command| {
-            (command.stdin, command.stdin_file) = (Some(Content::Text(text)), None);
+            command.reads(Content::Text(text));
         })
     }
 
@@ -190,7 +190,9 @@ impl HostCommand for State {
         content: Resource<Secret>,
     ) -> wasmtime::Result<()> {
         let content = self.sealed(&content)?;
-        self.build_command(&this, content.cost(), |command| command.stdin = Some(Content::Secret(content)))
+        self.build_command(&this, content.cost(), |command| {
+            command.reads(Content::Secret(content));
+        })
     }
 
     async fn stdin_artifact(
@@ -200,13 +202,13 @@ impl HostCommand for State {
     ) -> wasmtime::Result<()> {
         let digest = self.table.get(&content)?.digest;
         self.build_command(&this, 0, |command| {
-            (command.stdin, command.stdin_file) = (Some(Content::Artifact(digest)), None);
+            command.reads(Content::Artifact(digest));
         })
     }
 
     async fn stdin_file(&mut self, this: Resource<Command>, path: String) -> wasmtime::Result<()> {
         self.build_command(&this, path.len(), |command| {
-            (command.stdin, command.stdin_file) = (None, Some(path));
+            command.reads_file(path);
         })
     }
 

@@ -127,6 +127,16 @@ impl Command {
         self.secret_env.insert(name, value);
     }
 
+    /// Says what it reads; what was said before counts no more.
+    pub(crate) fn reads(&mut self, content: Content) {
+        (self.stdin, self.stdin_file) = (Some(content), None);
+    }
+
+    /// The same with a file of the target.
+    pub(crate) fn reads_file(&mut self, path: String) {
+        (self.stdin, self.stdin_file) = (None, Some(path));
+    }
+
     /// The program as people know it, for messages.
     pub(crate) fn title(&self) -> String {
         let line = self.argv.join(" ");
@@ -394,6 +404,22 @@ mod tests {
             command.undo = Some(Box::new(self::command(&["b"], effect)));
             command.finish().expect("with its undo");
         }
+    }
+
+    #[test]
+    fn of_what_a_command_reads_the_last_word_counts() {
+        let mut command = command(&["a"], EffectClass::Read);
+        let secret = || Content::Secret(Made::named("token".parse().expect("a name")));
+        for content in [secret(), Content::Text("x".to_owned()), Content::Artifact(Digest::of("x"))] {
+            command.reads_file("/srv/f".to_owned());
+            command.reads(content.clone());
+            let finished = command.finish().expect("one source");
+            assert_eq!((finished.stdin, finished.stdin_file), (Some(content), None));
+        }
+        command.reads(secret());
+        command.reads_file("/srv/f".to_owned());
+        let finished = command.finish().expect("one source");
+        assert_eq!((finished.stdin, finished.stdin_file), (None, Some("/srv/f".parse().expect("a path"))));
     }
 
     #[test]
