@@ -13,12 +13,13 @@ fn grants(list: List, text: &str) -> Option<GrantSet> {
         List::Ssh => GrantSet::from_lists(lines(), [], []),
         List::Files => GrantSet::from_lists([], lines(), []),
         List::Http => GrantSet::from_lists([], [], lines()),
+        List::Secrets => GrantSet::default().with_secrets(lines()),
     }
     .ok()
 }
 
 fuzz_target!(|text: &str| {
-    for list in [List::Ssh, List::Files, List::Http] {
+    for list in [List::Ssh, List::Files, List::Http, List::Secrets] {
         for line in text.lines() {
             if let Ok(capability) = Capability::parse(list, line) {
                 let shown = capability.to_string();

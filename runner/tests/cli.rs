@@ -430,6 +430,10 @@ fn the_operators_policy() {
     );
     let missing = project.run_with(&["exec", "-e", "staging"], &[("RUNNER_POLICY", "/nowhere/policy.toml")]);
     same("policy-that-is-missing", &missing);
+    // Also by a path that is relative to here.
+    project.write("policy.toml", "policy = 1\n\n[environment.production]\n");
+    let relative = project.run_with(&["exec", "-e", "staging"], &[("RUNNER_POLICY", "policy.toml")]);
+    assert!(relative.contains("does not speak of the environment `staging`"), "{relative}");
 }
 
 #[test]

@@ -7,14 +7,18 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 /// The names of the standard modules; `NAME` is the crate `runner-step-NAME` in `steps/NAME`.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 21] = [
     "backup",
+    "build",
     "command",
     "cron",
     "db-backup",
     "db-restore",
     "distribute",
     "files",
+    "git-checkout",
+    "load-test",
+    "opcache-reset",
     "package",
     "prune",
     "restart",
@@ -22,15 +26,22 @@ const MODULES: [&str; 14] = [
     "smoke-test",
     "switch",
     "template",
+    "user-command",
+    "wait-for",
+    "watch",
 ];
 
 /// What the modules are made of, as seen from the root of the workspace.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 12] = [
     "Cargo.lock",
     "Cargo.toml",
     "sdk/build/src",
     "sdk/rust/Cargo.toml",
     "sdk/rust/src",
+    "steps/commands/Cargo.toml",
+    "steps/commands/src",
+    "steps/conditions/Cargo.toml",
+    "steps/conditions/src",
     "steps/databases/Cargo.toml",
     "steps/databases/src",
     "wit",

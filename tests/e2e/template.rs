@@ -3,6 +3,7 @@
 use crate::support::Project;
 use runner_fleet::{Fleet, Host, fleet_or_skip};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 const STEP: &str = r#"
 [[rollout]]
@@ -59,4 +60,30 @@ fn a_template_that_is_wrong_says_where_and_changes_nothing() {
         ],
     );
     assert_eq!(text(fleet.host(1)), "");
+}
+
+#[test]
+fn secrets_are_in_the_file_and_nowhere_else() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let (mut project, host) = (Project::new(&fleet), fleet.host(1));
+    project.steps(
+        "[secrets]\ndb = { env = \"SHOP_DB\" }\n\n[[rollout]]\nid = \"settings\"\nuses = \"std/template\"\nsecrets = [\"db\"]\n\
+         with = { source = \"shop.j2\", to = \"${release.root}/shop.conf\", secrets = [\"db\"] }\n",
+    );
+    project.write("shop.j2", "# {{ target.name }}\npassword {{ secrets.db }}\nagain {{ secrets.db }};\n");
+    project.env = vec![("SHOP_DB".to_owned(), "correct-horse-battery".to_owned())];
+    let ran = project.release();
+    let filled = "# web-1\npassword correct-horse-battery\nagain correct-horse-battery;\n";
+    assert_eq!(text(host), filled);
+    let file = fs::metadata(host.outside(host.root().join("shop.conf"))).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    let again = project.exec();
+    assert_eq!((again.code, again.effects().len()), (Some(0), 0), "{again}");
+    for said in [&ran, &again] {
+        let all = format!("{said} {:?} {:?}", said.events, said.entries);
+        assert!(!all.contains("correct-horse"), "{all}");
+    }
+    project.env = vec![("SHOP_DB".to_owned(), "another-one-entirely".to_owned())];
+    assert_eq!(project.release().effects().len(), 1);
+    assert!(text(host).contains("password another-one-entirely\n"));
 }

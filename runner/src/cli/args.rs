@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Look at a module before a plan uses it.
     Module(Module),
+    /// Keep secrets beside the plan, encrypted with age for those who may use them.
+    Secrets(Secrets),
     /// Print what completes the runner's commands and options in a shell.
     ///
     /// For bash, `runner completions bash > ~/.local/share/bash-completion/completions/runner`; where other shells look
@@ -307,4 +309,32 @@ mod tests {
         assert_eq!(variable("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert!(variable("=b").is_err() && variable("a").is_err());
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Secrets {
+    #[command(subcommand)]
+    pub(crate) command: SecretsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Edit an encrypted file of secrets, or make one.
+    ///
+    /// Opens it in the editor of `VISUAL` or `EDITOR`, as lines `name = "value"`, and encrypts it again for the public keys
+    /// in FILE.recipients: of age (`age1...`) or of ssh, one a line. It is opened with the age identity in
+    /// RUNNER_AGE_IDENTITY or in runner/age-identity.txt of $XDG_CONFIG_HOME, or with ~/.ssh/id_ed25519 or id_rsa. When the
+    /// editor fails or the text is wrong, the file stays as it is.
+    Edit(SecretsFile),
+    /// Encrypt a file of secrets anew, after FILE.recipients was changed.
+    ///
+    /// Whoever was taken out could open it before, and may have: change the secrets too.
+    Rekey(SecretsFile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretsFile {
+    /// The encrypted file, as in `db-password = { age = "secrets.age" }` of a plan.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }

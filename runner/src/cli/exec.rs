@@ -72,7 +72,9 @@ async fn go(
         events: args.events.clone(),
         ..Settings::of_process()
     };
-    let mut reporters = settings.reporters().map_err(Fail::usage)?;
+    let mut reporters = settings.reporters().map_err(|error| {
+        Fail::usage(error).hint("`--events` names a file in a folder that is there and is yours")
+    })?;
     let signals = Signals::of_process()
         .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
 

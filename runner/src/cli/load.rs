@@ -309,14 +309,18 @@ fn answer_of(command: &InventoryCommand) -> String {
 /// What the operator's policy says of the environment; `None`: there is no policy.
 pub(crate) fn policy(environment: &EnvironmentName) -> Result<Option<EnvironmentPolicy>, Fail> {
     let Some(file) = policy_file() else { return Ok(None) };
-    let policy = Policy::parse(&shown(&file), &read(&file)?)?;
+    let text = match named_policy() {
+        Some(_) => read_or(&file, "`RUNNER_POLICY` names it: correct that, or write the policy")?,
+        None => read(&file)?,
+    };
+    let policy = Policy::parse(&shown(&file), &text)?;
     let policy = policy.environment(environment).map_err(|none| Fail::refused(&none).hint(none.hint()))?;
     Ok(Some(policy))
 }
 
 /// Where the policy is, when there is one. One that is named and is not there is an error of whoever reads it.
 fn policy_file() -> Option<PathBuf> {
-    if let Some(named) = set("RUNNER_POLICY") {
+    if let Some(named) = named_policy() {
         return Some(named);
     }
     let own = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
@@ -325,6 +329,12 @@ fn policy_file() -> Option<PathBuf> {
     candidates.chain([PathBuf::from("/etc/runner/policy.toml")]).find(
         |file| !matches!(file.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound),
     )
+}
+
+/// The policy that is named: also by a path relative to here, since rules that were asked for are never left out.
+fn named_policy() -> Option<PathBuf> {
+    let named = std::env::var_os("RUNNER_POLICY").filter(|named| !named.is_empty())?;
+    Some(std::path::absolute(&named).unwrap_or_else(|_| named.into()))
 }
 
 /// Where artifacts and compiled modules are kept; `None`: the user has no home.
@@ -340,16 +350,26 @@ fn set(name: &str) -> Option<PathBuf> {
 
 /// A file that a person wrote, with a limit on its size.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problems> {
+    read_or(path, "")
+}
+
+/// The same, with what mends it when it cannot be read.
+fn read_or(path: &Path, mend: &str) -> Result<Vec<u8>, Problems> {
     let name = shown(path);
-    let failed = |error: std::io::Error| {
-        Problems::from(Problem::with_file(Code::Missing, name.clone(), format!("cannot be read: {error}")))
+    let failed = |why: &dyn std::fmt::Display, mend: &str| {
+        let problem = Problem::with_file(Code::Missing, name.clone(), format!("cannot be read: {why}"));
+        Problems::from(if mend.is_empty() { problem } else { problem.hint(mend) })
     };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(failed(std::io::Error::other("it is not a file")));
+    let file = std::fs::File::open(path).map_err(|error| failed(&error, mend))?;
+    let kind = file.metadata().map_err(|error| failed(&error, mend))?.file_type();
+    if kind.is_dir() {
+        return Err(failed(&"it is a folder", "name the file in it"));
+    }
+    if !kind.is_file() {
+        return Err(failed(&"it is not a file", mend));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_SOURCE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_SOURCE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error, mend))?;
     if bytes.len() as u64 > MAX_SOURCE_BYTES {
         let size = std::fs::metadata(path).map_or(bytes.len() as u64, |metadata| metadata.len());
         return Err(Problem::too_large(name, size).into());

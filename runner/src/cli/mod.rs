@@ -16,11 +16,12 @@ mod load;
 mod lock;
 mod man;
 mod schema;
+mod secrets;
 mod telemetry;
 mod vars_files;
 mod wrap;
 
-use args::{Cli, Command, ModuleCommand};
+use args::{Cli, Command, ModuleCommand, SecretsCommand};
 use clap::Parser as _;
 use fail::Fail;
 use runner_model::lock::{LockedEnvironment, Stale};
@@ -43,6 +44,10 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args).map(|()| 0),
         Command::Module(module) => match module.command {
             ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),
+        },
+        Command::Secrets(secrets) => match secrets.command {
+            SecretsCommand::Edit(args) => secrets::edit(&args).map(|()| 0),
+            SecretsCommand::Rekey(args) => secrets::rekey(&args).map(|()| 0),
         },
         Command::Completions(args) => completions::run(&args).map(|()| 0),
         Command::Man(args) => man::run(&args).map(|()| 0),

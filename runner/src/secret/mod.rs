@@ -1,6 +1,7 @@
 //! Where the values of secrets come from: one file for each kind of source. All that a run needs is fetched here, each
 //! once, before the first connection.
 
+pub(crate) mod cipher;
 mod command;
 mod file;
 mod files;
@@ -94,6 +95,7 @@ async fn one(source: &SecretSource, folder: &Path, files: &mut files::Files) -> 
         SecretSource::Env { name } => variable(name),
         SecretSource::File { path } => file::private(&folder.join(path)),
         SecretSource::Command { argv } => command::printed(argv, folder).await,
+        SecretSource::Age { file, key } => files.age(&folder.join(file), key),
         SecretSource::Sops { file, key } => files.sops(&folder.join(file), key, folder).await,
     }
 }

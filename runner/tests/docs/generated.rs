@@ -29,7 +29,9 @@ fn current(page: &str, name: &str, generated: &str) {
 
 /// The standard modules, in the order of a deployment.
 pub(crate) fn modules() -> Vec<Module> {
-    const ORDER: [&str; 14] = [
+    const ORDER: [&str; 21] = [
+        "git-checkout",
+        "build",
         "package",
         "backup",
         "restore",
@@ -40,9 +42,14 @@ pub(crate) fn modules() -> Vec<Module> {
         "template",
         "switch",
         "restart",
+        "opcache-reset",
+        "wait-for",
         "smoke-test",
+        "watch",
+        "load-test",
         "prune",
         "command",
+        "user-command",
         "cron",
     ];
     let engine = runner::sandbox::engine::engine().expect("an engine");

@@ -1,6 +1,6 @@
 //! How releases are laid out below a release root: `releases/<id>`, `shared`, and `current`, a link to one of them.
 
-use crate::{Context, EntryKind, Error, ErrorKind, Result, Target, run_info};
+use crate::{Context, EntryKind, Error, ErrorKind, Mark, Result, Target, run_info};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -64,6 +64,21 @@ impl Root {
             Some(Ok(id)) => Ok(Some(id)),
             _ => Err(refuse(&format!("a symbolic link to `{to}`"))),
         }
+    }
+
+    /// Why what serves the live release should take it up anew: it went live in this run; or it has not passed all its
+    /// rollout steps, since an earlier run may have failed between its switch and what comes after.
+    ///
+    /// # Errors
+    /// Those of [`Root::live`] and [`Target::releases`].
+    pub fn unproven(&self, target: &Target) -> Result<Option<String>> {
+        let Some(live) = self.live(target)? else { return Ok(None) };
+        if run_info::previous_release().as_deref() != Some(live.as_str()) {
+            return Ok(Some(format!("release `{live}` went live in this run")));
+        }
+        let releases = target.releases(&self.0)?;
+        let good = releases.iter().any(|release| release.id == live.as_str() && release.mark == Mark::Good);
+        Ok((!good).then(|| format!("release `{live}` has not passed its rollout here")))
     }
 }
 

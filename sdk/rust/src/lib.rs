@@ -5,6 +5,7 @@
 pub mod bindings;
 
 pub mod backups;
+mod changed;
 mod command;
 mod data;
 mod error;

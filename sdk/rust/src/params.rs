@@ -1,5 +1,6 @@
 //! Types for parameters that people write as text: "30s", "200MiB", "0640".
 
+pub use crate::changed::Changed;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

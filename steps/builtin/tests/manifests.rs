@@ -143,6 +143,9 @@ fn template_writes_one_file() {
     let expected =
         json!({ "ssh": ["read:/etc/shop.conf", "write:/etc/shop.conf"], "files": ["read:shop.conf"] });
     assert_eq!(grants::<runner_step_template::Template>(with), expected);
+    let with = json!({ "content": "{{ secrets.token }}", "to": "/etc/x", "secrets": ["token"] });
+    let expected = json!({ "ssh": ["read:/etc/x", "write:/etc/x"], "secrets": ["token"] });
+    assert_eq!(grants::<runner_step_template::Template>(with), expected);
 }
 
 #[test]
@@ -156,6 +159,83 @@ fn smoke_test_asks_one_url() {
     let expected =
         json!({ "http": ["GET http://127.0.0.1:8080/", "GET http://127.0.0.1:8080/ from target"] });
     assert_eq!(grants::<runner_step_smoke_test::SmokeTest>(with), expected);
+}
+
+#[test]
+fn wait_for_and_watch_ask_for_what_they_look_at() {
+    type WaitFor = runner_step_wait_for::WaitFor;
+    type Watch = runner_step_watch::Watch;
+    assert_eq!(grants::<WaitFor>(json!({ "file": "/run/x" })), json!({ "ssh": ["read:/run/x"] }));
+    assert_eq!(
+        grants::<WaitFor>(json!({ "service": "nginx" })),
+        json!({ "ssh": ["service:nginx is-active"] })
+    );
+    let port = json!({ "port": 8080, "timeout": "1s" });
+    assert_eq!(grants::<WaitFor>(port), json!({ "ssh": ["exec-read:ss -Hltn sport = :8080"] }));
+    let with = json!({ "url": "https://x.org/", "connect-to": "${target.address}", "for": "1m" });
+    let expected = json!({ "http": ["GET https://x.org/", "GET https://x.org/ at ${target.address}"] });
+    assert_eq!(grants::<Watch>(with), expected);
+}
+
+#[test]
+fn load_test_asks_one_url_so_often() {
+    let with = json!({ "url": "http://x.org/", "requests": 100 });
+    let expected = json!({ "ssh": ["exec-read:ab -q -l -r -s 30 -n 100 -c 10 http://x.org/"] });
+    assert_eq!(grants::<runner_step_load_test::LoadTest>(with), expected);
+}
+
+#[test]
+fn opcache_reset_writes_one_script_and_asks_one_socket() {
+    let with = json!({ "socket": "/run/fpm.sock", "script": "/srv/x.php", "root": "/srv/shop" });
+    let ask =
+        "exec-signal:REQUEST_METHOD=GET SCRIPT_FILENAME=/srv/x.php cgi-fcgi -bind -connect /run/fpm.sock";
+    let expected = json!({ "ssh": ["write:/srv/x.php", ask, "read:/srv/shop"] });
+    assert_eq!(grants::<runner_step_opcache_reset::OpcacheReset>(with), expected);
+}
+
+#[test]
+fn git_checkout_fetches_one_commit_of_one_repository() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let with = json!({ "repository": "https://x.org/a.git", "commit": commit, "to": "/var/src" });
+    let grants = grants::<runner_step_git_checkout::GitCheckout>(with);
+    let ssh: Vec<&str> = grants["ssh"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(ssh[..2], ["read:/var/src", "write:/var/src"]);
+    let fetch = format!(
+        "exec-change:GIT_ALLOW_PROTOCOL=file:https:ssh GIT_TERMINAL_PROMPT=0 git --git-dir=/var/src.git fetch -q \
+         --depth=1 --no-tags --no-write-fetch-head -- https://x.org/a.git {commit}"
+    );
+    assert!(ssh.contains(&fetch.as_str()), "{ssh:#?}");
+}
+
+#[test]
+fn build_shares_the_network_only_when_the_plan_says_so() {
+    let with = json!({ "source": "app", "argv": ["make"], "folder": "/var/tmp/b", "env": { "A": "1" } });
+    let bound = |with: &Value| grants::<runner_step_build::Build>(with.clone());
+    let words = |grants: &Value| {
+        grants["ssh"].as_array().expect("a list").iter().map(Value::to_string).collect::<Vec<_>>()
+    };
+    let without = words(&bound(&with));
+    assert!(without.iter().all(|grant| !grant.contains("--share-net")), "{without:#?}");
+    assert!(without.iter().any(|grant| grant.starts_with("\"exec-change:A=1 bwrap ")
+        && grant.ends_with("--bind /var/tmp/b/work /build -- make\"")));
+    assert!(
+        without.contains(&"\"exec-change:HOME=/var/tmp/b/home A=1 env -C /var/tmp/b/work make\"".to_owned()),
+        "{without:#?}"
+    );
+    let mut with = with;
+    with["share"] = "net".into();
+    assert!(words(&bound(&with)).iter().any(|grant| grant.contains("--share-net -- make")));
+}
+
+#[test]
+fn user_command_asks_for_each_command_of_its_list() {
+    let with = json!({ "commands": [
+        { "argv": ["a", "x"], "effect": "read", "env": { "A": "1" } },
+        { "argv": ["b"], "effect": "change", "undo": ["c"], "creates": "/srv/b", "directory": "/srv" },
+    ] });
+    let expected =
+        json!({ "ssh": ["exec-read:A=1 a x", "exec-change:b", "exec-change:c", "read:/srv", "read:/srv/b"] });
+    assert_eq!(grants::<runner_step_user_command::UserCommand>(with), expected);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
-use runner_sdk::ErrorKind;
 use runner_sdk::testing::{Answer, Content, World};
+use runner_sdk::{Effect, ErrorKind};
 use serde_json::json;
 
 fn world(argv: &[&str], answer: Answer) -> World {
@@ -55,6 +55,16 @@ fn a_check_that_holds_skips_it() {
     world.target("web-1").answer(&["shop", "up"], Answer::ok(""));
     assert_eq!(world.run::<RunCommand>(with).expect("runs")["skipped"], false);
     assert_eq!(world.effects(), ["web-1: run [opaque] shop up"]);
+}
+
+#[test]
+fn what_it_would_create_is_looked_for() {
+    let with = json!({ "argv": ["shop", "init"], "creates": "/srv/shop/db" });
+    let world = world(&["shop", "init"], Answer::ok(""));
+    assert_eq!(world.run::<RunCommand>(with.clone()).expect("runs")["changed"], true);
+    world.target("web-1").file("/srv/shop/db", "");
+    assert_eq!(world.run::<RunCommand>(with).expect("skipped")["skipped"], true);
+    assert!(world.effects().is_empty());
 }
 
 #[test]

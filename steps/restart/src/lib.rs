@@ -1,10 +1,8 @@
 //! `std/restart`: makes a service take up what changed.
 
-mod changed;
-
-use changed::Changed;
 use runner_sdk::layout::Root;
-use runner_sdk::{Capabilities, Context, Mark, Result, ServiceAction, Step, Target, run_info};
+use runner_sdk::params::Changed;
+use runner_sdk::{Capabilities, Context, Result, ServiceAction, Step, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +86,7 @@ fn reason(target: &Target, params: &Params) -> Result<Option<String>> {
         return Ok(Some("an earlier step changed something".to_owned()));
     }
     if let Some(root) = &params.root
-        && let Some(reason) = of_the_release(target, root)?
+        && let Some(reason) = root.unproven(target)?
     {
         return Ok(Some(reason));
     }
@@ -103,18 +101,6 @@ fn reason(target: &Target, params: &Params) -> Result<Option<String>> {
         }
         _ => None,
     })
-}
-
-/// A release that went live in this run; or one that has not passed all its rollout steps: an earlier run may have
-/// failed between its switch and its restart.
-fn of_the_release(target: &Target, root: &Root) -> Result<Option<String>> {
-    let Some(live) = root.live(target)? else { return Ok(None) };
-    if run_info::previous_release().as_deref() != Some(live.as_str()) {
-        return Ok(Some(format!("release `{live}` went live in this run")));
-    }
-    let releases = target.releases(root.path())?;
-    let good = releases.iter().any(|release| release.id == live.as_str() && release.mark == Mark::Good);
-    Ok((!good).then(|| format!("release `{live}` has not passed its rollout here")))
 }
 
 runner_sdk::export!(Restart);

@@ -1,4 +1,5 @@
 use super::*;
+use runner_sdk::Mark;
 use runner_sdk::testing::World;
 use runner_sdk::{Error, ErrorKind};
 use serde_json::{Value, json};

@@ -1,10 +1,8 @@
 //! `std/smoke-test`: asks the application over HTTP whether it works.
 
-mod expect;
-
-use expect::Expected;
+use runner_conditions::{Expected, From, HTTP, show};
 use runner_sdk::params::Duration;
-use runner_sdk::{Capabilities, Error, ErrorKind, Request, Response, Result, Step, Target, timer};
+use runner_sdk::{Capabilities, Error, ErrorKind, Request, Result, Step, Target, timer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,14 +49,6 @@ pub struct Params {
     interval: Duration,
 }
 
-/// Where a request is sent from, if not from the runner.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
-#[serde(rename_all = "kebab-case")]
-pub enum From {
-    /// From the target.
-    Target,
-}
-
 /// What later steps may refer to.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -74,15 +64,7 @@ impl Step for SmokeTest {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const SUMMARY: &'static str = "asks the application over HTTP whether it works";
     const DOCUMENTATION: &'static str = include_str!("../DOCUMENTATION.md");
-    const CAPABILITIES: Capabilities = Capabilities {
-        http: &[
-            "GET ${url}",
-            "GET ${url} at ${connect-to}",
-            "GET ${url} from ${from}",
-            "GET ${url} at ${connect-to} from ${from}",
-        ],
-        ..Capabilities::NONE
-    };
+    const CAPABILITIES: Capabilities = Capabilities { http: HTTP, ..Capabilities::NONE };
 
     type Params = Params;
     type Outputs = Outputs;
@@ -141,23 +123,6 @@ impl Step for SmokeTest {
 struct Failed {
     why: String,
     detail: String,
-}
-
-/// The last answer, for people: its head, and as much of its body as fits.
-fn show(answer: &Response) -> String {
-    const LINES: usize = 20;
-    let mut shown = format!("the last answer:\nHTTP {}", answer.status);
-    for header in &answer.headers {
-        shown.push_str(&format!("\n{}: {}", header.name, header.value));
-    }
-    if !answer.body.is_empty() {
-        shown.push('\n');
-    }
-    for line in answer.body.lines().take(LINES) {
-        shown.push('\n');
-        shown.extend(line.chars().take(200));
-    }
-    shown
 }
 
 fn ok() -> u16 {

@@ -2,6 +2,7 @@
 
 mod diff;
 mod render;
+mod secret;
 
 use runner_sdk::params::Mode;
 use runner_sdk::{
@@ -31,7 +32,10 @@ pub struct Params {
     /// What the template may use, by name: text, numbers, lists and tables.
     #[serde(default)]
     vars: BTreeMap<String, Value>,
-    /// Permission bits, in octal: "0640". Without, as they are; 0644 when the file is new.
+    /// Secrets that the step is given and the template may use: `{{ secrets.NAME }}`.
+    #[serde(default)]
+    secrets: Vec<String>,
+    /// Permission bits, in octal: "0640". Without, as they are; when the file is new 0644, with a secret in it 0600.
     mode: Option<Mode>,
     /// Who owns the file: a user's name or number. Without, as it is; when it is new, the acting user.
     owner: Option<String>,
@@ -57,6 +61,7 @@ impl Step for Template {
     const CAPABILITIES: Capabilities = Capabilities {
         ssh: &["read:${to}", "write:${to}"],
         files: &["read:${source}"],
+        secrets: &["${secrets}"],
         ..Capabilities::NONE
     };
 
@@ -73,18 +78,33 @@ impl Step for Template {
             (None, Some(content)) => ("content".to_owned(), content),
             _ => return Err(Error::invalid("it needs either `source` or `content`")),
         };
-        let text = render::render(&name, &text, params.vars)?;
+        let filled = render::render(&name, &text, params.vars, &params.secrets)?;
         let path = params.to;
         let attributes =
             Attributes { mode: params.mode.map(Mode::get), owner: params.owner, group: params.group };
 
-        let old = Old::read(&target, &path)?;
-        let changed =
-            target.write(&path, &text, &attributes).context(|| format!("on `{}`", target.name()))?;
-        if changed {
-            let shows = old.may_be_shown() && attributes.mode.is_none_or(is_for_all);
-            old.tell(&path, &text, shows);
-        } else {
+        let on = || format!("on `{}`", target.name());
+        let changed = match filled.secret(&params.secrets)? {
+            Some(content) => {
+                let changed = target.write_secret(&path, &content, &attributes).context(on)?;
+                if changed {
+                    runner_sdk::info!(
+                        "wrote `{path}`; there are secrets in it, so what changed is not shown"
+                    );
+                }
+                changed
+            }
+            None => {
+                let text = filled.text().unwrap_or_default();
+                let old = Old::read(&target, &path)?;
+                let changed = target.write(&path, text, &attributes).context(on)?;
+                if changed {
+                    old.tell(&path, text, old.may_be_shown() && attributes.mode.is_none_or(is_for_all));
+                }
+                changed
+            }
+        };
+        if !changed {
             runner_sdk::info!("`{path}` is as it must be");
         }
         Ok(Outputs { changed, path })

@@ -1,6 +1,7 @@
 //! Fills a template in. Nothing is taken from anywhere else than what the plan gives: there are no includes, and a name
 //! that is not there is an error.
 
+use crate::secret::{self, Filled};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, escape_formatter};
@@ -9,10 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a template has beside its `vars`: as the plan's references are called, where there is one.
-const OWN: [&str; 4] = ["environment", "release", "run", "target"];
+const OWN: [&str; 5] = ["environment", "release", "run", "secrets", "target"];
 
-/// The text that comes of a template. `name`: where it is from, for messages.
-pub(crate) fn render(name: &str, text: &str, vars: BTreeMap<String, serde_json::Value>) -> Result<String> {
+/// What comes of a template. `name`: where it is from, for messages; `secrets`: the names of those that it may use.
+pub(crate) fn render(
+    name: &str,
+    text: &str,
+    vars: BTreeMap<String, serde_json::Value>,
+    secrets: &[String],
+) -> Result<Filled> {
     if let Some(taken) = vars.keys().find(|var| OWN.contains(&var.as_str())) {
         let message = format!("`vars` has `{taken}`, which every template has of its own");
         return Err(Error::invalid(message).with_detail("call it something else"));
@@ -20,24 +26,30 @@ pub(crate) fn render(name: &str, text: &str, vars: BTreeMap<String, serde_json::
     let mut names: BTreeMap<String, Value> =
         vars.into_iter().map(|(name, value)| (name, Value::from(Serde(&value)))).collect();
     names.extend(own());
+    names.insert("secrets".to_owned(), secret::table(secrets));
 
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_debug(true);
     // As the plan writes them, and most configuration files; not as Python does.
-    environment.set_formatter(|out, state, value| match bool::try_from(value.clone()) {
-        Ok(truth) if value.kind() == ValueKind::Bool => {
-            escape_formatter(out, state, &Value::from(truth.to_string()))
+    environment.set_formatter(|out, state, value| {
+        match (bool::try_from(value.clone()), secret::mark(value)) {
+            (Ok(truth), _) if value.kind() == ValueKind::Bool => {
+                escape_formatter(out, state, &Value::from(truth.to_string()))
+            }
+            (_, Some(mark)) => escape_formatter(out, state, &Value::from(mark)),
+            _ => escape_formatter(out, state, value),
         }
-        _ => escape_formatter(out, state, value),
     });
     let syntax =
         SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
     environment.set_syntax(syntax.map_err(|error| Error::other(format!("the template engine: {error}")))?);
     let template =
         environment.template_from_named_str(name, text).map_err(|e| explain(name, text, &e, &names))?;
-    template.render(Value::from(names.clone())).map_err(|error| explain(name, text, &error, &names))
+    let filled =
+        template.render(Value::from(names.clone())).map_err(|error| explain(name, text, &error, &names))?;
+    Filled::read(name, filled)
 }
 
 fn own() -> [(String, Value); 4] {
@@ -148,7 +160,9 @@ mod tests {
             "shop": { "name": "Shop", "debug": false, "workers": 4 }, "servers": ["a", "b"], "html": "<&>",
         });
         let vars = serde_json::from_value(vars).expect("a table");
-        world.enter(|| render("conf/shop.j2", text, vars))
+        world
+            .enter(|| render("conf/shop.j2", text, vars, &[]))
+            .map(|filled| filled.text().expect("text").to_owned())
     }
 
     #[test]
@@ -193,7 +207,7 @@ mod tests {
             (
                 "{{ quite_other }}",
                 "conf/shop.j2:1:4: `quite_other` is undefined",
-                "{{ quite_other }}\n   ^\nthere are `environment`, `html`, `release`, `run`, `servers`, `shop`, `target`",
+                "{{ quite_other }}\n   ^\nthere are `environment`, `html`, `release`, `run`, `secrets`, `servers`, `shop`, `target`",
             ),
             (
                 "{% for x in shop.nothing %}{% endfor %}",
@@ -229,7 +243,7 @@ mod tests {
     #[test]
     fn a_var_cannot_hide_what_every_template_has() {
         let vars = BTreeMap::from([("target".to_owned(), json!({}))]);
-        let error = World::new().enter(|| render("x", "", vars)).expect_err("taken");
+        let error = World::new().enter(|| render("x", "", vars, &[])).expect_err("taken");
         assert_eq!(error.message, "`vars` has `target`, which every template has of its own");
     }
 }

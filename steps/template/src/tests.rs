@@ -82,3 +82,65 @@ fn what_is_in_the_way_stays() {
     let error = run(&world, json!({})).expect_err("a folder");
     assert_eq!(error.message, "on `web-1`: `/etc/shop.conf` is a folder");
 }
+
+/// What a template with two secrets comes to, and the world that it is in.
+fn with_secrets(content: &str) -> (World, Result<serde_json::Value>) {
+    let world = World::new();
+    world.secret("db-password", "hunter2").secret("token", "t0k3n").target("web-1").dir("/etc");
+    let with = json!({ "content": content, "to": "/etc/shop.env", "secrets": ["db-password", "token"] });
+    let answer = world.run::<Template>(with);
+    (world, answer)
+}
+
+#[test]
+fn secrets_are_put_in_by_the_host() {
+    let content = "A={{ secrets['db-password'] }}\n{% if true %}\nB={{ secrets.token }};{{ secrets.token }}\n{% endif %}\nC=1\n";
+    let (world, answer) = with_secrets(content);
+    assert_eq!(answer.expect("written")["changed"], true);
+    let web = world.target("web-1");
+    assert_eq!(web.text("/etc/shop.env").as_deref(), Some("A=hunter2\nB=t0k3n;t0k3n\nC=1\n"));
+    assert_eq!(web.attributes("/etc/shop.env").expect("is there").0, 0o600);
+    assert_eq!(world.effects(), ["web-1: write-secret /etc/shop.env"]);
+    assert!(
+        world.log().iter().all(|line| !line.contains("hunter2") && !line.contains("t0k3n")),
+        "{:?}",
+        world.log()
+    );
+}
+
+#[test]
+fn a_template_that_uses_no_secret_is_a_plain_file() {
+    let (world, answer) = with_secrets("C=1\n");
+    answer.expect("written");
+    assert_eq!(world.effects(), ["web-1: write /etc/shop.env"]);
+}
+
+#[test]
+fn a_secret_is_no_text() {
+    for content in [
+        "{{ secrets.token | upper }}",
+        "{{ secrets.token ~ 'x' }}",
+        "{{ secrets.token | tojson }}",
+        "{{ secrets.token | replace('t', 'x') }}",
+        "{{ secrets.token | string }}",
+    ] {
+        let (world, answer) = with_secrets(content);
+        let error = answer.expect_err(content);
+        assert!(error.is(ErrorKind::Invalid), "{content}: {error}");
+        assert!(world.effects().is_empty());
+    }
+    for content in ["\u{F8F0}0\u{F8F1}{{ secrets.token }}\u{F8F1}", "\u{F8F0}", "\u{F8F0}x\u{F8F1}"] {
+        let error = with_secrets(content).1.expect_err("a mark");
+        assert!(error.message.contains("private use"), "{error}");
+    }
+    let error = with_secrets("{{ secrets.tokens }}").1.expect_err("unknown");
+    assert!(error.detail.ends_with("did you mean `secrets.token`?"), "{}", error.detail);
+}
+
+#[test]
+fn a_secret_that_is_not_given_is_refused() {
+    let world = World::new();
+    let with = json!({ "content": "{{ secrets.token }}", "to": "/shop.env", "secrets": ["token"] });
+    assert!(world.run::<Template>(with).is_err());
+    assert!(world.effects().is_empty());
+}

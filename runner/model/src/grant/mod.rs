@@ -61,7 +61,7 @@
 //! | part | matches |
 //! | --- | --- |
 //! | NAME | the secret of this name; `*` is any that the step is given |
-//! | `from SOURCE` | a source that begins with these words: `env DB_PASSWORD`, `file PATH`, `command pass show`, `sops FILE KEY` |
+//! | `from SOURCE` | a source that begins with these words: `env DB_PASSWORD`, `file PATH`, `command pass show`, `age FILE KEY`, `sops FILE KEY` |
 //!
 //! # References and parameters
 //!

@@ -31,7 +31,7 @@ pub(super) fn secrets(
 }
 
 const EXAMPLE: &str =
-    "write `{ env = \"DB_PASSWORD\" }`, or `file`, `command` or `sops` in the place of `env`";
+    "write `{ env = \"DB_PASSWORD\" }`, or `file`, `command`, `age` or `sops` in the place of `env`";
 
 fn source(reader: &Reader, entry: &Item<'_>) -> Option<SecretSource> {
     if matches!(entry.value, DeValue::String(_)) {
@@ -45,7 +45,7 @@ fn source(reader: &Reader, entry: &Item<'_>) -> Option<SecretSource> {
     let key = table.take("key");
     let taken: Vec<(&str, Item<'_>)> =
         SecretSource::KINDS.into_iter().filter_map(|kind| Some((kind, table.take(kind)?))).collect();
-    table.finish(reader, &[("age", "read a file that is encrypted with age")]);
+    table.finish(reader, &[]);
     let line = |item: &Item<'_>| reader.line(item).map(|text| text.value);
     let [(kind, item)] = taken.as_slice() else {
         if reader.count() == before {
@@ -58,7 +58,7 @@ fn source(reader: &Reader, entry: &Item<'_>) -> Option<SecretSource> {
         return None;
     };
     if let Some(key) = &key
-        && *kind != "sops"
+        && !matches!(*kind, "age" | "sops")
     {
         let problem = reader.problem(Code::BadValue, key.key, format!("`key` makes no sense with `{kind}`"));
         reader.push(problem.because("it names a value in an encrypted file").hint("remove it"));
@@ -92,6 +92,7 @@ fn source(reader: &Reader, entry: &Item<'_>) -> Option<SecretSource> {
             }
             Some(SecretSource::Command { argv })
         }
+        "age" => Some(SecretSource::Age { file: line(item)?, key: key()? }),
         _ => Some(SecretSource::Sops { file: line(item)?, key: key()? }),
     }
 }

@@ -5,7 +5,7 @@ use crate::source::{Span, Spanned};
 use schemars::JsonSchema;
 use std::fmt;
 
-/// Where the value of a secret comes from: exactly one of `env`, `file`, `command` and `sops`. Line ends at the
+/// Where the value of a secret comes from: exactly one of `env`, `file`, `command`, `age` and `sops`. Line ends at the
 /// end of a value are taken away. Nothing is fetched before a run, and then each secret once, before the first
 /// connection.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
@@ -18,6 +18,9 @@ pub struct SecretTable {
     /// A program of the runner's machine and its arguments; no shell sees them. What it prints is the value. It gets
     /// `PATH`, `HOME`, `USER` and the like, a minute, and the plan's folder to run in.
     pub command: Option<Vec<String>>,
+    /// A file of `name = "value"` lines, encrypted with [age](https://age-encryption.org), absolute or relative to the
+    /// plan. `runner secrets edit FILE` makes and edits it.
+    pub age: Option<String>,
     /// A file encrypted with [SOPS](https://getsops.io), absolute or relative to the plan. It is read with the program
     /// `sops`.
     pub sops: Option<String>,
@@ -43,6 +46,13 @@ pub enum SecretSource {
         /// The program and its arguments.
         argv: Vec<String>,
     },
+    /// A key of a file that is encrypted with age.
+    Age {
+        /// Absolute, or relative to the plan.
+        file: String,
+        /// In the file.
+        key: String,
+    },
     /// A key of a file that is encrypted with SOPS.
     Sops {
         /// Absolute, or relative to the plan.
@@ -54,13 +64,13 @@ pub enum SecretSource {
 
 impl SecretSource {
     /// The words that a source can begin with.
-    pub const KINDS: [&'static str; 4] = ["env", "file", "command", "sops"];
+    pub const KINDS: [&'static str; 5] = ["env", "file", "command", "age", "sops"];
 
     /// The file that it reads; `None`: it reads none.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::File { path } => Some(path),
-            Self::Sops { file, .. } => Some(file),
+            Self::Age { file, .. } | Self::Sops { file, .. } => Some(file),
             Self::Env { .. } | Self::Command { .. } => None,
         }
     }
@@ -73,6 +83,7 @@ impl fmt::Display for SecretSource {
             Self::Env { name } => ("env", vec![name]),
             Self::File { path } => ("file", vec![path]),
             Self::Command { argv } => ("command", argv.iter().collect()),
+            Self::Age { file, key } => ("age", vec![file, key]),
             Self::Sops { file, key } => ("sops", vec![file, key]),
         };
         f.write_str(kind)?;
@@ -125,7 +136,7 @@ mod tests {
         let argv = ["pass", "show", "shop db", "a\nb", ""].map(str::to_owned).to_vec();
         let source = SecretSource::Command { argv };
         assert_eq!(source.to_string(), r#"command pass show "shop db" "a\nb" """#);
-        let sops = SecretSource::Sops { file: "secrets.yaml".to_owned(), key: "db".to_owned() };
-        assert_eq!((sops.to_string().as_str(), sops.file()), ("sops secrets.yaml db", Some("secrets.yaml")));
+        let age = SecretSource::Age { file: "secrets.age".to_owned(), key: "db".to_owned() };
+        assert_eq!((age.to_string().as_str(), age.file()), ("age secrets.age db", Some("secrets.age")));
     }
 }

@@ -1,4 +1,4 @@
-//! One truth value or several: what earlier steps say about what they changed.
+//! What earlier steps say about what they changed, as a parameter: one truth value or several.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{SeqAccess, Visitor};
@@ -6,12 +6,13 @@ use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::fmt;
 
-/// What earlier steps say.
-pub(crate) struct Changed(Vec<bool>);
+/// What earlier steps say: `"${config.changed}"`, or a list of such.
+#[derive(Debug, Clone, Default)]
+pub struct Changed(Vec<bool>);
 
 impl Changed {
     /// Whether one of them changed something.
-    pub(crate) fn any(&self) -> bool {
+    pub fn any(&self) -> bool {
         self.0.contains(&true)
     }
 }

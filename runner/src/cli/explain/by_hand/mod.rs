@@ -4,13 +4,16 @@
 //! This is the place for it until modules say it themselves; a module that is not here is explained by its summary and
 //! its parameters alone.
 
+mod looks;
+mod sources;
+
 use super::shell::{Shell, join, plain, plains};
 use runner_model::ServiceAction;
 use runner_model::template::{Reference, ReleaseField, Template, ValueTemplate};
 
 /// The modules that there are commands for.
 #[cfg(test)]
-pub(super) const KNOWN: [&str; 14] = [
+pub(super) const KNOWN: [&str; 21] = [
     "package",
     "backup",
     "restore",
@@ -25,6 +28,13 @@ pub(super) const KNOWN: [&str; 14] = [
     "files",
     "template",
     "cron",
+    "user-command",
+    "git-checkout",
+    "build",
+    "opcache-reset",
+    "wait-for",
+    "watch",
+    "load-test",
 ];
 
 /// The parameters of a step, with their defaults.
@@ -216,7 +226,27 @@ pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Optio
             };
             vec![shell.there(&[command])]
         }
-        "smoke-test" => smoke_test(given, shell)?,
+        "smoke-test" => looks::smoke_test(given, shell)?,
+        "wait-for" | "watch" => looks::wait_for(module, given, shell)?,
+        "load-test" => looks::load_test(given, shell)?,
+        "git-checkout" => sources::git_checkout(given, shell)?,
+        "build" => sources::build(given, shell)?,
+        "opcache-reset" => {
+            let (socket, script) = (given.word("socket")?, given.word("script")?);
+            let mut ask = plains(&["env", "REQUEST_METHOD=GET"]);
+            ask.push(join(&[&plain("SCRIPT_FILENAME="), &script]));
+            ask.extend(plains(&["cgi-fcgi", "-bind", "-connect"]));
+            ask.push(socket);
+            let write = shell.there(&[vec![plain("tee"), script.clone()]]);
+            vec![
+                format!("echo '<?php opcache_reset();' | {write}"),
+                shell.there(&[ask, vec![plain("rm"), plain("-f"), script]]),
+            ]
+        }
+        "user-command" => {
+            let Some(ValueTemplate::Array(commands)) = given.0.get("commands") else { return None };
+            commands.iter().flat_map(|one| command(&Given(one), shell)).collect()
+        }
         "prune" => {
             let keep = given.text("keep").unwrap_or_else(|| "KEEP".to_owned());
             let live = shell.there(&[vec![plain("readlink"), below("/current")]]);
@@ -231,26 +261,7 @@ pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Optio
                 remove,
             ]
         }
-        "command" => {
-            // `cd` would be no command for sudo.
-            let mut around = Vec::new();
-            let (folder, variables) = (given.word("directory"), given.pairs("env"));
-            if folder.is_some() || !variables.is_empty() {
-                around.push(plain("env"));
-            }
-            around.extend(folder.into_iter().flat_map(|folder| [plain("-C"), folder]));
-            around.extend(variables.iter().map(|(name, value)| join(&[&plain(&format!("{name}=")), value])));
-            let command = |argv: Vec<Template>| [around.clone(), argv].concat();
-            let mut lines = Vec::new();
-            let check = given.words("skip-if");
-            if !check.is_empty() {
-                lines.push("# when this ends well, there is nothing to do:".to_owned());
-                lines.push(shell.there(&[command(check)]));
-            }
-            let typed = given.word("stdin").map(|text| format!("printf %s {} | ", shell.word(&text)));
-            lines.push(typed.unwrap_or_default() + &shell.there(&[command(given.words("argv"))]));
-            lines
-        }
+        "command" => command(given, shell),
         "template" => {
             let to = given.word("to")?;
             let what = match given.word("source") {
@@ -285,6 +296,32 @@ pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Optio
     })
 }
 
+/// A command, after its check.
+fn command(given: &Given<'_>, shell: &Shell<'_>) -> Vec<String> {
+    // `cd` would be no command for sudo.
+    let mut around = Vec::new();
+    let (folder, variables) = (given.word("directory"), given.pairs("env"));
+    if folder.is_some() || !variables.is_empty() {
+        around.push(plain("env"));
+    }
+    around.extend(folder.into_iter().flat_map(|folder| [plain("-C"), folder]));
+    around.extend(variables.iter().map(|(name, value)| join(&[&plain(&format!("{name}=")), value])));
+    let command = |argv: Vec<Template>| [around.clone(), argv].concat();
+    let mut lines = Vec::new();
+    if let Some(path) = given.word("creates") {
+        lines.push("# when this is there, there is nothing to do:".to_owned());
+        lines.push(shell.there(&[vec![plain("ls"), plain("-d"), path]]));
+    }
+    let check = given.words("skip-if");
+    if !check.is_empty() {
+        lines.push("# when this ends well, there is nothing to do:".to_owned());
+        lines.push(shell.there(&[command(check)]));
+    }
+    let typed = given.word("stdin").map(|text| format!("printf %s {} | ", shell.word(&text)));
+    lines.push(typed.unwrap_or_default() + &shell.there(&[command(given.words("argv"))]));
+    lines
+}
+
 /// Entry by entry.
 fn files(given: &Given<'_>, shell: &Shell<'_>) -> Vec<String> {
     let Some(ValueTemplate::Array(entries)) = given.0.get("files") else { return Vec::new() };
@@ -315,33 +352,6 @@ fn files(given: &Given<'_>, shell: &Shell<'_>) -> Vec<String> {
     lines
 }
 
-fn smoke_test(given: &Given<'_>, shell: &Shell<'_>) -> Option<Vec<String>> {
-    let mut curl = plains(&["curl", "-sS", "-i"]);
-    let timeout = given.text("timeout");
-    let seconds = timeout.as_deref().and_then(|text| text.strip_suffix('s'));
-    if let Some(seconds) = seconds.filter(|text| text.chars().all(|c| c.is_ascii_digit())) {
-        curl.extend(plains(&["--max-time", seconds]));
-    }
-    if let Some(address) = given.word("connect-to") {
-        let port = if address.as_text().is_some_and(|text| text.contains(':')) { "" } else { ":" };
-        curl.push(plain("--connect-to"));
-        curl.push(join(&[&plain("::"), &address, &plain(port)]));
-    }
-    for (name, value) in given.pairs("send-headers") {
-        curl.push(plain("-H"));
-        curl.push(join(&[&plain(&format!("{name}: ")), &value]));
-    }
-    curl.push(given.word("url")?);
-    let line = if given.text("from").is_some() { shell.there(&[curl]) } else { shell.here(&curl) };
-    let mut wanted = format!("# must answer {}", given.text("status").unwrap_or_else(|| "200".to_owned()));
-    for (name, what) in [("body", "with the body"), ("body-contains", "with, in the body,")] {
-        if let Some(text) = given.word(name) {
-            wanted.push_str(&format!(" {what} {}", shell.word(&text)));
-        }
-    }
-    Some(vec![line, wanted])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,6 +374,8 @@ mod tests {
             "root": "/srv", "source": "app", "unit": "x", "url": "http://x/", "argv": ["/bin/x"], "to": "/x", "archive": "/a",
             "files": [{ "path": "/x", "folder": true }],
             "dir": "/d", "name": "x", "schedule": "@daily", "user": "root", "command": "true",
+            "commands": [{ "argv": ["a"] }], "socket": "/s", "script": "/s.php", "repository": "r", "commit": "c",
+            "folder": "/b", "requests": 1, "concurrency": 1,
         });
         for name in standard() {
             assert!(KNOWN.contains(&name), "say in `by_hand` what a person types for `{name}`");

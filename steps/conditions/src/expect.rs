@@ -1,18 +1,29 @@
-//! What an answer must be like.
+//! What an answer over HTTP must be like, for steps that ask an application how it is.
 
 use runner_sdk::Response;
 use std::collections::BTreeMap;
 
-pub(crate) struct Expected {
-    pub(crate) status: u16,
-    pub(crate) body: Option<String>,
-    pub(crate) body_contains: Option<String>,
-    pub(crate) headers: BTreeMap<String, String>,
+/// What an answer must be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Its status.
+    pub status: u16,
+    /// Its body; line breaks at the end do not count.
+    pub body: Option<String>,
+    /// Text in its body.
+    pub body_contains: Option<String>,
+    /// Headers with these values.
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Expected {
+    /// This status, and nothing more.
+    pub fn status(status: u16) -> Self {
+        Self { status, body: None, body_contains: None, headers: BTreeMap::new() }
+    }
+
     /// The first thing that is not as it must be; `None` when all is.
-    pub(crate) fn unmet(&self, answer: &Response) -> Option<String> {
+    pub fn unmet(&self, answer: &Response) -> Option<String> {
         if answer.status != self.status {
             return Some(format!("status {}, not {}", answer.status, self.status));
         }
@@ -36,6 +47,23 @@ impl Expected {
             _ => None,
         }
     }
+}
+
+/// An answer, for people: its head, and as much of its body as fits.
+pub fn show(answer: &Response) -> String {
+    const LINES: usize = 20;
+    let mut shown = format!("the last answer:\nHTTP {}", answer.status);
+    for header in &answer.headers {
+        shown.push_str(&format!("\n{}: {}", header.name, header.value));
+    }
+    if !answer.body.is_empty() {
+        shown.push('\n');
+    }
+    for line in answer.body.lines().take(LINES) {
+        shown.push('\n');
+        shown.extend(line.chars().take(200));
+    }
+    shown
 }
 
 /// Fits into a line.
