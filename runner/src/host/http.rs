@@ -22,6 +22,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use url::{Host, Url};
 
+/// What mends a host that nobody knows: in inventories it is often one that is known to ssh.
+const UNKNOWN_HOST: &str = "a name that only ssh knows, from `~/.ssh/config`, has no address for HTTP: ask through its \
+     connection (`from = \"target\"`), or name the address";
+
 /// How much of a body a guest is given.
 const BODY: usize = 1024 * 1024;
 /// The largest body that is stored.
@@ -120,6 +124,7 @@ impl Requests {
             .await
             .map_err(|error| {
                 failure(sending, FailureKind::Unreachable, format_args!("look up `{host}`: {error}"))
+                    .with_detail(UNKNOWN_HOST)
             })?
             .collect();
         if let Some(refused) = found.iter().find(|a| !address_allowed(a.ip(), sending.named_literally)) {

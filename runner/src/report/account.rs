@@ -230,7 +230,11 @@ impl Account {
         let full = self.changed.len() >= DIFFERENCES_MAX;
         match self.changed.iter_mut().find(same) {
             Some(known) if known.targets.contains(on) => {}
-            Some(known) => known.targets.push(on.clone()),
+            Some(known) => {
+                known.targets.push(on.clone());
+                // As everywhere in the summary, and not as fast as they were.
+                known.targets.sort_by_key(|name| self.places.get(name).copied().unwrap_or(usize::MAX));
+            }
             None if full => self.changed_more += 1,
             None => self.changed.push(Changed {
                 step: effected.step.clone(),

@@ -66,7 +66,6 @@ fn no_module_imports_more_than_it_uses() {
                 "artifacts.open",
                 "artifacts.pack",
                 "commands.[constructor]command",
-                "commands.[method]command.directory",
                 "commands.[method]command.env",
                 "commands.[method]command.repeatable",
                 "commands.[method]command.run",
