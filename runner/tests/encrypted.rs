@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use support::job::Job;
 
+const WRITTEN: &str = "secrets.age is written, for the 1 key in secrets.age.recipients\n";
 const TEXT: &str = "db-password = \"correct-horse\"\n[smtp]\npassword = \"battery-staple\"\n";
 
 /// A folder with keys of age, and an editor.
@@ -83,28 +84,44 @@ fn ran(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// What lies where texts are edited, by its name.
-fn left_behind() -> Vec<String> {
-    let of = |folder: &str| fs::read_dir(folder).into_iter().flatten().flatten();
-    let names =
-        of("/dev/shm").chain(of("/tmp")).map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with("runner-secrets-")).collect()
-}
-
 #[test]
 fn a_file_that_was_edited_is_one_that_age_opens() {
     let Some(desk) = Desk::new() else { return };
-    let before = left_behind();
-    assert_eq!(desk.edit(TEXT), (0, "secrets.age is written\n".to_owned()));
+    assert_eq!(desk.edit(TEXT), (0, WRITTEN.to_owned()));
     assert_eq!(desk.opened("me").as_deref(), Some(TEXT));
     assert_eq!(desk.opened("you"), None);
     // The editor sees what is in it; what it leaves alone is left alone.
     let cipher = fs::read(desk.path("secrets.age")).expect("there");
-    let look = desk.runner("edit", Some("me"), &format!("cp \"$1\" '{}'", desk.path("seen").display()));
+    let look = format!(
+        "cp \"$1\" '{}'; echo \"$1\" > '{}'",
+        desk.path("seen").display(),
+        desk.path("place").display()
+    );
+    let look = desk.runner("edit", Some("me"), &look);
     assert_eq!(look, (0, "secrets.age is as it was\n".to_owned()));
     assert_eq!(fs::read_to_string(desk.path("seen")).expect("seen"), TEXT);
     assert_eq!(fs::read(desk.path("secrets.age")).expect("there"), cipher);
-    assert_eq!(left_behind(), before, "the text is gone");
+    let place = fs::read_to_string(desk.path("place")).expect("written");
+    assert!(!Path::new(place.trim()).parent().expect("a folder").exists(), "the text is gone: {place}");
+    // A link to the file stays one.
+    fs::create_dir(desk.path("sub")).expect("a folder");
+    fs::rename(desk.path("secrets.age"), desk.path("sub/secrets.age")).expect("moved");
+    fs::rename(desk.path("secrets.age.recipients"), desk.path("sub/secrets.age.recipients")).expect("moved");
+    std::os::unix::fs::symlink("sub/secrets.age", desk.path("secrets.age")).expect("a link");
+    assert_eq!(desk.edit("token = \"a-new-value\"\n").0, 0);
+    assert!(desk.path("secrets.age").is_symlink());
+    assert_eq!(desk.opened("me").as_deref(), Some("token = \"a-new-value\"\n"));
+}
+
+/// What was kept, which nobody else may see; it is gone then.
+fn remove_kept(said: &str) -> Vec<u8> {
+    let kept =
+        said.split("what you wrote is in ").nth(1).and_then(|rest| rest.split(',').next()).expect("a path");
+    let folder = Path::new(kept).parent().expect("a folder");
+    assert_eq!(fs::metadata(folder).expect("there").permissions().mode() & 0o777, 0o700);
+    let text = fs::read(kept).expect("kept");
+    fs::remove_dir_all(folder).expect("removed");
+    text
 }
 
 #[test]
@@ -129,6 +146,25 @@ fn nothing_is_lost_when_something_goes_wrong() {
     assert_eq!(fs::metadata(folder).expect("there").permissions().mode() & 0o777, 0o700);
     fs::remove_dir_all(folder).expect("removed");
 
+    // An editor that saved and then failed, and one that wrote something else than text.
+    for (editor, why) in [
+        ("echo 'a = \"saved-it\"' > \"$1\"; exit 1", "ended with exit status: 1"),
+        ("printf '\\377' > \"$1\"", "not UTF-8"),
+    ] {
+        let (code, said) = desk.runner("edit", Some("me"), editor);
+        assert!(code == 2 && said.contains(why) && said.contains("what you wrote is in "), "{said}");
+        same();
+        remove_kept(&said);
+    }
+    // Whoever ends the runner ends the editor, and nothing stays where it was decrypted to.
+    let place = desk.path("place");
+    let editor = format!("echo \"$1\" > '{}'; kill -s TERM $PPID; exec sleep 1000", place.display());
+    let (code, said) = desk.runner("edit", Some("me"), &editor);
+    assert_eq!(code, 143, "{said}");
+    let text = fs::read_to_string(&place).expect("written");
+    assert!(!Path::new(text.trim()).exists(), "{text}");
+    same();
+
     let (code, said) = desk.runner("edit", Some("you"), "exit 0");
     assert!(code == 2 && said.contains("none of your keys opens it"), "{said}");
     let (code, said) = desk.runner("edit", None, "exit 0");
@@ -148,7 +184,10 @@ fn a_rekey_lets_others_in() {
     desk.edit(TEXT);
     desk.recipients(&["me", "you"]);
     let (code, said) = desk.runner("rekey", Some("me"), "");
-    assert_eq!((code, said.as_str()), (0, "secrets.age is encrypted for those in secrets.age.recipients\n"));
+    assert_eq!(
+        (code, said.as_str()),
+        (0, "secrets.age is encrypted for the 2 keys in secrets.age.recipients\n")
+    );
     assert_eq!((desk.opened("me"), desk.opened("you")), (Some(TEXT.to_owned()), Some(TEXT.to_owned())));
 }
 
@@ -161,7 +200,7 @@ fn a_key_of_ssh_is_enough() {
     fs::copy(desk.path(".ssh/id_ed25519.pub"), desk.path("secrets.age.recipients")).expect("copied");
     fs::write(desk.path("wanted"), TEXT).expect("written");
     let editor = format!("cat '{}' > \"$1\"", desk.path("wanted").display());
-    assert_eq!(desk.runner("edit", None, &editor), (0, "secrets.age is written\n".to_owned()));
+    assert_eq!(desk.runner("edit", None, &editor), (0, WRITTEN.to_owned()));
     assert_eq!(desk.opened(".ssh/id_ed25519").as_deref(), Some(TEXT));
 }
 

@@ -7,19 +7,20 @@ use super::args::SecretsFile;
 use super::fail::Fail;
 use super::talk;
 use crate::secret::Why;
-use crate::secret::cipher::{Keys, Recipients, values};
+use crate::secret::cipher::{Keys, LARGEST, Recipients, values};
 use runner_secret::Value;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::ExitStatus;
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 /// What a new file begins with.
 const NEW: &str = "# A line for each secret, in quotes:\n# db-password = \"…\"\n";
 
 pub(crate) fn edit(args: &SecretsFile) -> Result<(), Fail> {
-    let file = &args.file;
+    let file = &whole(&args.file);
     let recipients = recipients(file)?;
     let keys = Keys::of_user();
     let before = read(file)?;
@@ -28,40 +29,64 @@ pub(crate) fn edit(args: &SecretsFile) -> Result<(), Fail> {
         None => Zeroizing::new(NEW.to_owned()),
     };
     let place = Place::new(&text)?;
-    run_editor(&place.file)?;
-    let edited = place.text()?;
-    if *edited == *text {
+    let edited = run_editor(&place.file);
+    let left = std::fs::read(&place.file).map(Zeroizing::new);
+    if left.as_ref().is_ok_and(|left| left.as_slice() == text.as_bytes()) {
+        edited?;
         talk(&format!("{} is as it was\n", file.display()));
         return Ok(());
     }
     // From here on there is something to lose.
-    let put = check(&edited).and_then(|()| {
+    let put = || -> Result<(), Fail> {
+        edited?;
+        let left =
+            left.map_err(|error| Fail::usage(format_args!("what the editor left cannot be read: {error}")))?;
+        let text =
+            std::str::from_utf8(&left).map_err(|_| Fail::usage("what the editor left is not UTF-8 text"))?;
+        let as_it_was = |why: Why| {
+            Fail::usage(format_args!("{} is as it was: {}", file.display(), why.why))
+                .hint(why.hint.unwrap_or_default())
+        };
+        check(text).map_err(as_it_was)?;
         if read(file).ok() != Some(before) {
-            return Err(Why::new("somebody else has changed it in the meantime")
-                .hint("edit it again, and put your changes into what is there now"));
+            return Err(as_it_was(
+                Why::new("somebody else has changed it in the meantime")
+                    .hint("edit it again, and put your changes into what is there now"),
+            ));
         }
-        put(file, &edited, &recipients, &keys)
-    });
-    match put {
+        put(file, text, &recipients, &keys).map_err(as_it_was)
+    };
+    match put() {
         Ok(()) => {
-            talk(&format!("{} is written\n", file.display()));
+            talk(&format!("{} is written, for {}\n", file.display(), keys_of(&recipients, file)));
             Ok(())
         }
-        Err(why) => {
+        Err(fail) => {
             let kept = place.keep();
-            let hint = why.hint.clone().unwrap_or_default();
-            Err(Fail::usage(format_args!("{} is as it was: {}", file.display(), why.why))
-                .detail(format_args!(
-                    "what you wrote is in {}, which only you can read; remove it when you are done",
-                    kept.display()
-                ))
-                .hint(hint))
+            Err(fail.detail(format_args!(
+                "what you wrote is in {}, which only you can read; remove it when you are done",
+                kept.display()
+            )))
         }
     }
 }
 
+/// The file itself, where its name is a link to it: it is replaced as a whole.
+fn whole(file: &Path) -> PathBuf {
+    match file.is_symlink() {
+        true => std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()),
+        false => file.to_owned(),
+    }
+}
+
+/// For whom it is now: one that was added by somebody else is to be seen.
+fn keys_of(recipients: &Recipients, file: &Path) -> String {
+    let keys = if recipients.count() == 1 { "key" } else { "keys" };
+    format!("the {} {keys} in {}", recipients.count(), beside(file).display())
+}
+
 pub(crate) fn rekey(args: &SecretsFile) -> Result<(), Fail> {
-    let file = &args.file;
+    let file = &whole(&args.file);
     let recipients = recipients(file)?;
     let keys = Keys::of_user();
     let Some(cipher) = read(file)? else {
@@ -70,7 +95,7 @@ pub(crate) fn rekey(args: &SecretsFile) -> Result<(), Fail> {
     };
     let text = keys.open(&cipher).map_err(|why| wrong(file, why))?;
     put(file, &text, &recipients, &keys).map_err(|why| wrong(file, why))?;
-    talk(&format!("{} is encrypted for those in {}\n", file.display(), beside(file).display()));
+    talk(&format!("{} is encrypted for {}\n", file.display(), keys_of(&recipients, file)));
     Ok(())
 }
 
@@ -102,7 +127,7 @@ fn recipients(file: &Path) -> Result<Recipients, Fail> {
 
 /// The file as it is; `None`: there is none.
 fn read(file: &Path) -> Result<Option<Vec<u8>>, Fail> {
-    match std::fs::read(file) {
+    match crate::secret::cipher::read(file) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Fail::usage(format_args!("{} cannot be read: {error}", file.display()))),
@@ -126,18 +151,19 @@ fn check(text: &str) -> Result<(), Why> {
         }
         Ok(())
     }
+    if text.len() as u64 > LARGEST {
+        return Err(Why::new("it has more than 4 MiB").hint("what is large belongs into a file of its own"));
+    }
     each(&values(text)?, "")
 }
 
 /// Encrypts the text and puts it in the place of the file, at once.
 fn put(file: &Path, text: &str, recipients: &Recipients, keys: &Keys) -> Result<(), Why> {
     let cipher = recipients.close(text)?;
-    keys.open(&cipher).map_err(|_| {
-        Why::new(format_args!(
-            "you could not open it yourself: no key of yours is in {}",
-            beside(file).display()
-        ))
-        .hint("add your public key to it")
+    keys.open(&cipher).map_err(|why| {
+        let keys = beside(file);
+        Why::new(format_args!("you could not open it yourself: {}", why.why))
+            .hint(format_args!("add your public key to {}", keys.display()))
     })?;
     let cannot = |error: std::io::Error| Why::new(format_args!("it cannot be written: {error}"));
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -174,13 +200,6 @@ impl Place {
         Ok(Self { folder, file })
     }
 
-    fn text(&self) -> Result<Zeroizing<String>, Fail> {
-        match std::fs::read_to_string(&self.file) {
-            Ok(text) => Ok(Zeroizing::new(text)),
-            Err(error) => Err(Fail::usage(format_args!("what the editor left cannot be read: {error}"))),
-        }
-    }
-
     /// Leaves it to the user.
     fn keep(self) -> PathBuf {
         let _ = self.folder.keep();
@@ -203,17 +222,48 @@ fn run_editor(file: &Path) -> Result<(), Fail> {
         return Err(Fail::usage(format_args!("`{}` is no editor", editor.escape_debug()))
             .hint("name one in `VISUAL` or `EDITOR`, as in `vim` or `code --wait`"));
     };
-    let ended = Command::new(program).args(arguments).arg(file).status();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fail::internal(format_args!("no editor can be waited for: {error}")))?;
+    let ended = runtime.block_on(watched(tokio::process::Command::new(program).args(arguments).arg(file)));
     match ended {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => {
+        Ok(Ended::Itself(status)) if status.success() => Ok(()),
+        Ok(Ended::Itself(status)) => {
             Err(Fail::usage(format_args!("the editor `{}` ended with {status}", program.escape_debug()))
                 .hint("nothing was changed"))
         }
+        Ok(Ended::By(code)) => Err(Fail::interrupted(code)),
         Err(error) => Err(Fail::usage(format_args!(
             "the editor `{}` cannot be started: {error}",
             program.escape_debug()
         ))
         .hint("name another one in `VISUAL` or `EDITOR`")),
     }
+}
+
+/// How the editor ended.
+enum Ended {
+    Itself(ExitStatus),
+    /// With the runner, which was asked to end; the exit code.
+    By(u8),
+}
+
+/// Waits for the editor. Ctrl-C and Ctrl-\\ at the terminal are the editor's; whoever ends the runner ends the editor too,
+/// so that the text can be removed.
+async fn watched(editor: &mut tokio::process::Command) -> std::io::Result<Ended> {
+    let (mut interrupt, mut quit) = (signal(SignalKind::interrupt())?, signal(SignalKind::quit())?);
+    let (mut terminate, mut hang_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let mut child = editor.kill_on_drop(true).spawn()?;
+    let code = loop {
+        tokio::select! {
+            status = child.wait() => return Ok(Ended::Itself(status?)),
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
+            _ = terminate.recv() => break 143,
+            _ = hang_up.recv() => break 129,
+        }
+    };
+    child.kill().await?;
+    Ok(Ended::By(code))
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// More than any file of secrets has, decrypted.
-const LARGEST: u64 = 4 << 20;
+pub(crate) const LARGEST: u64 = 4 << 20;
 
 /// The keys of this user.
 pub(crate) struct Keys {
@@ -45,8 +45,9 @@ impl Keys {
 
     fn add(&mut self, file: &Path, is_named: bool) {
         let shown = file.display().to_string();
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => Zeroizing::new(text),
+        let text = match read(file).map(|bytes| String::from_utf8(bytes).map(Zeroizing::new)) {
+            Ok(Ok(text)) => text,
+            Ok(Err(_)) => return self.looked.push(format!("{shown}: it holds no age identity")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => return,
             Err(error) => return self.looked.push(format!("{shown}: cannot be read: {error}")),
         };
@@ -108,6 +109,21 @@ impl Keys {
     }
 }
 
+/// A whole file that a person wrote: nothing that never ends, and no more than any such file has.
+pub(crate) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let open = std::fs::File::open(file)?;
+    if !open.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    // In letters it is a third longer.
+    open.take(2 * LARGEST).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 >= 2 * LARGEST {
+        true => Err(std::io::Error::other("it is larger than any file of secrets")),
+        false => Ok(bytes),
+    }
+}
+
 fn no_age_file(error: &age::DecryptError) -> Why {
     let said = runner_model::text::shown(error.to_string().trim()).into_owned();
     Why::new(format_args!("it is not a file that age made, or it was changed: {said}"))
@@ -115,6 +131,13 @@ fn no_age_file(error: &age::DecryptError) -> Why {
 
 /// For whom a file is encrypted.
 pub(crate) struct Recipients(Vec<Box<dyn Recipient + Send>>);
+
+impl Recipients {
+    /// How many keys open it.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+}
 
 impl Recipients {
     /// Reads public keys, one a line: of age (`age1…`) or of ssh. What begins with `#` is a comment.
@@ -192,11 +215,11 @@ fn only_text(table: &toml::Table, within: &str) -> Result<(), Why> {
 }
 
 /// The value of a key: one that is called exactly so, else with dots for keys in keys.
-pub(crate) fn pick(value: serde_json::Value, key: &str) -> Result<Zeroizing<Vec<u8>>, Why> {
+pub(crate) fn pick(value: &serde_json::Value, key: &str) -> Result<Zeroizing<Vec<u8>>, Why> {
     use serde_json::Value as Json;
     let names =
         value.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    let found = value.get(key).or_else(|| key.split('.').try_fold(&value, |value, part| value.get(part)));
+    let found = value.get(key).or_else(|| key.split('.').try_fold(value, |value, part| value.get(part)));
     match found {
         Some(Json::String(text)) => Ok(Zeroizing::new(text.as_bytes().to_vec())),
         Some(Json::Number(number)) => Ok(Zeroizing::new(number.to_string().into_bytes())),
@@ -272,9 +295,8 @@ mod tests {
     #[test]
     fn a_key_may_be_in_keys() {
         let value = serde_json::json!({ "db.password": "flat", "db": { "user": "shop", "port": 5432 } });
-        let picked = |key: &str| {
-            pick(value.clone(), key).map(|bytes| String::from_utf8(bytes.to_vec()).expect("text"))
-        };
+        let picked =
+            |key: &str| pick(&value, key).map(|bytes| String::from_utf8(bytes.to_vec()).expect("text"));
         assert_eq!(picked("db.password").expect("there"), "flat");
         assert_eq!(picked("db.user").expect("there"), "shop");
         assert_eq!(picked("db.port").expect("there"), "5432");

@@ -1,6 +1,6 @@
 //! Encrypted files that hold many values. Each is decrypted once, however many of them a run needs.
 
-use super::cipher::{Keys, pick, values};
+use super::cipher::{self, Keys, pick, values};
 use super::{Fetched, Why, command};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,48 +22,48 @@ impl Default for Files {
 impl Files {
     /// A value of a file that is encrypted with age.
     pub(super) fn age(&mut self, file: &Path, key: &str) -> Fetched {
-        let shown = file.display();
-        let open = || -> Result<Value, Why> {
-            let cipher = std::fs::read(file).map_err(|error| {
-                let why = Why::new(format_args!("`{shown}` cannot be read: {error}"));
-                match error.kind() {
-                    std::io::ErrorKind::NotFound => {
-                        why.hint(format_args!("make it with `runner secrets edit {shown}`"))
-                    }
-                    _ => why,
-                }
-            })?;
-            let table = self.keys.open(&cipher).and_then(|text| values(&text));
-            let table = table.map_err(|why| Why { why: format!("`{shown}`: {}", why.why), ..why })?;
-            serde_json::to_value(table).map_err(|error| Why::new(format_args!("`{shown}`: {error}")))
-        };
-        let opened = match self.opened.get(file) {
-            Some(opened) => opened.clone(),
-            None => {
-                let opened = open();
-                self.opened.insert(file.to_owned(), opened.clone());
-                opened
-            }
-        };
-        picked(opened, file, key)
+        if !self.opened.contains_key(file) {
+            let opened = age(file, &self.keys);
+            self.opened.insert(file.to_owned(), opened);
+        }
+        self.picked(file, key)
     }
 
     /// A value of a file that is encrypted with SOPS.
     pub(super) async fn sops(&mut self, file: &Path, key: &str, folder: &Path) -> Fetched {
-        let opened = match self.opened.get(file) {
-            Some(opened) => opened.clone(),
-            None => {
-                let opened = sops(file, folder).await;
-                self.opened.insert(file.to_owned(), opened.clone());
-                opened
+        if !self.opened.contains_key(file) {
+            let opened = sops(file, folder).await;
+            self.opened.insert(file.to_owned(), opened);
+        }
+        self.picked(file, key)
+    }
+
+    fn picked(&self, file: &Path, key: &str) -> Fetched {
+        let shown = file.display();
+        match self.opened.get(file) {
+            Some(Ok(value)) => {
+                pick(value, key).map_err(|why| Why { why: format!("`{shown}`: {}", why.why), ..why })
             }
-        };
-        picked(opened, file, key)
+            Some(Err(why)) => Err(why.clone()),
+            None => Err(Why::new(format_args!("`{shown}` was not opened"))),
+        }
     }
 }
 
-fn picked(opened: Result<Value, Why>, file: &Path, key: &str) -> Fetched {
-    pick(opened?, key).map_err(|why| Why { why: format!("`{}`: {}", file.display(), why.why), ..why })
+fn age(file: &Path, keys: &Keys) -> Result<Value, Why> {
+    let shown = file.display();
+    let cipher = cipher::read(file).map_err(|error| {
+        let why = Why::new(format_args!("`{shown}` cannot be read: {error}"));
+        match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                why.hint(format_args!("make it with `runner secrets edit {shown}`"))
+            }
+            _ => why,
+        }
+    })?;
+    let table = keys.open(&cipher).and_then(|text| values(&text));
+    let table = table.map_err(|why| Why { why: format!("`{shown}`: {}", why.why), ..why })?;
+    serde_json::to_value(table).map_err(|error| Why::new(format_args!("`{shown}`: {error}")))
 }
 
 async fn sops(file: &Path, folder: &Path) -> Result<Value, Why> {

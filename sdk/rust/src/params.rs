@@ -100,6 +100,23 @@ impl fmt::Display for Name {
     }
 }
 
+/// A folder on a target: an absolute path other than `/`, without `/` at its end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Folder(String);
+
+impl Folder {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A number and its unit; the unit is what follows the digits.
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -160,6 +177,13 @@ text!(
     |name: &Name| name.0.clone()
 );
 text!(
+    Folder,
+    "^/.*[^/]$",
+    "an absolute path without `/` at its end",
+    |text: &str| (text.starts_with('/') && !text.ends_with('/')).then(|| Self(text.to_owned())),
+    |folder: &Folder| folder.0.clone()
+);
+text!(
     Mode,
     "^0?[0-7]{3,4}$",
     "permission bits in octal, like \"0640\"",
@@ -197,6 +221,9 @@ mod tests {
         }
         for text in ["", ".", "..", "-x", ".x", "a/b", "a b", "a\n", &"x".repeat(65)] {
             assert!(serde_json::from_value::<Name>(text.into()).is_err(), "{text:?}");
+        }
+        for text in ["", "/", "a", "a/b", "/a/"] {
+            assert!(serde_json::from_value::<Folder>(text.into()).is_err(), "{text:?}");
         }
         for text in ["", "8", "0888", "17777"] {
             assert!(serde_json::from_value::<Mode>(text.into()).is_err(), "{text}");

@@ -2,7 +2,7 @@
 
 mod surroundings;
 
-use runner_sdk::params::Duration;
+use runner_sdk::params::{Duration, Folder};
 use runner_sdk::{Artifact, Attributes, Capabilities, Context, Error, ErrorKind, Result, Step, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,8 +35,11 @@ pub struct Params {
     #[serde(default = "all")]
     result: String,
     /// Where it is built: an absolute path, of this build alone. The copy of the last build stays there.
-    folder: String,
-    /// "net" shares the network with the build. Without, `bwrap` gives it none.
+    folder: Folder,
+    /// "opt" lets the build read `/opt`, where it has programs that are not in `/usr`.
+    programs: Option<Programs>,
+    /// "net" shares the network of the machine with the build, its loopback and its abstract sockets too. Without,
+    /// `bwrap` gives it none.
     share: Option<Share>,
     /// Whether a build without `bwrap` is refused.
     #[serde(default)]
@@ -44,6 +47,14 @@ pub struct Params {
     /// How long it may take.
     #[serde(default = "ten_minutes")]
     timeout: Duration,
+}
+
+/// Further programs of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Programs {
+    /// Those in `/opt`.
+    Opt,
 }
 
 /// What a build shares with the machine.
@@ -80,13 +91,23 @@ pub struct Outputs {
 }
 
 /// All that decides what comes of a build, as far as anybody can say.
-#[derive(Serialize)]
-struct Recipe<'a> {
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Recipe {
     source: String,
-    argv: &'a [String],
-    env: &'a BTreeMap<String, String>,
+    argv: Vec<String>,
+    env: BTreeMap<String, String>,
+    result: String,
+    programs: Option<Programs>,
     share: Option<Share>,
     isolated: bool,
+}
+
+/// What is kept of a build.
+#[derive(Serialize, Deserialize)]
+struct Built {
+    recipe: Recipe,
+    /// The digest of the result: what is there may be another thing by now.
+    artifact: String,
 }
 
 impl Step for Build {
@@ -102,12 +123,7 @@ impl Step for Build {
 
     fn run(params: Params) -> Result<Outputs> {
         let folder = params.folder.as_str();
-        if !folder.starts_with('/') || folder.ends_with('/') {
-            let message =
-                format!("`folder` is `{folder}`, and must be an absolute path without `/` at its end");
-            return Err(Error::invalid(message));
-        }
-        let (work, home, built) =
+        let (work, home, kept) =
             (format!("{folder}/work"), format!("{folder}/home"), format!("{folder}/built.json"));
         let result = inside(&work, &params.result)?;
         let source = match (&params.source, &params.artifact) {
@@ -123,46 +139,64 @@ impl Step for Build {
         }
         let recipe = Recipe {
             source: source.digest(),
-            argv: &params.argv,
-            env: &params.env,
+            argv: params.argv.clone(),
+            env: params.env.clone(),
+            result: params.result.clone(),
+            programs: params.programs,
             share: params.share,
             isolated,
         };
-        let recipe =
-            serde_json::to_string_pretty(&recipe).map_err(|error| Error::other(error.to_string()))? + "\n";
-        let given_out = |built: bool| {
-            let artifact =
-                target.fetch(&result).context(|| format!("the result of the build, `{}`", params.result))?;
-            Ok(Outputs { artifact: artifact.digest(), size: artifact.size(), built, isolated })
-        };
-        match target.read(&built) {
-            Ok(last) if last == recipe => {
-                runner_sdk::info!("the last build was the same");
-                return given_out(false);
-            }
-            Err(error) if !error.is(ErrorKind::NotFound) => return Err(error),
-            _ => {}
+        if let Some(artifact) = last(&target, &kept, &recipe, &result)? {
+            runner_sdk::info!("the last build was the same");
+            return Ok(Outputs {
+                size: artifact.size(),
+                artifact: artifact.digest(),
+                built: false,
+                isolated,
+            });
         }
 
         target.mkdir(folder, &Attributes::mode(0o700))?;
-        target.remove(&built)?;
+        target.remove(&kept)?;
         target.remove_tree(&work)?;
         target.unpack(&work, &source, &[], None, &Attributes::default())?;
         let command = if isolated {
-            surroundings::isolated(folder, &params.argv, params.share)
+            surroundings::isolated(folder, &params)
         } else {
             runner_sdk::warn!("without `bwrap` the build can read what its user can: install `bubblewrap`");
             target.mkdir(&home, &Attributes::mode(0o700))?;
-            surroundings::bare(folder, &params.argv)
+            surroundings::bare(folder, &params)
         };
-        let command = params.env.iter().fold(command, |command, (name, value)| command.env(name, value));
         command
             .timeout(params.timeout.get())
             .run(&target)
             .context(|| format!("the build on `{}`", target.name()))?;
-        let outputs = given_out(true)?;
-        target.write(&built, &recipe, &Attributes::mode(0o600))?;
-        Ok(outputs)
+        let artifact =
+            target.fetch(&result).context(|| format!("the result of the build, `{}`", params.result))?;
+        let built = Built { recipe, artifact: artifact.digest() };
+        let text = serde_json::to_string_pretty(&built).map_err(|error| Error::other(error.to_string()))?;
+        target.write(&kept, &(text + "\n"), &Attributes::mode(0o600))?;
+        Ok(Outputs { size: artifact.size(), artifact: built.artifact, built: true, isolated })
+    }
+}
+
+/// The result of the last build, where that was the same and its result is still what it was.
+fn last(target: &Target, kept: &str, recipe: &Recipe, result: &str) -> Result<Option<Artifact>> {
+    let gone = |error: &Error| error.is(ErrorKind::NotFound);
+    let text = match target.read(kept) {
+        Err(error) if gone(&error) => return Ok(None),
+        text => text?,
+    };
+    // Of another version of this module it may be anything.
+    let Ok(built) = serde_json::from_str::<Built>(&text) else { return Ok(None) };
+    if built.recipe != *recipe {
+        return Ok(None);
+    }
+    match target.fetch(result) {
+        Ok(artifact) if artifact.digest() == built.artifact => Ok(Some(artifact)),
+        Ok(_) => Ok(None),
+        Err(error) if gone(&error) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

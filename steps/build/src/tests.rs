@@ -2,18 +2,14 @@ use super::*;
 use runner_sdk::testing::{Answer, World};
 use serde_json::{Value, json};
 
-/// How the command begins with `bwrap`.
-fn isolated(share: &[&str]) -> Vec<String> {
+/// The command with `bwrap`, in which some words come before `-- env`.
+fn isolated(more: &[&str], variables: &[&str]) -> Vec<String> {
     let grant = surroundings::GRANTS[2];
     let words =
-        grant.strip_prefix("exec-change:${env...} ").and_then(|rest| rest.strip_suffix("-- ${argv...}"));
+        grant.strip_prefix("exec-change:").and_then(|rest| rest.strip_suffix("-- env ${env...} ${argv...}"));
     let words = words.expect("the grant").replace("${folder}", "/var/tmp/b");
-    words
-        .split_whitespace()
-        .chain(share.iter().copied())
-        .chain(["--", "make", "all"])
-        .map(str::to_owned)
-        .collect()
+    let words = words.split_whitespace().chain(more.iter().copied()).chain(["--", "env"]);
+    words.chain(variables.iter().copied()).chain(["make", "all"]).map(str::to_owned).collect()
 }
 
 /// The command without it.
@@ -40,12 +36,14 @@ fn run(world: &World, more: Value) -> Result<Value> {
 
 #[test]
 fn a_copy_is_built_with_nothing_else_in_reach() {
-    let world = world(&isolated(&[]), Answer::ok(""));
-    world.target("web-1").fact("has:bwrap", "true");
+    let world = world(&isolated(&[], &["A=1"]), Answer::ok(""));
+    let argv = isolated(&[], &["A=2"]);
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    world.target("web-1").fact("has:bwrap", "true").answer(&argv, Answer::ok(""));
     let outputs = run(&world, json!({ "env": { "A": "1" } })).expect("built");
     assert_eq!((&outputs["built"], &outputs["isolated"]), (&json!(true), &json!(true)));
-    let ran = &world.commands()[0];
-    assert_eq!(ran.env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>(), ["A=1"]);
+    // What the plan sets is for the build, and not for `bwrap`.
+    assert!(world.commands()[0].env.is_empty());
     let web = world.target("web-1");
     assert_eq!(web.text("/var/tmp/b/work/main.c").as_deref(), Some("int main;"));
     assert!(!web.exists("/var/tmp/b/work/.env"));
@@ -60,10 +58,23 @@ fn a_copy_is_built_with_nothing_else_in_reach() {
 }
 
 #[test]
-fn the_network_is_shared_when_the_plan_says_so() {
-    let world = world(&isolated(&["--share-net"]), Answer::ok(""));
+fn a_result_that_is_not_what_was_built_is_built_anew() {
+    let world = world(&bare(), Answer::ok(""));
+    let web = world.target("web-1");
+    let first = run(&world, json!({})).expect("built");
+    for (path, text) in [("/var/tmp/b/work/main.c", "by hand"), ("/var/tmp/b/built.json", "{}")] {
+        web.file(path, text);
+        let again = run(&world, json!({})).expect("built");
+        assert_eq!((&again["built"], &again["artifact"]), (&json!(true), &first["artifact"]), "{path}");
+    }
+    assert_eq!(run(&world, json!({ "result": "main.c" })).expect("another result")["built"], true);
+}
+
+#[test]
+fn more_is_shared_when_the_plan_says_so() {
+    let world = world(&isolated(&["--ro-bind-try", "/opt", "/opt", "--share-net"], &[]), Answer::ok(""));
     world.target("web-1").fact("has:bwrap", "true");
-    run(&world, json!({ "share": "net" })).expect("built");
+    run(&world, json!({ "share": "net", "programs": "opt" })).expect("built");
 }
 
 #[test]

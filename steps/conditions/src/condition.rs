@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 /// How long one look may take.
@@ -20,7 +21,7 @@ pub struct Look {
     /// A path on the target.
     file: Option<String>,
     /// A TCP port of the target on which something listens.
-    port: Option<u16>,
+    port: Option<NonZeroU16>,
     /// A unit of the init system that must run.
     service: Option<String>,
     /// With `url`: the address to connect to, with a port or without. Host, certificate and grant stay the URL's.
@@ -83,7 +84,7 @@ pub enum Condition {
         contains: Option<String>,
     },
     /// Something listens.
-    Port(u16),
+    Port(NonZeroU16),
     /// A service runs.
     Service(String),
 }
@@ -141,10 +142,15 @@ impl Condition {
                 }
                 Ok(Self::File { path, state, contains: look.contains })
             }
-            (None, None, port, service) if port.is_some() != service.is_some() => {
+            (None, None, Some(port), None) => {
                 none_of(&of_url, "url")?;
                 none_of(&of_file, "file")?;
-                Ok(port.map(Self::Port).or(service.map(Self::Service)).unwrap_or(Self::Port(0)))
+                Ok(Self::Port(port))
+            }
+            (None, None, None, Some(unit)) => {
+                none_of(&of_url, "url")?;
+                none_of(&of_file, "file")?;
+                Ok(Self::Service(unit))
             }
             _ => Err(Error::invalid("it needs exactly one of `url`, `file`, `port` and `service`")),
         }

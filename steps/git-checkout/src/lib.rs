@@ -2,8 +2,8 @@
 
 mod git;
 
-use git::Git;
-use runner_sdk::params::Duration;
+use git::{Git, Over};
+use runner_sdk::params::{Duration, Folder};
 use runner_sdk::{Attributes, Capabilities, Context, Error, Result, Step, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,11 +21,11 @@ pub struct Params {
     #[schemars(regex(pattern = "^([0-9a-f]{40}|[0-9a-f]{64})$"))]
     commit: String,
     /// The folder for its files, absolute. What git keeps is beside it, with `.git` behind the name.
-    to: String,
-    /// Whether files that were changed by hand may be overwritten.
+    to: Folder,
+    /// Whether files that were changed or added by hand may be overwritten.
     #[serde(default)]
     discard: bool,
-    /// Whether the files are given out as an artifact.
+    /// Whether the files are given out as an artifact. Then there may be none in the folder that are not of the commit.
     #[serde(default)]
     artifact: bool,
     /// How long the fetch may take.
@@ -58,46 +58,62 @@ impl Step for GitCheckout {
     fn run(params: Params) -> Result<Outputs> {
         let target = Target::current();
         let folder = params.to.as_str();
-        if !folder.starts_with('/') || folder.ends_with('/') {
-            return Err(Error::invalid(format!(
-                "`to` is `{folder}`, and must be an absolute path without `/` at its end"
-            )));
-        }
         let git = Git::new(&target, folder, params.timeout.get());
         let on = || format!("`{folder}` on `{}`", target.name());
-        let previous = git.head().context(on)?;
-        if previous.is_some() {
-            let edited = git.edited().context(on)?;
-            if !edited.is_empty() && !params.discard {
-                let message = format!("{}: files in it were changed by hand", on());
-                return Err(Error::conflict(message).with_detail(format!(
-                    "{edited}\nhint: look at them, and say `discard = true` when they may be overwritten"
-                )));
+        let ours = git.exists().context(on)?;
+        let empty = target.stat(folder)?.is_none() || target.read_dir(folder)?.is_empty();
+        let previous = if ours { git.head().context(on)? } else { None };
+        let mut over = if params.discard { Over::All } else { Over::Own };
+        match &previous {
+            None if !ours && !empty => {
+                return Err(Error::conflict(format!("{}: it holds other things", on())));
             }
-            if edited.is_empty() && previous.as_deref() == Some(params.commit.as_str()) {
-                runner_sdk::info!("`{folder}` is at {}", params.commit);
-                return outputs(&target, &params, previous, false);
+            // Nothing of anybody's is there, or what a checkout left that was interrupted.
+            _ if empty || previous.is_none() || git.is_between().context(on)? => over = Over::All,
+            _ => {
+                let edited = git.edited().context(on)?;
+                if !edited.is_empty() && !params.discard {
+                    let message = format!("{}: files in it were changed by hand", on());
+                    return Err(Error::conflict(message).with_detail(format!(
+                        "{edited}\nhint: look at them, and say `discard = true` when they may be overwritten"
+                    )));
+                }
+                if edited.is_empty() && previous.as_deref() == Some(params.commit.as_str()) {
+                    runner_sdk::info!("`{folder}` is at {}", params.commit);
+                    return outputs(&target, &git, &params, previous, false);
+                }
             }
-        } else if target.stat(folder)?.is_some() && !target.read_dir(folder)?.is_empty() {
-            return Err(Error::conflict(format!("{}: it holds other things", on())));
         }
         target.mkdir(folder, &Attributes::default())?;
-        if previous.is_none() {
+        if !ours {
             git.init().context(on)?;
         }
+        git.set_attributes().context(on)?;
         git.fetch(&params.repository, &params.commit).context(on)?;
-        git.check_out(&params.commit, previous.as_deref()).context(on)?;
+        git.check_out(&params.commit, previous.as_deref(), over).context(on)?;
         runner_sdk::info!("`{folder}` is at {} now", params.commit);
         let changed = previous.as_deref() != Some(params.commit.as_str());
-        outputs(&target, &params, previous, changed)
+        outputs(&target, &git, &params, previous, changed)
     }
 }
 
-fn outputs(target: &Target, params: &Params, previous: Option<String>, changed: bool) -> Result<Outputs> {
-    let artifact = match params.artifact {
-        true => Some(target.fetch(&params.to)?.digest()),
-        false => None,
-    };
+fn outputs(
+    target: &Target,
+    git: &Git<'_>,
+    params: &Params,
+    previous: Option<String>,
+    changed: bool,
+) -> Result<Outputs> {
+    if !params.artifact {
+        return Ok(Outputs { changed, previous, artifact: None });
+    }
+    let others = git.not_of_the_commit()?;
+    if !others.is_empty() {
+        let message = format!("`{}` on `{}` has files that are not of the commit", params.to, target.name());
+        return Err(Error::conflict(message)
+            .with_detail(format!("{others}\nhint: an artifact is the commit alone: take them away")));
+    }
+    let artifact = Some(target.fetch(params.to.as_str())?.digest());
     Ok(Outputs { changed, previous, artifact })
 }
 

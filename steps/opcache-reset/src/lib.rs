@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 /// What a worker runs; its answer is one of the words of [`State`].
 const SCRIPT: &str = "<?php
 header('Content-Type: text/plain');
-echo function_exists('opcache_reset') && @opcache_reset() ? 'reset' : 'off';
+if (!function_exists('opcache_reset')) echo 'off';
+elseif (@opcache_reset()) echo 'reset';
+else echo ini_get('opcache.restrict_api') ? 'restricted' : 'off';
 ";
 
 /// The step.
@@ -53,6 +55,8 @@ pub enum State {
     Off,
     /// There was no reason to ask.
     Unchanged,
+    /// This is a dry run.
+    Skipped,
 }
 
 impl Step for OpcacheReset {
@@ -62,6 +66,7 @@ impl Step for OpcacheReset {
     const DOCUMENTATION: &'static str = include_str!("../DOCUMENTATION.md");
     const CAPABILITIES: Capabilities = Capabilities {
         ssh: &[
+            "read:${script}",
             "write:${script}",
             "exec-signal:REQUEST_METHOD=GET SCRIPT_FILENAME=${script} cgi-fcgi -bind -connect ${socket}",
             "read:${root}",
@@ -79,11 +84,22 @@ impl Step for OpcacheReset {
             return Ok(Outputs { state: State::Unchanged });
         };
         runner_sdk::info!("resetting the cache: {reason}");
-        target.write(&params.script, SCRIPT, &Attributes::mode(0o644))?;
+        let script = params.script.as_str();
+        // It is removed in the end: what somebody else has there is not for us.
+        let other = match target.stat(script)? {
+            None => false,
+            Some(entry) => !entry.is_file() || target.read(script)? != SCRIPT,
+        };
+        if other {
+            let message = format!("`{script}` on `{}` is another file", target.name());
+            return Err(Error::conflict(message).with_detail("`script` is a path for this step alone"));
+        }
+        target.write(script, SCRIPT, &Attributes::mode(0o644))?;
         let answered = ask(&target, &params);
-        // Also after a failure: nobody else is to find it there.
-        target.remove(&params.script)?;
+        // Also after a failure, which is what is told then: nobody else is to find it there.
+        let removed = target.remove(script);
         let state = answered.context(|| format!("PHP-FPM at `{}` on `{}`", params.socket, target.name()))?;
+        removed?;
         if state == State::Off {
             runner_sdk::info!("PHP has no opcode cache, or it is off");
         }
@@ -116,13 +132,15 @@ fn ask(target: &Target, params: &Params) -> Result<State> {
         answer => answer?,
     };
     if output.skipped {
-        return Ok(State::Unchanged);
+        return Ok(State::Skipped);
     }
     let answer = output.stdout.replace('\r', "");
     let (head, body) = answer.split_once("\n\n").unwrap_or(("", &answer));
     match body.trim() {
         "reset" => Ok(State::Reset),
         "off" => Ok(State::Off),
+        "restricted" => Err(Error::other("`opcache.restrict_api` does not let the script reset the cache")
+            .with_detail("name a `script` below the path that the setting has")),
         _ => {
             let status = head.lines().find_map(|line| line.strip_prefix("Status: "));
             let what = match status {

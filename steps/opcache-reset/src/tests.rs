@@ -59,10 +59,24 @@ fn a_php_without_a_cache_has_nothing_to_forget() {
 }
 
 #[test]
+fn a_file_of_somebody_else_is_not_touched() {
+    let world = world(Answer::ok("\n\nreset"));
+    world.target("web-1").file("/srv/shop/shared/reset.php", "<?php echo 'mine';");
+    let error = run(&world, json!({})).expect_err("in the way");
+    assert_eq!(error.message, "`/srv/shop/shared/reset.php` on `web-1` is another file");
+    assert!(world.effects().is_empty());
+    // What an earlier run left is its own.
+    world.target("web-1").file("/srv/shop/shared/reset.php", SCRIPT);
+    assert_eq!(run(&world, json!({})).expect("reset")["state"], "reset");
+    assert!(!world.target("web-1").exists("/srv/shop/shared/reset.php"));
+}
+
+#[test]
 fn a_failure_says_what_php_said_and_leaves_no_script() {
     let denied = "Status: 404 Not Found\r\nContent-type: text/html\r\n\r\nFile not found.\n";
     for (answer, message, detail) in [
         (Answer::ok(denied), "it may not read the script", "File not found."),
+        (Answer::ok("\n\nrestricted"), "`opcache.restrict_api` does not let", "below the path"),
         (Answer::ok("Fatal error"), "it did not answer as the script does", "Fatal error"),
         (Answer::status(111, "Could not connect"), "ended with status 111", "Could not connect"),
         (Answer::error(Error::not_found("no program cgi-fcgi")), "no program cgi-fcgi", "libfcgi-bin"),

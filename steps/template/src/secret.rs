@@ -2,14 +2,24 @@
 //! the value in when the file is written.
 
 use minijinja::Value;
-use minijinja::value::{Object, ObjectRepr};
+use minijinja::value::{DynObject, Object, ObjectRepr};
 use runner_sdk::{Error, Result, Secret};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// Around the number of a secret. Characters for private use: no text has them by chance.
 const MARKS: [char; 2] = ['\u{F8F0}', '\u{F8F1}'];
+
+/// What is between the marks beside the number, twice: letters and signs that no filter leaves as they are.
+const CANARY: &str = "aZ \"'<&>\\/ é\n";
+
+/// The mark of the secret with this number.
+fn marked(number: usize) -> String {
+    let letters: String = number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
+    format!("{}{number}{CANARY}{letters}{}", MARKS[0], MARKS[1])
+}
 
 /// What a secret becomes wherever it is taken for text: a filter would change the mark, and not the value.
 const MISUSED: char = '\u{F8F2}';
@@ -19,6 +29,11 @@ const MISUSED: char = '\u{F8F2}';
 struct Handle(usize);
 
 impl Object for Handle {
+    /// By number: two secrets are not equal, whatever they are as text.
+    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<Ordering> {
+        other.downcast_ref::<Self>().map(|other| self.0.cmp(&other.0))
+    }
+
     /// Neither a table nor a list, both of which a filter could write out as empty.
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Plain
@@ -38,7 +53,7 @@ pub(crate) fn table(names: &[String]) -> Value {
 /// The mark of a value that is a secret, for where it stands alone.
 pub(crate) fn mark(value: &Value) -> Option<String> {
     let handle = value.downcast_object_ref::<Handle>()?;
-    Some(format!("{}{}{}", MARKS[0], handle.0, MARKS[1]))
+    Some(marked(handle.0))
 }
 
 /// Text and secrets in turn.
@@ -64,12 +79,20 @@ impl Filled {
         if !text.contains(MARKS) {
             return Ok(Self { first: text, rest: Vec::new() });
         }
-        let odd = || Error::invalid(format!("{name}: it has a character for private use, U+F8F0 or U+F8F1"));
+        let odd = || {
+            Error::invalid(format!(
+                "{name}: a secret was changed by a filter, or a character U+F8F0 or U+F8F1 is in it"
+            ))
+            .with_detail("write `{{ secrets.NAME }}` alone, without filters around it")
+        };
         let mut pieces = text.split(MARKS[0]);
         let first = pieces.next().unwrap_or_default().to_owned();
         let read = |piece: &str| {
-            let (number, text) = piece.split_once(MARKS[1])?;
-            Some((number.parse().ok()?, text.to_owned())).filter(|(_, text)| !text.contains(MARKS))
+            let (mark, text) = piece.split_once(MARKS[1])?;
+            let digits = mark.find(|c: char| !c.is_ascii_digit()).unwrap_or(mark.len());
+            let number: usize = mark[..digits].parse().ok()?;
+            let whole = marked(number) == format!("{}{mark}{}", MARKS[0], MARKS[1]);
+            (whole && !text.contains(MARKS)).then(|| (number, text.to_owned()))
         };
         let rest = pieces.map(|piece| read(piece).ok_or_else(odd)).collect::<Result<_>>()?;
         if first.contains(MARKS) {

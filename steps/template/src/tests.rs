@@ -123,6 +123,16 @@ fn a_secret_is_no_text() {
         "{{ secrets.token | tojson }}",
         "{{ secrets.token | replace('t', 'x') }}",
         "{{ secrets.token | string }}",
+        "{% filter upper %}{{ secrets.token }}{% endfilter %}",
+        "{% filter replace('0', '1') %}{{ secrets['db-password'] }}{% endfilter %}",
+        "{% filter replace('1', '0') %}{{ secrets.token }}{% endfilter %}",
+        "{% filter replace('a', 'b') %}{{ secrets['db-password'] }}{% endfilter %}",
+        "{% set x %}{{ secrets.token }}{% endset %}{{ x | tojson }}",
+        "{% set x %}{{ secrets.token }}{% endset %}{{ x | trim | title }}",
+        "{% set x %}{{ secrets.token }}{% endset %}{{ x | urlencode }}",
+        "{% set x %}{{ secrets.token }}{% endset %}{{ x[1:] }}",
+        "{% set x %}{{ secrets.token }}{% endset %}{{ x | reverse }}",
+        "{% set x %}{{ secrets.token }}{% endset %}{{ x | indent }}",
     ] {
         let (world, answer) = with_secrets(content);
         let error = answer.expect_err(content);
@@ -131,10 +141,20 @@ fn a_secret_is_no_text() {
     }
     for content in ["\u{F8F0}0\u{F8F1}{{ secrets.token }}\u{F8F1}", "\u{F8F0}", "\u{F8F0}x\u{F8F1}"] {
         let error = with_secrets(content).1.expect_err("a mark");
-        assert!(error.message.contains("private use"), "{error}");
+        assert!(error.message.contains("U+F8F0"), "{error}");
     }
     let error = with_secrets("{{ secrets.tokens }}").1.expect_err("unknown");
     assert!(error.detail.ends_with("did you mean `secrets.token`?"), "{}", error.detail);
+}
+
+#[test]
+fn secrets_are_compared_by_name_and_may_be_kept() {
+    let content = "{% set x %}{{ secrets.token }}{% endset %}{{ x }} {{ secrets.token == secrets['db-password'] }} \
+         {{ secrets.token == secrets.token }} {{ secrets.token == 't0k3n' }} {{ x == 't0k3n' }}";
+    let (world, answer) = with_secrets(content);
+    answer.expect("written");
+    let text = world.target("web-1").text("/etc/shop.env");
+    assert_eq!(text.as_deref(), Some("t0k3n false true false false"));
 }
 
 #[test]

@@ -1,13 +1,10 @@
 //! `std/wait-for`: waits until an URL answers, a file is there or gone, a port is listened on, or a service runs.
 
-use runner_conditions::{Condition, HTTP, Look, SSH};
+use runner_conditions::{Condition, HTTP, Look, SSH, check_interval};
 use runner_sdk::params::Duration;
 use runner_sdk::{Capabilities, Error, Result, Step, Target, timer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// The shortest time between two looks.
-const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The step.
 pub struct WaitFor;
@@ -52,9 +49,7 @@ impl Step for WaitFor {
 
     fn run(params: Params) -> Result<Outputs> {
         let (timeout, interval) = (params.timeout, params.interval);
-        if interval < SHORTEST {
-            return Err(Error::invalid(format!("`interval` is {interval}, and must be at least {SHORTEST}")));
-        }
+        check_interval(interval)?;
         let condition = Condition::new(params.look)?;
         let target = Target::current();
         let began = timer::now();

@@ -1,13 +1,10 @@
 //! `std/watch`: sees that a URL, a file, a port or a service stays as it must be, for some time.
 
-use runner_conditions::{Condition, HTTP, Look, SSH};
+use runner_conditions::{Condition, HTTP, Look, SSH, check_interval};
 use runner_sdk::params::Duration;
 use runner_sdk::{Capabilities, Error, Result, Step, Target, timer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// The shortest time between two looks.
-const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The step.
 pub struct Watch;
@@ -54,11 +51,9 @@ impl Step for Watch {
 
     fn run(params: Params) -> Result<Outputs> {
         let (span, interval, allowed) = (params.r#for, params.interval, params.max_failures);
-        if interval < SHORTEST || interval > span {
-            let message = format!(
-                "`interval` is {interval}, and must be at least {SHORTEST} and at most `for`, {span}"
-            );
-            return Err(Error::invalid(message));
+        check_interval(interval)?;
+        if interval > span {
+            return Err(Error::invalid(format!("`interval` is {interval}, longer than `for`, {span}")));
         }
         let condition = Condition::new(params.look)?;
         let target = Target::current();

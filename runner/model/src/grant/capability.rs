@@ -220,12 +220,7 @@ impl Capability {
             && let Some(ValueTemplate::Object(values)) = table.value(parameters)?
         {
             for name in values.keys() {
-                if !ssh::is_variable_name(name) {
-                    return Err(Why::new(format!(
-                        "`{}` cannot be the name of a variable",
-                        name.escape_debug()
-                    )));
-                }
+                ssh::check_variable_name(name)?;
                 variables.push((name.clone(), vec![Atom::Hole(table.of_table(name))]));
             }
             argv.remove(0);
@@ -327,6 +322,15 @@ fn bind_word(word: &Word<Parameter>, parameters: &ValueTemplate) -> Result<Vec<W
             Some(ValueTemplate::Array(values)) => {
                 values.iter().map(|value| Ok(atoms(&text(parameter, value)?))).collect()
             }
+            Some(ValueTemplate::Object(values)) => values
+                .iter()
+                .map(|(name, value)| {
+                    ssh::check_variable_name(name)?;
+                    let mut word = vec![Atom::Text(format!("{name}="))];
+                    word.extend(atoms(&text(parameter, value)?));
+                    Ok(joined(word))
+                })
+                .collect(),
             Some(_) => {
                 Err(Why::new(format!("`{parameter}` is not an array that is known before the plan runs"))
                     .into())

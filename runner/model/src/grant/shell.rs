@@ -28,6 +28,8 @@ const RUNNERS: &[&str] = &[
     // programs that run another program
     "at",
     "batch",
+    "bwrap",
+    "cgi-fcgi",
     "chroot",
     "chrt",
     "cpulimit",

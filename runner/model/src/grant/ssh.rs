@@ -226,8 +226,16 @@ fn split_variables<H>(words: Vec<Word<H>>) -> (Vec<Variable<H>>, Vec<Word<H>>) {
     (variables, words.collect())
 }
 
+/// Refuses what cannot be the name of a variable.
+pub(super) fn check_variable_name(name: &str) -> Result<(), Why> {
+    match is_variable_name(name) {
+        true => Ok(()),
+        false => Err(Why::new(format!("`{}` cannot be the name of a variable", name.escape_debug()))),
+    }
+}
+
 /// Whether a text can be the name of a variable.
-pub(super) fn is_variable_name(name: &str) -> bool {
+fn is_variable_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')

@@ -166,13 +166,19 @@ fn no_value_becomes_a_star_an_option_or_two_arguments() {
     );
     assert!(bind("exec-read:${argv...}", json!({"argv": ["LD_PRELOAD=x", "ls"]})).is_err());
     assert!(bind("exec-read:${argv...}", json!({"argv": []})).is_err());
+    // A table behind the program is arguments, in the order of its names.
+    let table = json!({"env": {"B": "${target.name}", "A": "-x y"}, "argv": ["ls"]});
+    let bound = bind("exec-read:env ${env...} ${argv...}", table).expect("bound");
+    assert_eq!(bound[0], "exec-read:env 'A=-x y' B=${target.name} ls");
+    assert!(bind("exec-read:env ${env...}", json!({"env": {"A B": "x"}})).is_err());
+    assert!(bind("exec-read:env ${env...}", json!({"env": {"A": ["x"]}})).is_err());
     assert!(bind("exec-read:${argv...}", json!({"argv": [["ls"]]})).is_err());
     assert!(bind("exec-read:${argv...}", json!({"argv": "ls -l"})).is_err());
     assert!(bind("exec-read:${argv...}", json!({"argv": ["${discover.program}"]})).is_err());
     assert!(bind("exec-${effect}:ls", json!({"effect": "read:x "})).is_err());
     assert!(bind("exec-${effect}:ls", json!({"effect": "${discover.class}"})).is_err());
     assert!(bind("exec-read:${env...} ls", json!({"env": {"A B": "x"}})).is_err());
-    assert!(bind("exec-read:ls ${env...}", json!({"env": {"A": "x"}})).is_err());
+    assert!(bind("exec-read:ls ${env}", json!({"env": {"A": "x"}})).is_err());
     assert_eq!(
         bind("exec-read:${env...} ls", json!({"env": {"A": "*"}})),
         Ok(vec!["exec-read:A='*' ls".to_owned()])
