@@ -1,6 +1,7 @@
 //! The host: a library, and the `runner` binary on top of it.
 
 pub mod cli;
+pub mod history;
 pub mod host;
 pub mod module;
 pub mod report;

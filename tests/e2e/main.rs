@@ -15,6 +15,7 @@ mod doctor;
 mod facts;
 mod files;
 mod goes_live;
+mod history;
 mod interrupts;
 mod journal_first;
 mod lock;

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use runner_artifact::Store;
 use runner_model::{
-    Digest, EffectClass, EffectKey, EnvironmentName, Failure, Mark, PlanName, ReleaseId, RunId, Stamped,
+    Act, Digest, EffectClass, EffectKey, EnvironmentName, Failure, Mark, PlanName, ReleaseId, RunId, Stamped,
     State, StepId, TargetName, Verdict,
 };
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,12 @@ pub enum Entry {
         call: String,
         /// What it was given.
         args: Payload,
+        /// The machine that it acts on; `None`: the plan's folder, or a request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<TargetName>,
+        /// What it is to do, as reports show it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<Act>,
         /// What was there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<State>,

@@ -454,4 +454,6 @@ pub struct Release {
     pub live: bool,
     /// In bytes, of all its files.
     pub size: u64,
+    /// The run that laid it out.
+    pub by: crate::RunId,
 }

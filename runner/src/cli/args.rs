@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use runner_model::{EnvironmentName, Limit, TargetName};
+use runner_model::{Digest, EnvironmentName, Limit, TargetName};
 use std::path::PathBuf;
 
 const STYLES: Styles = Styles::styled()
@@ -81,6 +81,17 @@ pub(crate) enum Command {
     Init(Init),
     /// Look at a module before a plan uses it.
     Module(Module),
+    /// Ask the targets what is live on them, since when, and which run laid it out.
+    ///
+    /// Ends with 5 when a target cannot be reached. Changes nothing.
+    Status(Status),
+    /// List the runs of a plan, or remove old ones.
+    Runs(Runs),
+    /// Show a run that is past, from its journal alone.
+    ///
+    /// The summary is the one that the run ended with. What is missing at the end of a journal, or was changed in it, is
+    /// said: with `--last-hash` also lines that were cut off whole.
+    Report(Report),
     /// Keep secrets beside the plan, encrypted with age for those who may use them.
     Secrets(Secrets),
     /// Print what completes the runner's commands and options in a shell.
@@ -271,6 +282,80 @@ pub(crate) struct Inspect {
     /// Print it as JSON, with the manifest as the module gives it.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    #[command(subcommand)]
+    pub(crate) command: RunsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Print the runs of a plan, the oldest first, and how each ended.
+    List(RunsList),
+    /// Remove old runs, but for those that never came to their end.
+    ///
+    /// What they did on targets stays, and so does the targets' own account of releases.
+    Prune(RunsPrune),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsList {
+    /// The plan's file; its runs are beside it.
+    #[arg(value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// Print them as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsPrune {
+    /// The plan's file; its runs are beside it.
+    #[arg(value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// How many of the newest runs stay.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The run: its id or the beginning of it; without, the last one.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The plan's file; its runs are beside it.
+    #[arg(long, value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ReportFormat,
+    /// The hash of the journal's last line, as the run's own summary has it.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) last_hash: Option<Digest>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// The summary, for people.
+    #[default]
+    Summary,
+    /// Every line that the run wrote, also those for the authors of steps.
+    Log,
+    /// The summary as `exec --json` prints it.
+    Json,
+    /// A timeline, as Perfetto (https://ui.perfetto.dev) and `chrome://tracing` open it.
+    Trace,
 }
 
 #[derive(Debug, Args)]

@@ -15,13 +15,16 @@ mod inventory_command;
 mod load;
 mod lock;
 mod man;
+mod report;
+mod runs;
 mod schema;
 mod secrets;
+mod status;
 mod telemetry;
 mod vars_files;
 mod wrap;
 
-use args::{Cli, Command, ModuleCommand, SecretsCommand};
+use args::{Cli, Command, ModuleCommand, RunsCommand, SecretsCommand};
 use clap::Parser as _;
 use fail::Fail;
 use runner_model::lock::{LockedEnvironment, Stale};
@@ -45,6 +48,12 @@ pub fn main() -> ExitCode {
         Command::Module(module) => match module.command {
             ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),
         },
+        Command::Status(args) => status::run(&args),
+        Command::Runs(runs) => match runs.command {
+            RunsCommand::List(args) => runs::list(&args).map(|()| 0),
+            RunsCommand::Prune(args) => runs::prune(&args).map(|()| 0),
+        },
+        Command::Report(args) => report::run(&args).map(|()| 0),
         Command::Secrets(secrets) => match secrets.command {
             SecretsCommand::Edit(args) => secrets::edit(&args).map(|()| 0),
             SecretsCommand::Rekey(args) => secrets::rekey(&args).map(|()| 0),

@@ -152,11 +152,15 @@ impl Record for JournalRecord {
     async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure> {
         let (journal, vault) = (&self.journal, &self.vault);
         let kept = Kept::of(effect);
+        let mut told = effected(call, effect);
+        told.hide(|text| vault.hide(text));
         let entry = Entry::Intent {
             key: call.key.clone(),
             class: call.class,
             call: call.call.to_owned(),
             args: arguments(journal, vault, call)?,
+            on: told.on.clone(),
+            act: Some(told.act.clone()),
             before: kept.before,
             after: kept.after,
             undo: kept.undo.map(|undo| journal.payload(vault.hide_json(undo))).transpose()?,
@@ -168,7 +172,7 @@ impl Record for JournalRecord {
             events: self.events.clone(),
             line: line.text,
             begun: Instant::now(),
-            effected: Some(Box::new(effected(call, effect))),
+            effected: Some(Box::new(told)),
         }))
     }
 }

@@ -10,9 +10,10 @@ mod failed;
 mod json;
 mod left;
 mod live;
-mod paint;
+pub(crate) mod paint;
 mod plain;
 mod summary;
+pub(crate) mod table;
 mod telemetry;
 mod terminal;
 

@@ -76,7 +76,7 @@ impl From<types::Link> for Link {
 
 impl From<Release> for releases::Release {
     fn from(release: Release) -> Self {
-        let Release { id, sequence, mark, live, size } = release;
+        let Release { id, sequence, mark, live, size, by: _ } = release;
         Self { id: id.into(), sequence, mark: mark.into(), live, size }
     }
 }

@@ -36,7 +36,8 @@ impl Demux {
     pub(crate) fn next(&mut self) -> Option<Piece> {
         match find(&self.held, &self.mark, self.searched) {
             Some(0) => {
-                let end = self.held.iter().position(|&b| b == b'\n').or_else(|| {
+                // Nothing behind that place counts, or the end of a record would depend on how much has come.
+                let end = self.held.iter().take(RECORD_MAX + 1).position(|&b| b == b'\n').or_else(|| {
                     // Not a record after all; cannot happen unless the far side is broken.
                     (self.held.len() > RECORD_MAX).then_some(RECORD_MAX)
                 })?;
@@ -90,6 +91,22 @@ mod tests {
                 Piece::Record { word, value } => records.push((word, value)),
             }
         }
+    }
+
+    #[test]
+    fn where_an_overlong_record_ends_does_not_depend_on_how_much_has_come() {
+        let stream = format!("NNN:{}\nrest", "x".repeat(RECORD_MAX));
+        let pieces = |cut: usize| {
+            let mut demux = Demux::new("NNN");
+            let (mut payload, mut records) = (Vec::new(), Vec::new());
+            for chunk in stream.as_bytes().chunks(cut) {
+                demux.feed(chunk);
+                all(&mut demux, &mut payload, &mut records);
+            }
+            payload.extend(demux.rest());
+            (payload, records)
+        };
+        assert_eq!(pieces(stream.len()), pieces(10));
     }
 
     proptest! {

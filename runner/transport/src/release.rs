@@ -103,6 +103,7 @@ impl User {
             sequence: account.sequence,
             mark: account.mark,
             size: account.size,
+            by: account.by.run,
         };
         Ok(accounts.all.into_iter().map(release).collect())
     }

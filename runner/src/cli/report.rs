@@ -1,0 +1,103 @@
+//! `runner report`.
+
+use super::args::{Report, ReportFormat};
+use super::fail::Fail;
+use super::load::shown;
+use super::runs::{folder, ids};
+use super::{out, talk};
+use crate::history::{self, Digested, Past};
+use crate::report::{Around, Document, Plain, Reporter, Sealed, Summary};
+use runner_journal::{Damage, Record};
+use runner_model::words::duration;
+use runner_model::{RunId, Stamped};
+use std::io;
+
+pub(crate) fn run(args: &Report) -> Result<(), Fail> {
+    let plan = folder(&args.plan);
+    let run = which(args, &ids(&plan)?)?;
+    let past = history::load(&plan, &run);
+    let journal = shown(&past.journal());
+    let record = match &past.record {
+        Ok(record) => record,
+        Err(damage) => return Err(Fail::refused(format_args!("{journal}: {damage}"))),
+    };
+    let events = history::events(record);
+    match args.format {
+        ReportFormat::Trace => out(&format!("{:#}\n", history::trace(&events)))?,
+        ReportFormat::Log => show(&events, Plain::new(io::stdout(), true))?,
+        ReportFormat::Summary | ReportFormat::Json if Digested::of(record).ending.is_none() => {
+            let last = duration(Digested::of(record).last);
+            let message = format!("the run {run} never came to its end: its journal ends after {last}");
+            return Err(Fail::refused(message).hint(format_args!(
+                "`runner report {run} --format log` shows what it did, and what is in doubt"
+            )));
+        }
+        ReportFormat::Summary => {
+            show(&events, Summary::without_colours(io::stdout()).around(&around(&past, record)))?;
+        }
+        ReportFormat::Json => show(&events, Document::new(io::stdout()).around(&around(&past, record)))?,
+    }
+    whole(args, record, &journal)
+}
+
+/// The run that is meant.
+fn which(args: &Report, ids: &[RunId]) -> Result<RunId, Fail> {
+    let Some(last) = ids.last() else {
+        return Err(Fail::usage(format_args!("`{}` has no runs", shown(&args.plan)))
+            .hint("its runs are in `.runner/runs` beside it: name another plan with `--plan`"));
+    };
+    let Some(asked) = &args.run else { return Ok(last.clone()) };
+    let meant: Vec<&RunId> = ids.iter().filter(|run| run.as_str().starts_with(asked.as_str())).collect();
+    let list = "`runner runs list` shows what there is";
+    match meant[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(Fail::usage(format_args!("there is no run `{}`", asked.escape_debug())).hint(list)),
+        _ => Err(Fail::usage(format_args!(
+            "`{}` is the beginning of {} runs",
+            asked.escape_debug(),
+            meant.len()
+        ))
+        .hint(list)),
+    }
+}
+
+fn around(past: &Past, record: &Record) -> Around {
+    let around = Around::default();
+    let sealed = Sealed { file: shown(&past.journal()), last_hash: record.last };
+    // It is empty: nobody else has filled it in.
+    let _ = around.seal.set(sealed);
+    around
+}
+
+fn show(events: &[Stamped], mut reporter: impl Reporter) -> Result<(), Fail> {
+    for event in events {
+        match reporter.event(event) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => {
+                written.map_err(|error| Fail::internal(format_args!("cannot write to stdout: {error}")))?
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was shown is all of it, or else that is said.
+fn whole(args: &Report, record: &Record, journal: &str) -> Result<(), Fail> {
+    match &record.damage {
+        None => {}
+        Some(torn @ Damage::Torn { .. }) => talk(&format!("{journal}: {torn}\n")),
+        Some(broken) => {
+            return Err(Fail::refused(format_args!("{journal}: {broken}"))
+                .hint("what comes before that line is as it was written; what follows proves nothing"));
+        }
+    }
+    match args.last_hash {
+        Some(expected) if expected != record.last => Err(Fail::refused(format_args!(
+            "{journal} ends with another line than the run did: {}",
+            record.last
+        ))
+        .detail(format_args!("expected {expected}"))
+        .hint("lines at its end are missing, or this is another run's")),
+        _ => Ok(()),
+    }
+}
