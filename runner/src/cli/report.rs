@@ -5,7 +5,7 @@ use super::fail::Fail;
 use super::load::shown;
 use super::runs::{folder, ids};
 use super::{out, talk};
-use crate::history::{self, Digested, Past};
+use crate::history::{self, Outline, Past};
 use crate::report::{Around, Document, Plain, Reporter, Sealed, Summary};
 use runner_journal::{Damage, Record};
 use runner_model::words::duration;
@@ -25,8 +25,8 @@ pub(crate) fn run(args: &Report) -> Result<(), Fail> {
     match args.format {
         ReportFormat::Trace => out(&format!("{:#}\n", history::trace(&events)))?,
         ReportFormat::Log => show(&events, Plain::new(io::stdout(), true))?,
-        ReportFormat::Summary | ReportFormat::Json if Digested::of(record).ending.is_none() => {
-            let last = duration(Digested::of(record).last);
+        ReportFormat::Summary | ReportFormat::Json if Outline::of(record).ending.is_none() => {
+            let last = duration(Outline::of(record).last);
             let message = format!("the run {run} never came to its end: its journal ends after {last}");
             return Err(Fail::refused(message).hint(format_args!(
                 "`runner report {run} --format log` shows what it did, and what is in doubt"

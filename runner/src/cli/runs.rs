@@ -4,7 +4,7 @@ use super::args::{RunsList, RunsPrune};
 use super::fail::Fail;
 use super::load::shown;
 use super::{out, talk};
-use crate::history::{self, Digested, Past};
+use crate::history::{self, Outline, Past};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
 use runner_journal::Damage;
@@ -37,7 +37,7 @@ pub(crate) fn prune(args: &RunsPrune) -> Result<(), Fail> {
     let mut removed = 0;
     for run in old {
         let past = history::load(&plan, run);
-        let ended = past.record.as_ref().is_ok_and(|record| Digested::of(record).ending.is_some());
+        let ended = past.record.as_ref().is_ok_and(|record| Outline::of(record).ending.is_some());
         if !ended {
             talk(&format!(
                 "{run} stays: it never came to its end, and what it left may still be asked of it\n"
@@ -81,7 +81,7 @@ fn as_row(past: &Past) -> (Vec<String>, Colour) {
         Ok(record) => record,
         Err(damage) => return (vec![past.run.to_string(), "-".into(), damage.to_string()], Colour::Bad),
     };
-    let all = Digested::of(record);
+    let all = Outline::of(record);
     let (ended, took) = match all.ending {
         Some(ending) => (word(ending.verdict).to_owned(), duration(ending.milliseconds)),
         None => ("never".to_owned(), duration(all.last)),
@@ -103,7 +103,7 @@ fn as_json(past: &Past) -> Value {
         Ok(record) => record,
         Err(damage) => return json!({ "run": past.run, "damage": damage.to_string() }),
     };
-    let all = Digested::of(record);
+    let all = Outline::of(record);
     let header = &record.header;
     json!({
         "run": past.run,

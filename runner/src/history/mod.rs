@@ -71,7 +71,7 @@ pub struct Ending {
 
 /// What a journal says of the whole run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Digested {
+pub struct Outline {
     /// `None`: it never came to its end, or goes on.
     pub ending: Option<Ending>,
     /// What it released.
@@ -84,7 +84,7 @@ pub struct Digested {
     pub last: u64,
 }
 
-impl Digested {
+impl Outline {
     /// Of this journal.
     pub fn of(record: &Record) -> Self {
         let mut all = Self::default();

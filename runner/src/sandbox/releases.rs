@@ -54,7 +54,14 @@ mod tests {
     use super::*;
 
     fn release(sequence: u64, mark: Mark, live: bool) -> Known {
-        Known { id: format!("r{sequence}").parse().expect("an id"), sequence, mark, live, size: 1 }
+        Known {
+            id: format!("r{sequence}").parse().expect("an id"),
+            sequence,
+            mark,
+            live,
+            size: 1,
+            by: "r-1".parse().expect("an id"),
+        }
     }
 
     #[test]

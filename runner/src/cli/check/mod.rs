@@ -1,9 +1,12 @@
 //! `runner check`.
 
+mod preflight;
+
 use super::args::Check;
 use super::fail::Fail;
 use super::load::{self, Checked, Loaded, Programs, shown};
 use super::{out, permitted, stale, talk, warn};
+use preflight::Preflight;
 use runner_model::lock::{Lock, LockedEnvironment};
 use serde_json::json;
 
@@ -56,7 +59,12 @@ fn as_text(checked: &Checked, asked: &LockedEnvironment) -> String {
             }
         }
     }
-    text
+    text + &preflight(checked, asked).text()
+}
+
+fn preflight(checked: &Checked, asked: &LockedEnvironment) -> Preflight {
+    let run = checked.for_run();
+    Preflight::of(&run, asked.steps.iter().filter(|step| run.step(&step.id).is_some()))
 }
 
 fn as_json(checked: &Checked, asked: &LockedEnvironment) -> String {
@@ -76,6 +84,7 @@ fn as_json(checked: &Checked, asked: &LockedEnvironment) -> String {
         "batches": run.batches,
         "max-failures": resolved.max_failures,
         "steps": steps,
+        "in-all": preflight(checked, asked),
     });
     if let Some(limited) = &checked.limited {
         document["limit"] = limited.limit.to_string().into();
