@@ -67,12 +67,9 @@ pub enum Entry {
         call: String,
         /// What it was given.
         args: Payload,
-        /// The machine that it acts on; `None`: the plan's folder, or a request.
+        /// What reports show of it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        on: Option<TargetName>,
-        /// What it is to do, as reports show it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        act: Option<Act>,
+        told: Option<Box<Told>>,
         /// What was there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<State>,
@@ -125,6 +122,17 @@ pub enum Entry {
         /// How.
         verdict: Verdict,
     },
+}
+
+/// An effect in words, for reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Told {
+    /// The machine that it acts on; `None`: the plan's folder, or a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<TargetName>,
+    /// What it is to do.
+    pub act: Act,
 }
 
 /// What a run is an execution of. Together with the recorded answers, enough to do it again.

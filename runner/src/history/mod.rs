@@ -3,7 +3,8 @@
 
 mod trace;
 
-use runner_journal::{Answer, Damage, Entry, FILE, Record};
+use jiff::Timestamp;
+use runner_journal::{Answer, Damage, Entry, FILE, Reader, Record};
 use runner_model::{EffectEnd, EffectKey, Effected, Event, ReleaseId, RunId, Stamped, Verdict};
 use std::collections::BTreeMap;
 use std::io;
@@ -52,7 +53,23 @@ pub fn ids(plan: &Path) -> io::Result<Vec<RunId>> {
         ids.extend(entry?.file_name().to_str().and_then(|name| name.parse().ok()));
     }
     ids.sort();
+    // The ids of one second are in no order: their journals are.
+    ids.sort_by_cached_key(|run: &RunId| (second(run).to_owned(), started(plan, run)));
     Ok(ids)
+}
+
+/// The time in an id, to the second.
+fn second(run: &RunId) -> &str {
+    run.as_str().rsplit_once('-').map_or(run.as_str(), |(second, _)| second)
+}
+
+/// When a run began, as far as that is known.
+fn started(plan: &Path, run: &RunId) -> Option<Timestamp> {
+    let first = Reader::open(&runs_of(plan).join(run.as_str()).join(FILE)).ok()?.next()?.ok()?;
+    match first.entry {
+        Entry::Header(header) => Some(header.started),
+        _ => None,
+    }
 }
 
 /// The run of this id.
@@ -119,9 +136,9 @@ pub fn events(record: &Record) -> Vec<Stamped> {
                 }
                 events.push((**stamped).clone());
             }
-            Entry::Intent { key, class, on, act: Some(act), .. } => {
+            Entry::Intent { key, class, told: Some(told), .. } => {
                 let EffectKey { step, target, attempt, number } = key.clone();
-                let (on, class, act) = (on.clone(), *class, act.clone());
+                let (on, class, act) = (told.on.clone(), *class, told.act.clone());
                 let (end, milliseconds, difference) = (EffectEnd::InDoubt, 0, None);
                 let effected =
                     Effected { step, target, attempt, number, on, class, act, end, milliseconds, difference };

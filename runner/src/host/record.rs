@@ -3,7 +3,7 @@
 use crate::sandbox::context::{Call, Effect, Outcome, Pending, Record};
 use async_trait::async_trait;
 use runner_engine::EventSender;
-use runner_journal::{Answer, Entry, Journal, Payload};
+use runner_journal::{Answer, Entry, Journal, Payload, Told};
 use runner_model::{
     Act, Digest, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId, State, StepId, TargetFacts,
     TargetName,
@@ -159,8 +159,7 @@ impl Record for JournalRecord {
             class: call.class,
             call: call.call.to_owned(),
             args: arguments(journal, vault, call)?,
-            on: told.on.clone(),
-            act: Some(told.act.clone()),
+            told: Some(Box::new(Told { on: told.on.clone(), act: told.act.clone() })),
             before: kept.before,
             after: kept.after,
             undo: kept.undo.map(|undo| journal.payload(vault.hide_json(undo))).transpose()?,

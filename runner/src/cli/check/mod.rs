@@ -64,7 +64,7 @@ fn as_text(checked: &Checked, asked: &LockedEnvironment) -> String {
 
 fn preflight(checked: &Checked, asked: &LockedEnvironment) -> Preflight {
     let run = checked.for_run();
-    Preflight::of(&run, asked.steps.iter().filter(|step| run.step(&step.id).is_some()))
+    Preflight::of(run, asked.steps.iter().filter(|step| run.step(&step.id).is_some()))
 }
 
 fn as_json(checked: &Checked, asked: &LockedEnvironment) -> String {
