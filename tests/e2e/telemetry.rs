@@ -1,10 +1,13 @@
 //! Traces and metrics as a real collector receives them, and what becomes of a run when nobody receives them.
 
 use crate::collector::{Collector, Span, spans};
-use crate::support::{Project, version};
+use crate::support::{PATIENCE, Project, version};
 use runner_fleet::{Fleet, fleet_or_skip};
 use serde_json::Value;
-use std::net::{Ipv4Addr, TcpListener};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -117,4 +120,93 @@ fn a_collector_that_is_not_there_or_never_answers_costs_a_warning_and_no_release
     let ran = project.exec();
     ran.must_say(0, &["no telemetry is sent", "`http/protobuf` alone"]);
     assert!(!ran.stderr.contains("trace: "), "{ran}");
+}
+
+/// nginx in front of a collector, with a certificate of an authority that nobody knows.
+struct Tls {
+    nginx: Child,
+    folder: tempfile::TempDir,
+    endpoint: String,
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        let _ = self.nginx.kill();
+        let _ = self.nginx.wait();
+    }
+}
+
+impl Tls {
+    /// `None`, and a visible skip, without the programs.
+    fn in_front_of(collector: &Collector) -> Option<Self> {
+        let missing = |name: &&&str| Command::new(name).arg("-v").output().is_err();
+        if let Some(name) = ["nginx", "openssl"].iter().find(missing) {
+            eprintln!("SKIPPED: telemetry over TLS: no `{name}`");
+            return None;
+        }
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let at = folder.path().display().to_string();
+        for arguments in [
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem",
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
+            "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem",
+        ] {
+            fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+            let ended =
+                Command::new("openssl").args(arguments.split(' ')).current_dir(&folder).output().unwrap();
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        }
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {at}/{name};\n"))
+            .concat();
+        let server = format!(
+            "listen {address} ssl; ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;\n\
+             location / {{ proxy_pass {}; }}",
+            collector.endpoint
+        );
+        let configuration = format!(
+            "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\nevents {{}}\n\
+             http {{ access_log off;\n{places}server {{ {server} }} }}\n"
+        );
+        fs::write(folder.path().join("nginx.conf"), configuration).unwrap();
+        let mut nginx = Command::new("nginx");
+        nginx
+            .args(["-e", &format!("{at}/error.log"), "-c", &format!("{at}/nginx.conf")])
+            .stdin(Stdio::null());
+        let tls = Self { nginx: nginx.spawn().unwrap(), folder, endpoint: format!("https://{address}") };
+        let begin = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            let log = fs::read_to_string(tls.folder.path().join("error.log")).unwrap_or_default();
+            assert!(begin.elapsed() < PATIENCE, "nginx does not come up: {log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(tls)
+    }
+}
+
+#[test]
+fn a_collector_with_a_certificate_of_its_own_is_vouched_for_by_a_file() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let Some(collector) = Collector::start() else { return };
+    let Some(tls) = Tls::in_front_of(&collector) else { return };
+    let mut project = Project::new(&fleet);
+    traced(&mut project, &tls.endpoint, &[]);
+    let untold = project.release();
+    assert!(untold.stderr.contains("warning: "), "nobody vouches for it: {untold}");
+    assert!(!collector.log().contains("RUN web"));
+
+    let file = tls.folder.path().join("ca.pem").display().to_string();
+    traced(&mut project, &tls.endpoint, &[("OTEL_EXPORTER_OTLP_CERTIFICATE", &file)]);
+    let told = project.exec();
+    assert_eq!(told.code, Some(0), "{told}");
+    assert!(!told.stderr.contains("warning: "), "{told}");
+    collector.log_with("RUN web");
+
+    project.env.pop();
+    traced(&mut project, &tls.endpoint, &[("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem")]);
+    project.exec().must_say(
+        0,
+        &["warning: no telemetry is sent: the certificates in `/nowhere/ca.pem` cannot be used"],
+    );
 }

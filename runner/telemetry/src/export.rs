@@ -10,6 +10,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use runner_model::text;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -94,7 +95,11 @@ impl Client {
     pub(crate) fn new(signal: &Signal) -> Result<Self, Warning> {
         let builder = reqwest::Client::builder();
         // Reading the machine's certificates is for those who meet one.
-        let builder = if signal.secure { builder } else { builder.tls_certs_only([]) };
+        let builder = match (signal.secure, &signal.certificate) {
+            (false, _) => builder.tls_certs_only([]),
+            (true, None) => builder,
+            (true, Some(file)) => builder.tls_certs_only(certificates(file)?),
+        };
         let client = builder
             .timeout(signal.timeout)
             // Headers may hold a token, which is for the collector alone.
@@ -104,6 +109,20 @@ impl Client {
             .map_err(|error| Warning::cannot_send(format_args!("make a client: {error}")))?;
         Ok(Self { client, runtime: Handle::current() })
     }
+}
+
+/// Those of a file in PEM.
+fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>, Warning> {
+    let shown = file.display();
+    let wrong = |why: &dyn std::fmt::Display| {
+        Warning::cannot_send(format_args!("the certificates in `{shown}` cannot be used: {why}"))
+    };
+    let pem = std::fs::read(file).map_err(|error| wrong(&error))?;
+    let all = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(&error))?;
+    if all.is_empty() {
+        return Err(wrong(&"there is none in it"));
+    }
+    Ok(all)
 }
 
 #[async_trait]

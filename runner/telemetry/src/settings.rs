@@ -7,6 +7,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use runner_model::text;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
@@ -39,6 +40,8 @@ pub(crate) struct Signal {
     pub(crate) timeout: Duration,
     /// Over TLS.
     pub(crate) secure: bool,
+    /// A file of certificates, of which one vouches for the collector; `None`: those of the machine.
+    pub(crate) certificate: Option<PathBuf>,
 }
 
 /// What is sent.
@@ -140,7 +143,15 @@ fn signal(get: &impl Fn(&str) -> Option<String>, kind: &str) -> Result<Option<Si
             })?)
         }
     };
-    Ok(Some(Signal { timeout, secure: url.scheme() == "https" }))
+    for end in ["CLIENT_KEY", "CLIENT_CERTIFICATE"] {
+        if let Some((name, _)) = either(end) {
+            return Err(Warning::cannot_send(format_args!(
+                "`{name}` is set, and the runner shows no certificate of its own: give the collector a header instead"
+            )));
+        }
+    }
+    let certificate = either("CERTIFICATE").map(|(_, file)| PathBuf::from(file));
+    Ok(Some(Signal { timeout, secure: url.scheme() == "https", certificate }))
 }
 
 /// The span that CI gave to the run.
@@ -199,6 +210,7 @@ mod tests {
             (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), "speaks `http/protobuf` alone"),
             (("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"), "is not the URL of a collector"),
             (("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"), "no number of milliseconds"),
+            (("OTEL_EXPORTER_OTLP_CLIENT_KEY", "key.pem"), "shows no certificate of its own"),
         ] {
             let (settings, warnings) = read(&[wrong, HERE]);
             assert!(settings.is_none(), "{wrong:?}");

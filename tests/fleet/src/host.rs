@@ -61,11 +61,13 @@ impl Host {
             ssh_keygen: site.tools.ssh.as_ref().map(|ssh| ssh.keygen.clone()),
         };
         if site.tools.root {
-            layout::write(&host.folder.join("host.sh"), 0o755, include_str!("host.sh"))?;
+            layout::write(&host.folder.join("host.sh"), 0o644, include_str!("host.sh"))?;
             let folder = host.folder.to_string_lossy().into_owned();
             let script = format!("{folder}/host.sh");
             let mut argv = vec!["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child"];
-            argv.extend([script.as_str(), &folder, &host.name, disk.unwrap_or_default()]);
+            // Read by a shell and not run itself: a process that another test forks meanwhile may still hold it open for
+            // writing, and then the kernel does not run it.
+            argv.extend(["sh", &script, &folder, &host.name, disk.unwrap_or_default()]);
             let child = process::dependent("start a host", &argv, &host.folder.join("host.log"))?;
             host.namespaces = Some(child);
         } else if host.ssh_keygen.is_some() {
@@ -248,7 +250,7 @@ impl Host {
     /// When it does not answer.
     pub fn start_sshd(&self) -> Result<(), Error> {
         let start = self.folder.join("start-sshd");
-        self.inside(&[&start.to_string_lossy()])?;
+        self.inside(&["sh", &start.to_string_lossy()])?;
         self.wait_until_it_answers()
     }
 

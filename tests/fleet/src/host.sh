@@ -20,7 +20,7 @@ if [ -n "$disk" ]; then
   mount -t tmpfs -o "size=$disk,mode=755" tmpfs /srv/app
   chown --reference="$folder/home/deploy" /srv/app
 fi
-"$folder/start-sshd"
+sh "$folder/start-sshd"
 echo "$outer" > "$folder/init.new"
 mv "$folder/init.new" "$folder/init"
 cat > /dev/null

@@ -37,7 +37,10 @@ impl Check<'_> {
                 return None;
             }
         };
-        if let Some(why) = self.modules.failed.get(&module) {
+        // One that there is not is no module that failed: what was meant helps more.
+        let is_known = |name: &String| self.modules.builtin.contains(&name.as_str());
+        let is_there = !matches!(&module, ModuleRef::Builtin(name) if !is_known(name));
+        if let Some(why) = self.modules.failed.get(&module).filter(|_| is_there) {
             let mut problem = match &module {
                 ModuleRef::Builtin(_) => {
                     let message = format!("the module `{}` cannot be used: {why}", step.uses.value);
