@@ -78,6 +78,11 @@ fn out(text: &str) -> Result<(), Fail> {
     }
 }
 
+/// The same as JSON. What targets and modules said may be in it: nothing of that reaches a terminal as it is.
+fn out_json(value: &serde_json::Value) -> Result<(), Fail> {
+    out(&format!("{}\n", runner_model::text::shown_json(&format!("{value:#}"))))
+}
+
 /// Talk, on stderr; nobody relies on it.
 fn talk(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -4,7 +4,7 @@ use super::args::{Report, ReportFormat};
 use super::fail::Fail;
 use super::load::shown;
 use super::runs::{folder, ids};
-use super::{out, talk};
+use super::{out_json, talk};
 use crate::history::{self, Outline, Past};
 use crate::report::{Around, Document, Plain, Reporter, Sealed, Summary};
 use runner_journal::{Damage, Record};
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Report) -> Result<(), Fail> {
     };
     let events = history::events(record);
     match args.format {
-        ReportFormat::Trace => out(&format!("{:#}\n", history::trace(&events)))?,
+        ReportFormat::Trace => out_json(&history::trace(&events))?,
         ReportFormat::Log => show(&events, Plain::new(io::stdout(), true))?,
         ReportFormat::Summary | ReportFormat::Json if Outline::of(record).ending.is_none() => {
             let last = duration(Outline::of(record).last);

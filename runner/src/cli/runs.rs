@@ -3,7 +3,7 @@
 use super::args::{RunsList, RunsPrune};
 use super::fail::Fail;
 use super::load::shown;
-use super::{out, talk};
+use super::{out, out_json, talk};
 use crate::history::{self, Outline, Past};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
@@ -18,7 +18,7 @@ pub(crate) fn list(args: &RunsList) -> Result<(), Fail> {
     let runs: Vec<Past> = ids(&plan)?.iter().map(|run| history::load(&plan, run)).collect();
     if args.json {
         let all: Vec<Value> = runs.iter().map(as_json).collect();
-        return out(&format!("{:#}\n", Value::from(all)));
+        return out_json(&Value::from(all));
     }
     if runs.is_empty() {
         talk(&format!("`{}` has no runs\n", shown(&args.plan)));

@@ -4,7 +4,7 @@ use super::args::Status;
 use super::exec::{inventory_folder, open_store};
 use super::fail::Fail;
 use super::load::{Loaded, Programs};
-use super::{out, warn};
+use super::{out, out_json, warn};
 use crate::host::{Connect as _, Connections};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
@@ -41,7 +41,10 @@ pub(crate) fn run(args: &Status) -> Result<u8, Fail> {
     let transport = Transport::new(open_store()?, Limits::default());
     let connections = Connections::new(transport, resolved.ssh.clone(), folder);
     let answers = runtime.block_on(ask_all(&resolved, &connections));
-    out(&if args.json { as_json(&answers) } else { as_text(&answers) })?;
+    match args.json {
+        true => out_json(&as_json(&answers))?,
+        false => out(&as_text(&answers))?,
+    }
     let unreachable = answers.iter().any(|(_, answer)| {
         answer
             .as_ref()
@@ -115,7 +118,7 @@ fn as_text(answers: &Answers) -> String {
     text.trim_start_matches('\n').to_owned()
 }
 
-fn as_json(answers: &Answers) -> String {
+fn as_json(answers: &Answers) -> Value {
     let target = |(target, answer): &(TargetName, Result<Said, Failure>)| match answer {
         Ok(said) => {
             let live = said.live.as_ref().map(|(release, since)| {
@@ -127,5 +130,5 @@ fn as_json(answers: &Answers) -> String {
         }
         Err(failure) => json!({ "target": target, "failure": failure }),
     };
-    format!("{:#}\n", Value::from(answers.iter().map(target).collect::<Vec<_>>()))
+    answers.iter().map(target).collect()
 }

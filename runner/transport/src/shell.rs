@@ -66,9 +66,13 @@ impl Shell {
         if let Login::Sudo(_) = login {
             pipes = take_over(pipes, limit).await?;
         }
+        Ok(Self::listen(pipes))
+    }
+
+    fn listen(pipes: Pipes) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
         tokio::spawn(serve(pipes, queue));
-        Ok(Self { jobs, given_up: AtomicBool::new(false) })
+        Self { jobs, given_up: AtomicBool::new(false) }
     }
 
     /// Whether requests may still be answered.
@@ -131,6 +135,13 @@ async fn write(
         }
         if !bytes.is_empty() {
             if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
+                // A shell that ended before anything was asked of it, as where nobody may log in: the first one to ask is
+                // told what it said.
+                if number == 0
+                    && let Some(job) = queue.recv().await
+                {
+                    let _ = sent.send((1, job.waiter));
+                }
                 return;
             }
             bytes.clear();
@@ -284,5 +295,32 @@ pub(crate) async fn take_over(mut pipes: Pipes, limit: Duration) -> Result<Pipes
             FailureKind::Timeout,
             format!("start a shell of another user: sudo did not answer within {limit:?}"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use tokio::sync::Semaphore;
+
+    #[tokio::test]
+    async fn the_first_to_ask_is_told_what_a_shell_said_that_had_ended_before() {
+        let (stdin, gone) = tokio::io::duplex(64);
+        drop(gone);
+        let (mut says, stderr) = tokio::io::duplex(64);
+        says.write_all(b"This account is not available.\n").await.expect("there is room");
+        drop(says);
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("open");
+        let hold = Hold { _child: Box::new(()), _permit: permit };
+        let stdout = Box::new(tokio::io::empty());
+        let pipes = Pipes { stdin: Box::new(stdin), stdout, stderr: Box::new(stderr), _hold: hold };
+        let shell = Shell::listen(pipes);
+        // Until what serves it has found that nothing can be written.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        let lost = shell.ask("", Line::new("x"), Duration::from_secs(5)).await.expect_err("it has ended");
+        assert_eq!(lost, Lost::Ended("This account is not available.".to_owned()));
     }
 }
