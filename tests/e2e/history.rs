@@ -165,4 +165,5 @@ fn status_is_what_the_targets_say_now() {
     assert_eq!(half.code, Some(5), "{half}");
     assert!(half.stdout.lines().any(|line| line.starts_with("web-1   1.0.0-")), "{half}");
     assert!(half.stdout.lines().any(|line| line.starts_with("web-2   unknown")), "{half}");
+    half.must_say(5, &["connect to web-2", "start its sshd"]);
 }

@@ -19,7 +19,11 @@ pub(crate) fn run(args: &Report) -> Result<(), Fail> {
     let journal = shown(&past.journal());
     let record = match &past.record {
         Ok(record) => record,
-        Err(damage) => return Err(Fail::refused(format_args!("{journal}: {damage}"))),
+        Err(damage) => {
+            return Err(Fail::refused(format_args!("{journal}: {damage}")).hint(
+                "without its first line nothing of it is believed; `runner runs list` shows the others",
+            ));
+        }
     };
     let events = history::events(record);
     match args.format {

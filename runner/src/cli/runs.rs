@@ -39,9 +39,11 @@ pub(crate) fn prune(args: &RunsPrune) -> Result<(), Fail> {
         let past = history::load(&plan, run);
         let ended = past.record.as_ref().is_ok_and(|record| Outline::of(record).ending.is_some());
         if !ended {
+            let folder = shown(&past.folder);
             talk(&format!(
                 "{run} stays: it never came to its end, and what it left may still be asked of it\n"
             ));
+            talk(&format!("  when nobody will ask, remove {folder} by hand\n"));
             continue;
         }
         std::fs::remove_dir_all(&past.folder).map_err(|error| {

@@ -112,7 +112,7 @@ fn beside(file: &Path) -> PathBuf {
 
 fn recipients(file: &Path) -> Result<Recipients, Fail> {
     let beside = beside(file);
-    let text = std::fs::read_to_string(&beside).map_err(|error| match error.kind() {
+    let text = crate::secret::cipher::read(&beside).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Fail::usage(format_args!("nobody is named who may open {}", file.display())).hint(format_args!(
                 "write the public keys of all who may, one a line, into {0}; to begin with, your own:\n\
@@ -122,6 +122,8 @@ fn recipients(file: &Path) -> Result<Recipients, Fail> {
         }
         _ => Fail::usage(format_args!("{} cannot be read: {error}", beside.display())),
     })?;
+    let text = String::from_utf8(text)
+        .map_err(|_| Fail::usage(format_args!("{} is not UTF-8 text", beside.display())))?;
     Recipients::read(&text).map_err(|why| wrong(&beside, why))
 }
 
@@ -214,7 +216,8 @@ fn run_editor(file: &Path) -> Result<(), Fail> {
         Some(editor) => editor,
         None if std::io::stdin().is_terminal() => "vi".to_owned(),
         None => {
-            return Err(Fail::usage("there is no editor: neither `VISUAL` nor `EDITOR` is set"));
+            return Err(Fail::usage("there is no editor: neither `VISUAL` nor `EDITOR` is set")
+                .hint("name one, as in `EDITOR=vim runner secrets edit secrets.age`"));
         }
     };
     let words = shell_words::split(&editor).unwrap_or_default();

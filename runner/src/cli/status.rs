@@ -4,13 +4,15 @@ use super::args::Status;
 use super::exec::{inventory_folder, open_store};
 use super::fail::Fail;
 use super::load::{Loaded, Programs};
-use super::{out, out_json, warn};
+use super::{out, out_json, talk, warn};
 use crate::host::{Connect as _, Connections};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
-use runner_model::{Acting, Failure, FailureKind, Mark, Release, RemotePath, Resolved, Target, TargetName};
+use runner_model::{
+    Acting, Failure, FailureKind, Mark, Release, RemotePath, Resolved, Target, TargetName, text,
+};
 use runner_transport::{Limits, Transport, Within};
 use serde_json::{Value, json};
 
@@ -32,6 +34,13 @@ pub(crate) fn run(args: &Status) -> Result<u8, Fail> {
     let environment = loaded.environment(args.which.environment.as_ref())?;
     let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
     warn(&checked.resolved.warnings);
+    if checked.resolved.release.is_none() {
+        return Err(Fail::usage(format_args!(
+            "`{}` makes no release: nothing of it is live anywhere",
+            checked.resolved.plan
+        ))
+        .hint("`[release]` with a `root` says where releases are"));
+    }
     let folder = inventory_folder(&loaded, &checked.resolved);
     let resolved = checked.into_run();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,6 +53,10 @@ pub(crate) fn run(args: &Status) -> Result<u8, Fail> {
     match args.json {
         true => out_json(&as_json(&answers))?,
         false => out(&as_text(&answers))?,
+    }
+    for failure in answers.iter().filter_map(|(_, answer)| answer.as_ref().err()) {
+        let mend: String = failure.detail.lines().map(|line| format!("  {}\n", text::shown(line))).collect();
+        talk(&format!("{}\n{mend}", text::shown(&failure.message)));
     }
     let unreachable = answers.iter().any(|(_, answer)| {
         answer

@@ -48,13 +48,15 @@ pub fn ids(plan: &Path) -> io::Result<Vec<RunId>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut ids = Vec::new();
+    let mut ids: Vec<RunId> = Vec::new();
     for entry in entries {
         ids.extend(entry?.file_name().to_str().and_then(|name| name.parse().ok()));
     }
     ids.sort();
-    // The ids of one second are in no order: their journals are.
-    ids.sort_by_cached_key(|run: &RunId| (second(run).to_owned(), started(plan, run)));
+    // The ids of one second are in no order: their journals are. No other journal is opened.
+    for same in ids.chunk_by_mut(|one, next| second(one) == second(next)).filter(|same| same.len() > 1) {
+        same.sort_by_cached_key(|run| started(plan, run));
+    }
     Ok(ids)
 }
 
