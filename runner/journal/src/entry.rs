@@ -43,6 +43,9 @@ pub enum Entry {
         module: Digest,
         /// What it is given.
         params: Payload,
+        /// What else it can learn of the run without a call, and its limits: all that it takes to run it again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<Payload>,
     },
     /// A call that changed nothing, with its answer: a read, or one that was denied.
     Call {
@@ -86,6 +89,9 @@ pub enum Entry {
         key: EffectKey,
         /// What it gave.
         answer: Answer,
+        /// What its undo needs to know beside the intent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<Box<Left>>,
     },
     /// The host is going to mark the release, at the end of its rollout on a target. On the disk before it does, here and
     /// on the target.
@@ -117,11 +123,39 @@ pub enum Entry {
         /// Fuel that it used.
         fuel: u64,
     },
-    /// The run ended. Nothing follows.
+    /// The run ended. Nothing follows but [`Entry::Resumed`].
     Closed {
         /// How.
         verdict: Verdict,
     },
+    /// Somebody goes on with the run: all events before are told again from here, as far as they still hold.
+    Resumed {
+        /// When, by the clock of the machine that it runs on now.
+        started: Timestamp,
+        /// Bytes of a torn last line that were taken off. It was never durable: nothing that it announced has happened.
+        torn: u64,
+        /// The journal was lost, and begins anew with what the targets kept of it.
+        from_targets: bool,
+    },
+}
+
+/// What a change left, as far as it was not known before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Left {
+    /// What is there now, where that differs from what the intent expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<State>,
+    /// How many folders were made on the way to its path.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub made_folders: u32,
+    /// Why there is no copy of what was there, where one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_copy: Option<String>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// An effect in words, for reports.
@@ -164,6 +198,9 @@ pub struct Header {
     /// What `--limit` said; `None`: the run is for all targets of the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
+    /// What `--var` said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, String>,
     /// What executes the modules.
     pub engine: Engine,
     /// Versions of what else takes part, by name: `runner`, `ssh`.

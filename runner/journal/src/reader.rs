@@ -2,7 +2,7 @@
 
 use crate::chain::Chain;
 use crate::entry::{Entry, FORMAT, Header};
-use runner_model::Digest;
+use runner_model::{Digest, Verdict};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
@@ -162,6 +162,8 @@ pub struct Record {
     pub entries: Vec<Recorded>,
     /// The hash of the last whole line: what the run's report must show.
     pub last: Digest,
+    /// Where the last whole line ends, in bytes.
+    pub whole: u64,
     /// What is wrong with what follows the last whole line; `None`: nothing follows.
     pub damage: Option<Damage>,
 }
@@ -182,8 +184,8 @@ impl Record {
     pub fn from_reader<R: BufRead>(mut reader: Reader<R>) -> Result<Self, Damage> {
         let first = reader.next().unwrap_or(Err(Damage::Empty))?;
         let Entry::Header(header) = first.entry else { return Err(Damage::Empty) };
-        let mut record = Self { header: *header, entries: vec![], last: first.hash, damage: None };
-        for line in reader {
+        let mut record = Self { header: *header, entries: vec![], last: first.hash, whole: 0, damage: None };
+        for line in reader.by_ref() {
             match line {
                 Ok(recorded) => {
                     record.last = recorded.hash;
@@ -192,7 +194,21 @@ impl Record {
                 Err(damage) => record.damage = Some(damage),
             }
         }
+        record.whole = reader.offset;
         Ok(record)
+    }
+
+    /// How the run ended last; `None`: it never came to its end, or somebody went on with it and did not.
+    pub fn closed(&self) -> Option<Verdict> {
+        match self.entries.last()?.entry {
+            Entry::Closed { verdict } => Some(verdict),
+            _ => None,
+        }
+    }
+
+    /// The end of the chain, for whoever appends to it.
+    pub(crate) fn chain(&self) -> Chain {
+        Chain { next: self.entries.last().map_or(0, |last| last.seq) + 1, last: self.last }
     }
 }
 

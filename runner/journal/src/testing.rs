@@ -29,6 +29,7 @@ pub(crate) fn header() -> Header {
         inventory_digest: Digest::of("inventory"),
         inventory_answer: None,
         limit: None,
+        vars: [].into(),
         engine: Engine { wasmtime: "48.0.0".to_owned(), configuration: Digest::of("engine") },
         tools: [("runner".to_owned(), "0.1.0".to_owned()), ("ssh".to_owned(), "OpenSSH_9.2p1".to_owned())]
             .into(),
@@ -61,6 +62,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             attempt: 1,
             module: Digest::of("module"),
             params: inline(json!({"release": "4.2-0123456789ab", "root": "/srv/shop"})),
+            about: None,
         },
         Entry::Call {
             key: key(1),
@@ -89,7 +91,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             after: Some(State::Symlink { points_to: "releases/2".to_owned() }),
             undo: None,
         },
-        Entry::Outcome { key: key(3), answer: Answer::Ok(inline(json!(true))) },
+        Entry::Outcome { key: key(3), answer: Answer::Ok(inline(json!(true))), left: None },
         Entry::Intent {
             key: key(4),
             class: EffectClass::Opaque,
@@ -103,6 +105,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         Entry::Outcome {
             key: key(4),
             answer: Answer::Failed(Failure::new(FailureKind::CommandFailed, "`undo` ended with 1")),
+            left: None,
         },
         Entry::Mark { target: target.clone(), release: "4.2-0123456789ab".parse().unwrap(), mark: Mark::Bad },
         Entry::Marked { target: target.clone(), answer: Answer::Ok(inline(json!(null))) },

@@ -2,10 +2,12 @@
 
 use crate::chain::{Chain, Line, encode};
 use crate::entry::{Entry, Header, INLINE_MAX, Payload};
+use crate::reader::{Damage, Record};
+use jiff::Timestamp;
 use runner_artifact::Store;
 use runner_model::{Digest, Failure, FailureKind, Verdict};
 use serde_json::Value;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -47,6 +49,29 @@ impl Error {
     }
 }
 
+/// Why nobody can go on with a run.
+#[derive(Debug, thiserror::Error)]
+pub enum NotResumed {
+    /// Its journal cannot be read or written.
+    #[error(transparent)]
+    Io(Error),
+    /// A line of it is not what was written.
+    #[error(transparent)]
+    Damaged(Damage),
+    /// Whoever runs it has not ended.
+    #[error("the run still goes on: `{}` is held by another process", .0.display())]
+    GoesOn(PathBuf),
+}
+
+/// Takes the journal for this process alone. The operating system gives it back, however the process ends.
+fn own(file: &File, path: &Path) -> Result<(), NotResumed> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(NotResumed::GoesOn(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(NotResumed::Io(Error::io("lock the journal", path, error))),
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let detail =
@@ -61,6 +86,8 @@ pub struct Journal {
     shared: Arc<Shared>,
     store: Arc<Store>,
     began: Instant,
+    /// Milliseconds from the beginning of the run to `began`.
+    before: u64,
     path: PathBuf,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -98,6 +125,7 @@ impl Journal {
         let path = folder.join(FILE);
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
         let mut file = file.map_err(|error| Error::io("begin the journal", &path, error))?;
+        file.lock().map_err(|error| Error::io("lock the journal", &path, error))?;
         let json =
             encode(&Entry::Header(Box::new(header))).map_err(|error| Error::Encode(Arc::new(error)))?;
         let mut chain = Chain::default();
@@ -105,17 +133,48 @@ impl Journal {
         let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
         written.map_err(|error| Error::io("begin the journal", &path, error))?;
         File::open(folder).and_then(|at| at.sync_all()).map_err(|error| Error::io("sync", folder, error))?;
-        Self::on(file, path, store, chain)
+        Self::on(file, path, store, chain, 0)
     }
 
-    fn on(file: File, path: PathBuf, store: Arc<Store>, chain: Chain) -> Result<Self, Error> {
+    /// Goes on with the journal in this folder: a torn last line is taken off, the rest is as it was. Answers what is in it;
+    /// the first thing appended is [`Entry::Resumed`].
+    ///
+    /// # Errors
+    /// It cannot be read or written, a line of it is broken, or the run still goes on.
+    pub fn resume(folder: &Path, store: Arc<Store>) -> Result<(Self, Record), NotResumed> {
+        let path = folder.join(FILE);
+        let io = |what, error| NotResumed::Io(Error::io(what, &path, error));
+        let file = OpenOptions::new().read(true).append(true).open(&path);
+        let file = file.map_err(|error| io("open the journal", error))?;
+        own(&file, &path)?;
+        let record = Record::load(&path).map_err(NotResumed::Damaged)?;
+        let torn = match record.damage {
+            None => 0,
+            Some(Damage::Torn { .. }) => {
+                let all = file.metadata().map_err(|error| io("stat", error))?.len();
+                file.set_len(record.whole).map_err(|error| io("shorten the journal", error))?;
+                all.saturating_sub(record.whole)
+            }
+            Some(damage) => return Err(NotResumed::Damaged(damage)),
+        };
+        // It goes on where it ended, or later: what is in it says nothing of the time between.
+        let last = record.entries.last().map_or(0, |last| last.at);
+        let passed = Timestamp::now().duration_since(record.header.started).unsigned_abs();
+        let passed = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(last);
+        let journal = Self::on(file, path, store, record.chain(), passed).map_err(NotResumed::Io)?;
+        let resumed = Entry::Resumed { started: Timestamp::now(), torn, from_targets: false };
+        journal.append(&resumed).map_err(NotResumed::Io)?;
+        Ok((journal, record))
+    }
+
+    fn on(file: File, path: PathBuf, store: Arc<Store>, chain: Chain, before: u64) -> Result<Self, Error> {
         let queue = Mutex::new(Queue { chain, ..Queue::default() });
         let shared = Arc::new(Shared { queue, filled: Condvar::new() });
         let writer =
             Writer { file, path: path.clone(), shared: Arc::clone(&shared), store: Arc::clone(&store) };
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(|error| Error::io("start a thread for", &path, error))?;
-        Ok(Self { shared, store, began: Instant::now(), path, writer: Mutex::new(Some(thread)) })
+        Ok(Self { shared, store, began: Instant::now(), before, path, writer: Mutex::new(Some(thread)) })
     }
 
     /// Where it is.
@@ -196,6 +255,7 @@ impl Journal {
         }
         queue.closed = matches!(entry, Entry::Closed { .. });
         let at = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let at = at.saturating_add(self.before);
         let line = queue.chain.seal(at, &json);
         queue.bytes.extend_from_slice(line.text.as_bytes());
         queue.bytes.push(b'\n');

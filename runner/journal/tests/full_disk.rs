@@ -142,6 +142,7 @@ fn header() -> Header {
         inventory_digest: digest,
         inventory_answer: None,
         limit: None,
+        vars: [].into(),
         engine: Engine { wasmtime: "48".to_owned(), configuration: digest },
         tools: [].into(),
         seed: String::new(),

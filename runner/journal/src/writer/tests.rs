@@ -123,7 +123,8 @@ fn after_an_error_nothing_is_appended_any_more() {
     let place = Place::new();
     // Every write to it fails as on a full disk.
     let full = OpenOptions::new().append(true).open("/dev/full").expect("Linux has it");
-    let journal = Journal::on(full, PathBuf::from("/dev/full"), Arc::clone(&place.store), Chain::default());
+    let journal =
+        Journal::on(full, PathBuf::from("/dev/full"), Arc::clone(&place.store), Chain::default(), 0);
     let journal = journal.expect("begun");
     let error = run(journal.append_durable(&event("x"))).expect_err("the disk is full");
     assert!(error.to_string().contains("No space left on device"), "{error}");
