@@ -31,7 +31,9 @@ pub(crate) enum Outcome {
 pub(crate) async fn attempts(run: &Run, step: &ScheduledStep, target: &TargetName) -> Outcome {
     let begin = run.brakes.begin(step.phase);
     let tries = step.retry.map_or(1, |retry| retry.times.saturating_add(1));
-    let mut attempt = 1;
+    // Whoever goes on with a run has all tries again.
+    let over = run.executor.attempts_over(&step.id, target);
+    let mut attempt = over + 1;
     loop {
         if begin.is_cancelled() {
             return Outcome::Stopped { begun: false };
@@ -40,7 +42,7 @@ pub(crate) async fn attempts(run: &Run, step: &ScheduledStep, target: &TargetNam
             Outcome::Failed(failure) => failure,
             ended => return ended,
         };
-        let Some(retry) = step.retry.filter(|_| attempt < tries && worth_another(&failure)) else {
+        let Some(retry) = step.retry.filter(|_| attempt - over < tries && worth_another(&failure)) else {
             return Outcome::Failed(failure);
         };
         if begin.is_cancelled() {
@@ -63,7 +65,8 @@ pub(crate) async fn attempts(run: &Run, step: &ScheduledStep, target: &TargetNam
 
 /// Whether the same call could end in another way. A grant that is missing stays missing, and so does a mistake.
 fn worth_another(failure: &Failure) -> bool {
-    !matches!(failure.kind, FailureKind::Denied | FailureKind::Invalid | FailureKind::Cancelled)
+    let kinds = [FailureKind::Denied, FailureKind::Invalid, FailureKind::Cancelled, FailureKind::Unknown];
+    !kinds.contains(&failure.kind)
 }
 
 async fn attempt_once(run: &Run, step: &ScheduledStep, target: &TargetName, attempt: u32) -> Outcome {

@@ -38,6 +38,9 @@ pub trait Executor: Send + Sync + 'static {
     /// [`FailureKind::Cancelled`](runner_model::FailureKind::Cancelled). The future is dropped only when it does not.
     async fn invoke(&self, invocation: Invocation, cancel: CancellationToken) -> Invoked;
 
+    /// How many attempts at a step are over since an earlier part of the run: the first one now has the next number.
+    fn attempts_over(&self, step: &StepId, target: &TargetName) -> u32;
+
     /// Marks this run's release on the target, when it is there.
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure>;
 

@@ -23,6 +23,9 @@ pub enum FailureKind {
     Invalid,
     /// The run was cancelled, or its time is up.
     Cancelled,
+    /// Nobody can tell: in a dry run only the real thing could, after a crash only a person can. It ends the invocation;
+    /// no guest ever sees it.
+    Unknown,
     /// Anything else.
     Other,
 }

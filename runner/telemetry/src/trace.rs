@@ -263,6 +263,7 @@ pub(crate) fn kind_of(kind: FailureKind) -> &'static str {
         FailureKind::CommandFailed => "command-failed",
         FailureKind::Invalid => "invalid",
         FailureKind::Cancelled => "cancelled",
+        FailureKind::Unknown => "unknown",
         FailureKind::Other => "other",
     }
 }

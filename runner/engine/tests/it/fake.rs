@@ -35,6 +35,8 @@ pub(crate) struct Fake {
     pub(crate) links: BTreeMap<String, Act>,
     /// What marking fails with.
     pub(crate) mark_fails: bool,
+    /// Attempts that an earlier part of the run made, by step.
+    pub(crate) over: BTreeMap<StepId, u32>,
     pub(crate) seen: Mutex<Vec<Invocation>>,
     pub(crate) marks: Mutex<Vec<(String, Mark)>>,
     pub(crate) connecting: Mutex<(usize, usize)>,
@@ -72,6 +74,10 @@ impl Fake {
 
 #[async_trait]
 impl Executor for Fake {
+    fn attempts_over(&self, step: &StepId, _: &TargetName) -> u32 {
+        self.over.get(step).copied().unwrap_or_default()
+    }
+
     async fn connect(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
         {
             let mut connecting = self.connecting.lock().unwrap();

@@ -131,8 +131,20 @@ fn a_step_is_tried_again_after_its_delay() {
 }
 
 #[test]
+fn whoever_goes_on_with_a_run_has_all_tries_again_and_counts_on() {
+    let mut schedule = usual(&[&["a"]], 0);
+    schedule.steps[3] = retried(schedule.steps[3].clone(), 2, 10);
+    let fail = Act::Fail(10, FailureKind::Timeout);
+    let over = [("test".parse().unwrap(), 3)].into();
+    let fake = Fake { over, ..Fake::default() }.on("test", "a", [fail.clone(), fail, Act::Pass(10)]);
+    let played = play(&schedule, fake, &[]);
+    assert!(played.told("+ test a #4") && played.told("+ test a #6") && !played.told("+ test a #7"));
+    assert_eq!(played.ends(), ["done"]);
+}
+
+#[test]
 fn what_cannot_end_in_another_way_is_not_tried_again() {
-    for kind in [FailureKind::Denied, FailureKind::Invalid] {
+    for kind in [FailureKind::Denied, FailureKind::Invalid, FailureKind::Unknown] {
         let mut schedule = usual(&[&["a"]], 0);
         schedule.steps[3] = retried(schedule.steps[3].clone(), 5, 10);
         let played = play(&schedule, Fake::default().on("test", "a", [Act::Fail(1, kind)]), &[]);
