@@ -6,8 +6,8 @@ use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
 use runner::module::load::Loader;
 use runner::sandbox::context::{
-    Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Pending, Record,
-    RunInfo, Sending,
+    Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Past, Pending,
+    Record, RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
 use runner::sandbox::{Origin, Sandbox};
@@ -50,6 +50,12 @@ impl Machines for World {
 
 #[async_trait]
 impl Record for World {
+    fn past(&self, _: &Call) -> Result<Past, Failure> {
+        Ok(Past::New)
+    }
+
+    fn settled(&self, _: &Call, _: Value) {}
+
     fn looked(&self, _: &Call, _: &Result<Value, Failure>) {}
 
     async fn intend(&self, _: &Call, _: &Effect) -> Result<Box<dyn Pending>, Failure> {

@@ -9,6 +9,7 @@ mod bad_targets;
 mod builds;
 mod collector;
 mod commands;
+mod crash_matrix;
 mod cron;
 mod databases;
 mod doctor;

@@ -85,6 +85,13 @@ pub(crate) enum Command {
     ///
     /// Ends with 5 when a target cannot be reached. Changes nothing.
     Status(Status),
+    /// Go on with a run that was cut off, or failed, where it stopped.
+    ///
+    /// Every module is run again from its start: what it asked before is answered from the run's journal, and the first
+    /// thing that is not in there happens. Of an effect that was about to happen when the run was cut off, what is on the
+    /// target tells whether it did. Where nothing tells, it is named and nothing is touched: end with 4, until `--assume`
+    /// says what a person saw. Plan, lock and inventory must be what the run was begun with.
+    Resume(Resume),
     /// List the runs of a plan, or remove old ones.
     Runs(Runs),
     /// Show a run that is past, from its journal alone.
@@ -131,6 +138,13 @@ pub(crate) struct Which {
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
+/// What is shown of a run.
+#[derive(Debug, Args)]
+pub(crate) struct Shown {
     /// Print the summary on stdout as JSON, for programs.
     #[arg(long)]
     pub(crate) json: bool,
@@ -146,6 +160,29 @@ pub(crate) struct Exec {
     /// Show what steps log for their authors, and the runner's own doings (-vv: more).
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The run: its id or the beginning of it; without, the last one.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The plan's file; its runs are beside it.
+    #[arg(long, value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// What became of effects of which nobody else can tell: look, and say so.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) assume: Option<Assume>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Assume {
+    /// They were done.
+    Done,
+    /// They were not: do them now.
+    NotDone,
 }
 
 #[derive(Debug, Args)]

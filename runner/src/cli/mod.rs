@@ -1,6 +1,7 @@
 //! The command line: parses arguments, calls the library, renders. No logic of its own.
 
 mod args;
+mod carry_out;
 mod check;
 mod completions;
 mod doctor;
@@ -16,6 +17,7 @@ mod load;
 mod lock;
 mod man;
 mod report;
+mod resume;
 mod runs;
 mod schema;
 mod secrets;
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
             RunsCommand::List(args) => runs::list(&args).map(|()| 0),
             RunsCommand::Prune(args) => runs::prune(&args).map(|()| 0),
         },
+        Command::Resume(args) => resume::run(&args),
         Command::Report(args) => report::run(&args).map(|()| 0),
         Command::Secrets(secrets) => match secrets.command {
             SecretsCommand::Edit(args) => secrets::edit(&args).map(|()| 0),

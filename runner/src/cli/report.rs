@@ -3,18 +3,18 @@
 use super::args::{Report, ReportFormat};
 use super::fail::Fail;
 use super::load::shown;
-use super::runs::{folder, ids};
+use super::runs::{chosen, folder};
 use super::{out_json, talk};
 use crate::history::{self, Outline, Past};
 use crate::report::{Around, Document, Plain, Reporter, Sealed, Summary};
 use runner_journal::{Damage, Record};
+use runner_model::Stamped;
 use runner_model::words::duration;
-use runner_model::{RunId, Stamped};
 use std::io;
 
 pub(crate) fn run(args: &Report) -> Result<(), Fail> {
     let plan = folder(&args.plan);
-    let run = which(args, &ids(&plan)?)?;
+    let run = chosen(&args.plan, args.run.as_deref())?;
     let past = history::load(&plan, &run);
     let journal = shown(&past.journal());
     let record = match &past.record {
@@ -42,27 +42,6 @@ pub(crate) fn run(args: &Report) -> Result<(), Fail> {
         ReportFormat::Json => show(&events, Document::new(io::stdout()).around(&around(&past, record)))?,
     }
     whole(args, record, &journal)
-}
-
-/// The run that is meant.
-fn which(args: &Report, ids: &[RunId]) -> Result<RunId, Fail> {
-    let Some(last) = ids.last() else {
-        return Err(Fail::usage(format_args!("`{}` has no runs", shown(&args.plan)))
-            .hint("its runs are in `.runner/runs` beside it: name another plan with `--plan`"));
-    };
-    let Some(asked) = &args.run else { return Ok(last.clone()) };
-    let meant: Vec<&RunId> = ids.iter().filter(|run| run.as_str().starts_with(asked.as_str())).collect();
-    let list = "`runner runs list` shows what there is";
-    match meant[..] {
-        [one] => Ok(one.clone()),
-        [] => Err(Fail::usage(format_args!("there is no run `{}`", asked.escape_debug())).hint(list)),
-        _ => Err(Fail::usage(format_args!(
-            "`{}` is the beginning of {} runs",
-            asked.escape_debug(),
-            meant.len()
-        ))
-        .hint(list)),
-    }
 }
 
 fn around(past: &Past, record: &Record) -> Around {

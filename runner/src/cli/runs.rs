@@ -67,6 +67,28 @@ pub(super) fn ids(plan: &Path) -> Result<Vec<RunId>, Fail> {
     })
 }
 
+/// The run that is meant.
+pub(super) fn chosen(plan: &Path, asked: Option<&str>) -> Result<RunId, Fail> {
+    let ids = ids(&folder(plan))?;
+    let Some(last) = ids.last() else {
+        return Err(Fail::usage(format_args!("`{}` has no runs", shown(plan)))
+            .hint("its runs are in `.runner/runs` beside it: name another plan with `--plan`"));
+    };
+    let Some(asked) = asked else { return Ok(last.clone()) };
+    let meant: Vec<&RunId> = ids.iter().filter(|run| run.as_str().starts_with(asked)).collect();
+    let list = "`runner runs list` shows what there is";
+    match meant[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(Fail::usage(format_args!("there is no run `{}`", asked.escape_debug())).hint(list)),
+        _ => Err(Fail::usage(format_args!(
+            "`{}` is the beginning of {} runs",
+            asked.escape_debug(),
+            meant.len()
+        ))
+        .hint(list)),
+    }
+}
+
 /// How a verdict is called.
 fn word(verdict: Verdict) -> &'static str {
     match verdict {

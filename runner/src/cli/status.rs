@@ -1,7 +1,7 @@
 //! `runner status`: what is live on each target, as the targets say it now.
 
 use super::args::Status;
-use super::exec::{inventory_folder, open_store};
+use super::carry_out::{inventory_folder, open_store};
 use super::fail::Fail;
 use super::load::{Loaded, Programs};
 use super::{out, out_json, talk, warn};

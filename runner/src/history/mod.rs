@@ -146,7 +146,7 @@ pub fn events(record: &Record) -> Vec<Stamped> {
                     Effected { step, target, attempt, number, on, class, act, end, milliseconds, difference };
                 open.insert(key.clone(), (at, effected));
             }
-            Entry::Outcome { key, answer } => {
+            Entry::Outcome { key, answer, .. } => {
                 let Some((begun, mut effected)) = open.remove(key) else { continue };
                 effected.milliseconds = at.saturating_sub(begun);
                 effected.end = match answer {

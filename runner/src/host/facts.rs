@@ -2,6 +2,7 @@
 //! in the journal from then on. An answer that is not what the fact must be fails the step; it gets nowhere.
 
 use super::fleet::Fleet;
+use super::past::PastRun;
 use super::record::JournalRecord;
 use runner_model::{Acting, Fact, Failure, FailureKind, Resolved, TargetFacts, TargetName};
 use runner_transport::Within;
@@ -15,6 +16,14 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// With what targets said in an earlier part of the run.
+    pub(super) fn of_before(run: &PastRun) -> Self {
+        let known = run.facts.iter();
+        let known =
+            known.map(|(target, facts)| (target.clone(), Arc::new(tokio::sync::Mutex::new(facts.clone()))));
+        Self { targets: Mutex::new(known.collect()) }
+    }
+
     /// These facts of a target. Who asks for the same ones at the same time waits for the first answer.
     pub(super) async fn of(
         &self,

@@ -3,12 +3,15 @@
 
 mod events;
 mod facts;
+mod faults;
 mod fleet;
 mod http;
+pub mod past;
 mod record;
 mod schema;
 
 pub use events::EventJournal;
+pub use faults::Faults;
 pub use fleet::{Connect, Connections};
 pub use http::Requests;
 
@@ -18,6 +21,7 @@ use crate::sandbox::limits::Limits;
 use crate::sandbox::{Ended, Origin, Prepared, Sandbox};
 use async_trait::async_trait;
 use fleet::Fleet;
+use past::Continued;
 use record::JournalRecord;
 use runner_artifact::{Store, Workspace};
 use runner_engine::{EventSender, Executor, Invocation, Invoked};
@@ -66,6 +70,10 @@ pub struct Parts {
     pub executes: Executes,
     /// The record of the run.
     pub journal: Arc<Journal>,
+    /// What earlier parts of the run did.
+    pub before: Continued,
+    /// Faults to inject.
+    pub faults: Faults,
     /// The events of the run.
     pub events: EventSender,
     /// Whether events of changes say what they made different.
@@ -100,6 +108,7 @@ pub struct Host {
     marks: Arc<Marks>,
     given: Arc<Given>,
     facts: facts::Known,
+    before: Continued,
     /// The release of this run and its artifact, once it exists.
     release: Mutex<Option<(ReleaseId, Digest)>>,
     /// What was live on each target when it was connected.
@@ -128,6 +137,8 @@ impl Host {
                 journal: Arc::clone(&parts.journal),
                 vault: Arc::clone(&parts.vault),
                 events: parts.events.clone(),
+                before: parts.before.clone(),
+                faults: Arc::new(parts.faults),
             }),
             vault: parts.vault,
             origin: parts.origin,
@@ -139,7 +150,8 @@ impl Host {
             modules: ready,
             marks: Arc::default(),
             given: Arc::default(),
-            facts: facts::Known::default(),
+            facts: facts::Known::of_before(&parts.before.run),
+            before: parts.before,
             release: Mutex::default(),
             previous: Mutex::default(),
             run,
@@ -155,6 +167,11 @@ impl Host {
     /// Ends all connections.
     pub async fn close(&self) {
         self.fleet.close().await;
+    }
+
+    /// How many boundaries of effects there were, when they are counted.
+    pub fn boundaries(&self) -> Option<u64> {
+        self.record.faults.counted()
     }
 
     fn known_release(&self) -> Option<(ReleaseId, Digest)> {
@@ -274,9 +291,11 @@ impl Host {
         let Invocation { step, target, attempt, .. } = invocation;
         let context = self.context(invocation, &begun, cancel);
         let (info, current) = (context.info.clone(), context.info.current.clone());
-        self.record.started(step, target, *attempt, begun.step.digest, begun.params.clone());
-        let sent_before = self.fleet.bytes_sent(&current);
         let limits = limits(begun.step);
+        let about = serde_json::json!({ "info": info, "limits": limits });
+        let given = (begun.params.clone(), about);
+        self.record.started(step, target, *attempt, begun.step.digest, given);
+        let sent_before = self.fleet.bytes_sent(&current);
         let Ended { result, stderr, mut tally, changed, time: _ } =
             self.sandbox.invoke(&begun.module.prepared, begun.params.to_string(), context, limits).await;
         let who = format!("step `{step}` (module `{}`)", begun.step.uses);
@@ -331,7 +350,9 @@ fn limits(step: &ResolvedStep) -> Limits {
 #[async_trait]
 impl Executor for Host {
     async fn connect(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
-        let live = self.live_on(target).await?;
+        let now = self.live_on(target).await?;
+        // What the run found when it began, not what it left when it was cut off.
+        let live = self.before.run.live.get(target).cloned().unwrap_or(now);
         if let Some(release) = &live {
             let mut previous = self.previous.lock().unwrap_or_else(PoisonError::into_inner);
             previous.insert(target.clone(), release.clone());
@@ -341,6 +362,10 @@ impl Executor for Host {
 
     async fn invoke(&self, invocation: Invocation, cancel: CancellationToken) -> Invoked {
         self.run(&invocation, cancel).await
+    }
+
+    fn attempts_over(&self, step: &StepId, target: &TargetName) -> u32 {
+        self.before.run.attempts_over(step, target)
     }
 
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {

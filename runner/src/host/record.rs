@@ -1,6 +1,8 @@
 //! The journal as the sandbox sees it: calls with their answers, intents before they happen, outcomes after.
 
-use crate::sandbox::context::{Call, Effect, Outcome, Pending, Record};
+use super::faults::{Boundary, Faults};
+use super::past::{Continued, PastInvocation};
+use crate::sandbox::context::{Call, Doubt, Effect, Outcome, Past, Pending, Record};
 use async_trait::async_trait;
 use runner_engine::EventSender;
 use runner_journal::{Answer, Entry, Journal, Payload, Told};
@@ -18,6 +20,9 @@ pub(super) struct JournalRecord {
     pub(super) journal: Arc<Journal>,
     pub(super) vault: Arc<Vault>,
     pub(super) events: EventSender,
+    /// What earlier parts of the run did.
+    pub(super) before: Continued,
+    pub(super) faults: Arc<Faults>,
 }
 
 impl JournalRecord {
@@ -28,15 +33,23 @@ impl JournalRecord {
         }
     }
 
-    /// An invocation begins.
+    /// What an earlier part of the run did of an invocation.
+    fn past_of(&self, step: &StepId, target: &TargetName, attempt: u32) -> Option<&PastInvocation> {
+        self.before.run.invocations.get(&(step.clone(), target.clone(), attempt))
+    }
+
+    /// An invocation begins, or goes on.
     pub(super) fn started(
         &self,
         step: &StepId,
         target: &TargetName,
         attempt: u32,
         module: Digest,
-        params: Value,
+        (params, about): (Value, Value),
     ) {
+        if self.past_of(step, target, attempt).is_some() {
+            return;
+        }
         self.append(|journal| {
             Ok(Entry::InvocationStarted {
                 step: step.clone(),
@@ -44,6 +57,7 @@ impl JournalRecord {
                 attempt,
                 module,
                 params: journal.payload(self.vault.hide_json(params))?,
+                about: Some(journal.payload(self.vault.hide_json(about))?),
             })
         });
     }
@@ -63,16 +77,21 @@ impl JournalRecord {
         release: &ReleaseId,
         mark: Mark,
     ) -> Result<String, Failure> {
+        self.faults.at(Boundary::BeforeIntent).await;
         let entry = Entry::Mark { target: target.clone(), release: release.clone(), mark };
-        Ok(self.journal.append_durable(&entry).await?.text)
+        let line = self.journal.append_durable(&entry).await?.text;
+        self.faults.at(Boundary::AfterIntent).await;
+        Ok(line)
     }
 
     /// It was marked, or not.
     pub(super) fn marked(&self, target: &TargetName, result: &Result<(), Failure>) {
+        self.faults.now(Boundary::AfterAct);
         let result = result.clone().map(|()| Value::Null);
         self.append(|journal| {
             Ok(Entry::Marked { target: target.clone(), answer: answer(journal, &self.vault, result)? })
         });
+        self.faults.now(Boundary::AfterOutcome);
     }
 
     /// An invocation ended.
@@ -84,6 +103,9 @@ impl JournalRecord {
         result: &Result<Value, Failure>,
         fuel: u64,
     ) {
+        if self.past_of(step, target, attempt).is_some_and(|past| past.ended.is_some()) {
+            return;
+        }
         self.append(|journal| {
             Ok(Entry::InvocationEnded {
                 step: step.clone(),
@@ -137,6 +159,40 @@ fn to_json(value: Option<impl serde::Serialize>) -> Option<Value> {
 
 #[async_trait]
 impl Record for JournalRecord {
+    fn past(&self, call: &Call) -> Result<Past, Failure> {
+        let EffectKey { step, target, attempt, number } = &call.key;
+        let Some(invocation) = self.past_of(step, target, *attempt) else { return Ok(Past::New) };
+        let past = invocation.of(call, &self.vault.hide_json(with_machine(call)))?;
+        Ok(match past {
+            Past::InDoubt(doubt) => {
+                let assumed = self.before.assumed.get(&call.key).copied().or(self.before.assume);
+                Past::InDoubt(Doubt { assumed, ..doubt })
+            }
+            Past::Answered(answer) => {
+                let told = invocation.calls.get(number).and_then(|call| call.effect.as_ref()?.told.clone());
+                if let Some(Told { on, act }) = told {
+                    self.tell_again(call, on, act, &answer);
+                }
+                Past::Answered(answer)
+            }
+            Past::New => Past::New,
+        })
+    }
+
+    fn settled(&self, call: &Call, answer: Value) {
+        self.append(|journal| {
+            let answer = self::answer(journal, &self.vault, Ok(answer))?;
+            Ok(Entry::Outcome { key: call.key.clone(), answer, left: None })
+        });
+        let EffectKey { step, target, attempt, number } = &call.key;
+        let told = self
+            .past_of(step, target, *attempt)
+            .and_then(|past| past.calls.get(number)?.effect.as_ref()?.told.clone());
+        if let Some(Told { on, act }) = told {
+            self.tell_again(call, on, act, &Ok(Value::Null));
+        }
+    }
+
     fn looked(&self, call: &Call, answered: &Result<Value, Failure>) {
         self.append(|journal| {
             Ok(Entry::Call {
@@ -150,6 +206,7 @@ impl Record for JournalRecord {
     }
 
     async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure> {
+        self.faults.at(Boundary::BeforeIntent).await;
         let (journal, vault) = (&self.journal, &self.vault);
         let kept = Kept::of(effect);
         let mut told = effected(call, effect);
@@ -165,7 +222,9 @@ impl Record for JournalRecord {
             undo: kept.undo.map(|undo| journal.payload(vault.hide_json(undo))).transpose()?,
         };
         let line = journal.append_durable(&entry).await?;
+        self.faults.at(Boundary::AfterIntent).await;
         Ok(Box::new(Intended {
+            faults: Arc::clone(&self.faults),
             journal: Arc::clone(journal),
             vault: Arc::clone(vault),
             events: self.events.clone(),
@@ -176,13 +235,32 @@ impl Record for JournalRecord {
     }
 }
 
+impl JournalRecord {
+    /// Reports show all of a run, also what an earlier part of it did.
+    fn tell_again(&self, call: &Call, on: Option<TargetName>, act: Act, answer: &Result<Value, Failure>) {
+        let EffectKey { step, target, attempt, number } = call.key.clone();
+        let end = match answer {
+            Ok(_) => EffectEnd::Done,
+            Err(failure) => EffectEnd::Failed { failure: failure.clone() },
+        };
+        let (class, milliseconds, difference) = (call.class, 0, None);
+        let effected =
+            Effected { step, target, attempt, number, on, class, act, end, milliseconds, difference };
+        self.events.send(Event::Effect(Box::new(effected)));
+    }
+}
+
 /// The arguments with the machine that they are about.
 fn arguments(journal: &Journal, vault: &Vault, call: &Call) -> Result<Payload, runner_journal::Error> {
+    journal.payload(vault.hide_json(with_machine(call)))
+}
+
+fn with_machine(call: &Call) -> Value {
     let mut arguments = call.arguments.clone();
     if let (Value::Object(arguments), Some(on)) = (&mut arguments, &call.on) {
         arguments.insert("on".to_owned(), on.as_str().into());
     }
-    journal.payload(vault.hide_json(arguments))
+    arguments
 }
 
 /// What reporters learn of an effect; in doubt until its end is known.
@@ -204,6 +282,7 @@ fn effected(call: &Call, effect: &Effect) -> Effected {
 
 /// An effect whose intent is on disk.
 struct Intended {
+    faults: Arc<Faults>,
     journal: Arc<Journal>,
     vault: Arc<Vault>,
     events: EventSender,
@@ -216,7 +295,7 @@ struct Intended {
 impl Intended {
     fn outcome(&self, key: EffectKey, answered: Result<Value, Failure>) {
         let entry = answer(&self.journal, &self.vault, answered)
-            .map(|answer| Entry::Outcome { key, answer })
+            .map(|answer| Entry::Outcome { key, answer, left: None })
             .and_then(|entry| self.journal.append(&entry).map(|_| ()));
         if let Err(error) = entry {
             tracing::error!("{error}");
@@ -227,6 +306,7 @@ impl Intended {
     /// abandoned.
     fn close(&mut self, outcome: Outcome) {
         let Some(mut effected) = self.effected.take() else { return };
+        self.faults.now(Boundary::AfterAct);
         let Effected { step, target, attempt, number, .. } = &*effected;
         let key =
             EffectKey { step: step.clone(), target: target.clone(), attempt: *attempt, number: *number };
@@ -241,6 +321,7 @@ impl Intended {
             }
             Outcome::Abandoned => EffectEnd::InDoubt,
         };
+        self.faults.now(Boundary::AfterOutcome);
         // As everywhere else: what the journal hides, no report shows.
         effected.hide(|text| self.vault.hide(text));
         effected.milliseconds = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -2,12 +2,14 @@
 //! this run made: by this step in this invocation, or given out by an earlier step.
 
 use super::bindings::wit::artifacts::{Host, HostArtifact};
+use super::bindings::wit::types;
+use super::context::Call;
 use super::handles::Artifact;
 use super::state::{Answer, State};
 use super::text;
 use super::workspace::granted;
 use runner_model::{Digest, EffectClass, Failure, FailureKind};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use wasmtime::component::Resource;
 
@@ -15,14 +17,21 @@ use wasmtime::component::Resource;
 const BYTES: u64 = 16 * 1024 * 1024;
 
 impl State {
-    /// Records where an artifact came from, and gives the guest its handle.
-    pub(crate) fn hand_out(
+    /// Records where an artifact comes from, and gives the guest its handle.
+    pub(crate) async fn hand_out(
         &mut self,
-        call: &super::context::Call,
-        artifact: Result<Artifact, Failure>,
+        call: &Call,
+        find: impl Future<Output = Result<Artifact, Failure>>,
     ) -> Answer<Resource<Artifact>> {
-        match self.looked_as(call, artifact, |artifact| json!(artifact.digest)) {
+        let artifact = self.read_call(call, find).await?;
+        self.give(artifact)
+    }
+
+    /// The handle of something that this run made.
+    pub(crate) fn give(&mut self, artifact: Result<Artifact, types::Error>) -> Answer<Resource<Artifact>> {
+        match artifact {
             Ok(artifact) => {
+                self.context.given.made(artifact.digest);
                 self.opened.insert(artifact.digest);
                 Ok(Ok(self.push(artifact)?))
             }
@@ -57,33 +66,29 @@ impl Host for State {
             let digest = context.blocking(move || workspace.pack(&path, &exclude)).await?;
             context.artifact(digest).await
         };
-        let artifact = packed.await;
-        self.hand_out(&call, artifact)
+        self.hand_out(&call, packed).await
     }
 
     async fn open(&mut self, digest: String) -> Answer<Resource<Artifact>> {
         let arguments = json!({ "digest": text::line(&digest, 128) });
         let call = self.call("artifacts.open", EffectClass::Read, None, arguments)?;
-        let artifact = match self.may_open(&digest) {
-            Ok(digest) => self.context.clone().artifact(digest).await,
-            Err(failure) => Err(failure),
-        };
-        self.hand_out(&call, artifact)
+        let (context, digest) = (self.context.clone(), self.may_open(&digest));
+        self.hand_out(&call, async { context.artifact(digest?).await }).await
     }
 
     async fn from_bytes(&mut self, content: Vec<u8>) -> Answer<Resource<Artifact>> {
         let call =
             self.call("artifacts.from-bytes", EffectClass::Read, None, json!({ "size": content.len() }))?;
-        let artifact = if content.len() as u64 > BYTES {
-            let message = format!("from-bytes: {} bytes, and at most 16 MiB are taken", content.len());
-            Err(Failure::new(FailureKind::Invalid, message))
-        } else {
-            match self.context.clone().store_bytes(content).await {
-                Ok((digest, _)) => self.context.clone().artifact(digest).await,
-                Err(failure) => Err(failure),
+        let context = self.context.clone();
+        let stored = async {
+            if content.len() as u64 > BYTES {
+                let message = format!("from-bytes: {} bytes, and at most 16 MiB are taken", content.len());
+                return Err(Failure::new(FailureKind::Invalid, message));
             }
+            let (digest, _) = context.store_bytes(content).await?;
+            context.artifact(digest).await
         };
-        self.hand_out(&call, artifact)
+        self.hand_out(&call, stored).await
     }
 }
 
@@ -101,6 +106,11 @@ impl HostArtifact for State {
         let call =
             self.call("artifacts.bytes", EffectClass::Read, None, json!({ "artifact": artifact.digest }))?;
         let context = self.context.clone();
+        // The record has its digest, and the store its bytes.
+        let before = self.recorded::<Value>(&call)?;
+        if let Some(Err(failure)) = before {
+            return self.answer(Err(failure));
+        }
         let answer = if artifact.tree {
             let message = format!("bytes of `{}`: it is a tree", artifact.digest);
             Err(Failure::new(FailureKind::Conflict, message))
@@ -118,8 +128,11 @@ impl HostArtifact for State {
                 ),
             )),
         });
+        if before.is_some() {
+            return self.answer(answer);
+        }
         // The digest says which bytes the guest was given.
-        Ok(self.looked_as(&call, answer, |bytes| json!({ "size": bytes.len() })))
+        self.looked_as(&call, answer, |bytes| json!({ "size": bytes.len() }))
     }
 
     async fn save(&mut self, this: Resource<Artifact>, path: String) -> Answer<bool> {

@@ -3,7 +3,8 @@
 
 use super::bindings::wit::commands::{Host, HostCommand, Output};
 use super::bindings::wit::types::Effect as Class;
-use super::context::{Context, Effect, Reach};
+use super::context::{Call, Context, Effect, Past, Reach};
+use super::doubt::Became;
 use super::handles::{Artifact, Command, Secret, Target};
 use super::log::CommandOutput;
 use super::state::{Answer, State};
@@ -74,7 +75,7 @@ impl State {
             .await;
         let answer = ran.map(|ran| ran.status == 0);
         // The guest gets no answer of its own: what fails here fails the command that the check is for.
-        let _ = self.looked(&call, answer.clone());
+        let _ = self.looked(&call, answer.clone())?;
         Ok(answer)
     }
 
@@ -86,19 +87,44 @@ impl State {
             Err(_) => json!({ "argv": command.argv, "effect": command.effect }),
         };
         let call = self.call("commands.run", command.effect, Some(&on), arguments)?;
+        let doubt = match self.past(&call)? {
+            Past::Answered(answer) => return self.ran_before(&call, command, answer),
+            Past::InDoubt(doubt) => Some(doubt),
+            Past::New => None,
+        };
         let finished = match finished {
             Ok(finished) => finished,
-            Err(failure) => return Ok(self.looked(&call, Err(failure)).map(|()| skipped())),
+            Err(failure) => return Ok(self.looked(&call, Err(failure))?.map(|()| skipped())),
         };
         let ready = match self.context.clone().ready_to_run(&on, &finished).await {
             Ok(ready) => ready,
-            Err(failure) => return Ok(self.looked(&call, Err(failure)).map(|()| skipped())),
+            Err(failure) => return Ok(self.looked(&call, Err(failure))?.map(|()| skipped())),
         };
+        let effect = Effect::Command(Box::new(finished.clone()));
+        if let Some(doubt) = &doubt {
+            let again = finished.skip_if.is_some()
+                || finished.repeatable
+                || matches!(finished.effect, EffectClass::Signal);
+            match doubt.of_other(&effect, Some(&on), again) {
+                Ok(Became::Undone) => {}
+                Ok(Became::Done) => {
+                    self.tally.signals += 1;
+                    self.context.record.settled(&call, json!({ "skipped": true }));
+                    return self.answer(Ok(skipped()));
+                }
+                Err(failure) => return self.answer(Err(failure)),
+            }
+        }
         if let Some(check) = &finished.skip_if {
             match self.already_there(&on, &ready, check).await? {
                 Ok(false) => {}
-                Ok(true) => return Ok(self.looked_as(&call, Ok(skipped()), |_| json!({ "skipped": true }))),
-                Err(failure) => return Ok(self.looked(&call, Err(failure)).map(|()| skipped())),
+                Ok(true) if doubt.is_some() => {
+                    self.tally.signals += 1;
+                    self.context.record.settled(&call, json!({ "skipped": true }));
+                    return self.answer(Ok(skipped()));
+                }
+                Ok(true) => return self.looked_as(&call, Ok(skipped()), |_| json!({ "skipped": true })),
+                Err(failure) => return Ok(self.looked(&call, Err(failure))?.map(|()| skipped())),
             }
         }
         let (context, log) = (self.context.clone(), self.log.clone());
@@ -111,18 +137,44 @@ impl State {
         let judge = |ran: Ran| judge(&title, &finished, ran);
         if !finished.effect.mutates() {
             let answer = context.or_cancelled(run(None)).await.and_then(judge);
-            return Ok(self.looked_as(&call, answer, as_json).map(Into::into));
+            return Ok(self.looked(&call, answer)?.map(Into::into));
         }
-        let effect = Effect::Command(Box::new(finished.clone()));
         let result = match context.record.intend(&call, &effect).await {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 let line = pending.line().to_owned();
                 let ran = context.to_the_end(run(Some(Intent(&line)))).await;
-                self.ended(pending, ran.map(|ran| ran.and_then(judge)), as_json)
+                self.ended(pending, ran.map(|ran| ran.and_then(judge)), |ran| json!(ran))
             }
         };
-        Ok(self.answer(result).map(Into::into))
+        Ok(self.answer(result)?.map(Into::into))
+    }
+
+    /// A command that an earlier part of the run ran, or left out.
+    fn ran_before(
+        &mut self,
+        call: &Call,
+        command: &Command,
+        answer: Result<Value, Failure>,
+    ) -> Answer<Output> {
+        let left_out = matches!(&answer, Ok(answer) if answer.get("skipped").is_some());
+        if let Ok(FinalCommand { skip_if: Some(check), .. }) = command.finish() {
+            // Its check has a number of its own, unless all ended before it.
+            let mut checked = call.clone();
+            checked.key.number += 1;
+            (checked.class, checked.arguments) = (EffectClass::Read, json!(check));
+            if matches!(self.context.record.past(&checked), Ok(Past::Answered(_))) {
+                self.call("commands.run", EffectClass::Read, call.on.as_ref(), Value::Null)?;
+                self.tally.reads += 1;
+            }
+        }
+        match answer {
+            Ok(_) if left_out => {
+                self.tally.reads += 1;
+                self.answer(Ok(skipped()))
+            }
+            answer => Ok(self.signalled_before::<Ran>(call, answer)?.map(Into::into)),
+        }
     }
 }
 
@@ -146,10 +198,6 @@ impl From<Ran> for Output {
         let Ran { status, stdout, stderr, truncated } = ran;
         Self { status, stdout, stderr, truncated, skipped: false }
     }
-}
-
-fn as_json(ran: &Ran) -> Value {
-    json!({ "status": ran.status, "stdout": ran.stdout, "stderr": ran.stderr, "truncated": ran.truncated })
 }
 
 impl Host for State {}

@@ -13,7 +13,7 @@ use runner_model::{
 };
 use runner_secret::Vault;
 use runner_transport::{Places, Within};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
 
 /// What `run-info` answers; fixed while the invocation lives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct RunInfo {
     /// The run.
     pub run: RunId,
@@ -70,7 +71,7 @@ pub trait Machines: Send + Sync {
 }
 
 /// An answer to a request, of whatever status.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpAnswer {
     /// As in RFC 9110.
     pub status: u16,
@@ -228,9 +229,36 @@ pub trait Pending: Send {
     fn end(self: Box<Self>, outcome: Outcome);
 }
 
+/// What an earlier part of a run has about a call.
+#[derive(Debug)]
+pub enum Past {
+    /// Nothing: it is made now.
+    New,
+    /// Its answer.
+    Answered(Result<Value, Failure>),
+    /// It was about to happen, and nobody knows whether it did.
+    InDoubt(Doubt),
+}
+
+/// An effect of which only the intent is known.
+#[derive(Debug, Clone, Default)]
+pub struct Doubt {
+    /// What was there, of a typed verb.
+    pub before: Option<Found>,
+    /// What was to be there.
+    pub after: Option<Found>,
+    /// What somebody who looked says: it was done, or it was not.
+    pub assumed: Option<bool>,
+}
+
 /// The account of what an invocation asked and was answered.
 #[async_trait]
 pub trait Record: Send + Sync {
+    /// What an earlier part of the run has about this call. An error ends the invocation: the record has another call in
+    /// its place.
+    fn past(&self, call: &Call) -> Result<Past, Failure>;
+    /// An effect that was in doubt turned out to be done.
+    fn settled(&self, call: &Call, answer: Value);
     /// A call that changed nothing, or was refused, with its answer.
     fn looked(&self, call: &Call, answer: &Result<Value, Failure>);
     /// An effect that is about to happen. Returns when that is on disk; no effect without it.

@@ -24,9 +24,23 @@ macro_rules! same_words {
     };
 }
 
-same_words!(FailureKind => types::ErrorKind {
-    Denied, Unreachable, Timeout, NotFound, Conflict, CommandFailed, Invalid, Cancelled, Other,
-});
+impl From<FailureKind> for types::ErrorKind {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Denied => Self::Denied,
+            FailureKind::Unreachable => Self::Unreachable,
+            FailureKind::Timeout => Self::Timeout,
+            FailureKind::NotFound => Self::NotFound,
+            FailureKind::Conflict => Self::Conflict,
+            FailureKind::CommandFailed => Self::CommandFailed,
+            FailureKind::Invalid => Self::Invalid,
+            FailureKind::Cancelled => Self::Cancelled,
+            // Of the second one no guest is told: the invocation ends.
+            FailureKind::Other | FailureKind::Unknown => Self::Other,
+        }
+    }
+}
+
 same_words!(types::ErrorKind => FailureKind {
     Denied, Unreachable, Timeout, NotFound, Conflict, CommandFailed, Invalid, Cancelled, Other,
 });

@@ -6,6 +6,7 @@ use runner_model::{
     BadPath, Command as FinalCommand, Content, Digest, EffectClass, Failure, FailureKind, HIDDEN, RemotePath,
     Request as FinalRequest, Secret as Made, TargetName,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A machine: held means granted to talk about.
@@ -16,7 +17,7 @@ pub struct Target {
 }
 
 /// Data in the store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Artifact {
     /// What it is.
     pub(crate) digest: Digest,

@@ -3,11 +3,14 @@
 
 use super::bindings::wit::http::{Header, Host, HostRequest, Response};
 use super::bindings::wit::types::Effect as Class;
-use super::context::{Context, Download, Effect, HttpAnswer, Sending};
+use super::context::{Context, Download, Effect, HttpAnswer, Past, Sending};
+use super::doubt::Became;
 use super::handles::{Artifact, Request, Secret, Target};
 use super::state::{Answer, State};
 use runner_model::grant::{Ask, Granted};
-use runner_model::{Content, Digest, Failure, FailureKind, Request as FinalRequest, TargetName};
+use runner_model::{Content, EffectClass, Failure, FailureKind, Request as FinalRequest, TargetName};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
@@ -35,9 +38,10 @@ impl State {
         name: &'static str,
         request: &Request,
         act: impl FnOnce(Sending) -> F,
-        as_json: impl FnOnce(&T) -> Value,
-    ) -> wasmtime::Result<(super::context::Call, Result<T, Failure>)>
+        assumed: Option<T>,
+    ) -> wasmtime::Result<Result<T, Failure>>
     where
+        T: Serialize + DeserializeOwned,
         F: Future<Output = Result<T, Failure>>,
     {
         let finished = request.finish();
@@ -46,6 +50,18 @@ impl State {
             Err(_) => json!({ "request": request.title() }),
         };
         let call = self.call(name, request.effect, request.via.as_ref(), arguments)?;
+        let doubt = match self.past(&call)? {
+            Past::Answered(answer) => {
+                let answer = self.read_back(&call, answer)?;
+                match (&answer, request.effect.mutates()) {
+                    (Ok(_), true) => self.tally.signals += 1,
+                    _ => self.tally.reads += 1,
+                }
+                return Ok(answer);
+            }
+            Past::InDoubt(doubt) => Some(doubt),
+            Past::New => None,
+        };
         let context = self.context.clone();
         let ready = finished.and_then(|(finished, url)| {
             context.not_cancelled()?;
@@ -59,25 +75,41 @@ impl State {
                 let failure = self.context.vault.hide_failure(failure);
                 self.context.record.looked(&call, &Err(failure.clone()));
                 self.tally.reads += 1;
-                return Ok((call, Err(failure)));
+                return Ok(Err(failure));
             }
         };
         if !sending.request.effect.mutates() {
             let answer = context.or_cancelled(act(sending)).await;
-            let recorded = answer.as_ref().map(as_json).map_err(Clone::clone);
+            let recorded = answer.as_ref().map(|answer| json!(answer)).map_err(Clone::clone);
             self.context.record.looked(&call, &recorded);
             self.tally.reads += 1;
-            return Ok((call, answer));
+            return Ok(answer);
         }
         let effect = Effect::Request(Box::new(sending.request.clone()));
+        if let Some(doubt) = doubt {
+            let again = sending.request.repeatable || sending.request.effect == EffectClass::Signal;
+            match (doubt.of_other(&effect, sending.request.via.as_ref(), again), assumed) {
+                (Ok(Became::Undone), _) => {}
+                (Ok(Became::Done), Some(answer)) => {
+                    self.tally.signals += 1;
+                    context.record.settled(&call, json!(answer));
+                    return Ok(Ok(answer));
+                }
+                (Ok(Became::Done), None) => {
+                    let message = format!("`{}` was sent, and its answer is lost", request.title());
+                    return Ok(Err(Failure::new(FailureKind::Unknown, message)));
+                }
+                (Err(failure), _) => return Ok(Err(failure)),
+            }
+        }
         let result = match context.record.intend(&call, &effect).await {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 let sent = context.to_the_end(act(sending)).await;
-                self.ended(pending, sent, as_json)
+                self.ended(pending, sent, |answer| json!(answer))
             }
         };
-        Ok((call, result))
+        Ok(result)
     }
 }
 
@@ -110,13 +142,11 @@ impl From<HttpAnswer> for Response {
     }
 }
 
-fn answer_as_json(answer: &HttpAnswer) -> Value {
-    json!({
-        "status": answer.status,
-        "headers": answer.headers,
-        "body": answer.body,
-        "truncated": answer.truncated,
-    })
+impl HttpAnswer {
+    /// What stands in for an answer that nobody has.
+    fn none() -> Self {
+        Self { status: 204, headers: Vec::new(), body: String::new(), truncated: false }
+    }
 }
 
 impl Host for State {}
@@ -204,8 +234,8 @@ impl HostRequest for State {
         let request = self.table.get(&this)?.clone();
         let context = self.context.clone();
         let send = |sending: Sending| async move { context.http.send(&context, &sending).await };
-        let (_, answer) = self.send_request("http.send", &request, send, answer_as_json).await?;
-        Ok(self.answer(answer).map(Into::into))
+        let answer = self.send_request("http.send", &request, send, Some(HttpAnswer::none())).await?;
+        Ok(self.answer(answer)?.map(Into::into))
     }
 
     async fn download(&mut self, this: Resource<Request>) -> Answer<Resource<Artifact>> {
@@ -214,26 +244,16 @@ impl HostRequest for State {
         let title = request.title();
         let download = |sending: Sending| async move {
             match context.http.download(&context, &sending).await? {
-                Download::Stored(digest) => Ok(digest),
+                Download::Stored(digest) => context.artifact(digest).await,
                 Download::Status(status) => Err(Failure::new(
                     FailureKind::Other,
                     format_args!("download `{title}`: the answer has status {status}"),
                 )),
             }
         };
-        let (_, answer) =
-            self.send_request("http.download", &request, download, |digest: &Digest| json!(digest)).await?;
-        let artifact = match answer {
-            Ok(digest) => self.context.clone().artifact(digest).await,
-            Err(failure) => Err(failure),
-        };
-        match self.answer(artifact) {
-            Ok(artifact) => {
-                self.opened.insert(artifact.digest);
-                Ok(Ok(self.push(artifact)?))
-            }
-            Err(error) => Ok(Err(error)),
-        }
+        let artifact = self.send_request("http.download", &request, download, None).await?;
+        let artifact = self.answer(artifact)?;
+        self.give(artifact)
     }
 
     async fn drop(&mut self, this: Resource<Request>) -> wasmtime::Result<()> {

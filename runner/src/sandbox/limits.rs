@@ -1,12 +1,14 @@
 //! What one invocation may use up. Everything that a guest can make the host keep or do has a limit here.
 
 use runner_model::words;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
 /// The limits of one invocation. The defaults are far above what the standard modules need, and far below what hurts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Limits {
     /// Bytes of linear memory, all memories of the invocation together.
     pub memory: usize,

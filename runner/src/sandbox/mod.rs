@@ -10,6 +10,7 @@ mod commands;
 pub mod context;
 mod convert;
 mod difference;
+mod doubt;
 pub mod engine;
 pub mod handles;
 mod http;

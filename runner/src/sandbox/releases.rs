@@ -32,20 +32,17 @@ impl Host for State {
     async fn all(&mut self, target: Resource<Target>, root: String) -> Answer<Vec<Release>> {
         let on = self.machine(&target)?;
         let call = self.call("releases.all", EffectClass::Read, Some(&on), json!({ "root": root }))?;
-        let known = self.context.clone().known_releases(&on, &root).await;
-        Ok(self.looked(&call, known).map(|releases| releases.into_iter().map(Into::into).collect()))
+        let context = self.context.clone();
+        let known = self.read_call(&call, context.known_releases(&on, &root)).await?;
+        Ok(known.map(|releases| releases.into_iter().map(Into::into).collect()))
     }
 
     async fn previous(&mut self, target: Resource<Target>, root: String) -> Answer<Option<Release>> {
         let on = self.machine(&target)?;
         let call = self.call("releases.previous", EffectClass::Read, Some(&on), json!({ "root": root }))?;
-        let known = self
-            .context
-            .clone()
-            .known_releases(&on, &root)
-            .await
-            .map(|releases| previous(&releases).cloned());
-        Ok(self.looked(&call, known).map(|release| release.map(Into::into)))
+        let context = self.context.clone();
+        let known = async { Ok(previous(&context.known_releases(&on, &root).await?).cloned()) };
+        Ok(self.read_call(&call, known).await?.map(|release| release.map(Into::into)))
     }
 }
 

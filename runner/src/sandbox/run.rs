@@ -6,7 +6,7 @@
 use super::bindings::StepPre;
 use super::context::{Context, cancelled};
 use super::limits::{Limits, Reached};
-use super::state::{LimitReached, State};
+use super::state::{LimitReached, State, Stopped};
 use super::threads::GuestThreads;
 use super::wasi::Tail;
 use crate::module::imports::Imports;
@@ -268,6 +268,9 @@ fn trapped(names: &Names, error: &wasmtime::Error, state: &State, limits: &Limit
     }
     if state.told_cancelled || error.downcast_ref::<IgnoredCancel>().is_some() {
         return cancelled();
+    }
+    if let Some(Stopped(failure)) = error.downcast_ref::<Stopped>() {
+        return failure.clone();
     }
     let trap = error.downcast_ref::<Trap>().copied();
     if trap == Some(Trap::OutOfFuel) {

@@ -56,8 +56,8 @@ impl Host for State {
     async fn get(&mut self, name: String) -> Answer<Resource<Secret>> {
         let name = text::line(&name, 256);
         let call = self.call("secrets.get", EffectClass::Read, None, json!({ "name": name }))?;
-        let answer = self.context.given_secret(&name);
-        match self.looked_as(&call, answer, |secret| json!(secret)) {
+        let context = self.context.clone();
+        match self.read_call(&call, async { context.given_secret(&name) }).await? {
             Ok(secret) => Ok(Ok(self.push_secret(secret)?)),
             Err(error) => Ok(Err(error)),
         }

@@ -2,12 +2,13 @@
 
 use super::bindings::wit::types;
 use super::clock::{Clock, SleepsView};
-use super::context::{Call, Context};
+use super::context::{Call, Context, Past};
 use super::limits::{Limits, Meter, Reached};
 use super::log::{Log, Throttle};
 use super::wasi::{Clocked, Tail, nothing};
 use runner_model::{Digest, EffectClass, EffectKey, Failure, FailureKind, Tally, TargetName};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,10 +40,16 @@ pub struct State {
     clock: Clock,
 }
 
-/// The end of an invocation by a limit of the sandbox: the one error that a host function traps with, beside bugs.
+/// The end of an invocation by a limit of the sandbox.
 #[derive(Debug, thiserror::Error)]
 #[error("a limit of the sandbox was reached")]
 pub(crate) struct LimitReached(pub(crate) Reached);
+
+/// The end of an invocation by something that is not the guest's to know: its record and its calls differ, or nobody can
+/// tell what a call would answer. Beside bugs, this and a limit are all that a host function traps with.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Stopped(pub(crate) Failure);
 
 impl State {
     pub(crate) fn new(context: Context, limits: Limits) -> Self {
@@ -128,12 +135,60 @@ impl State {
         Ok(Call { key, call, class, on: on.cloned(), arguments })
     }
 
-    /// Records the answer to a call that changed nothing, and hands it on.
-    pub(crate) fn looked<T: Serialize>(
+    /// What an earlier part of the run has about a call.
+    pub(crate) fn past(&self, call: &Call) -> wasmtime::Result<Past> {
+        self.context.record.past(call).map_err(|failure| Stopped(failure).into())
+    }
+
+    /// A call that only looks: answered as it was before, or else by `look`, and recorded.
+    pub(crate) async fn read_call<T: Serialize + DeserializeOwned>(
         &mut self,
         call: &Call,
-        answer: Result<T, Failure>,
-    ) -> Result<T, types::Error> {
+        look: impl Future<Output = Result<T, Failure>>,
+    ) -> Answer<T> {
+        match self.recorded(call)? {
+            Some(answer) => self.answer(answer),
+            None => {
+                let answer = look.await;
+                self.looked(call, answer)
+            }
+        }
+    }
+
+    /// The answer that a call which only looks got before.
+    pub(crate) fn recorded<T: DeserializeOwned>(
+        &mut self,
+        call: &Call,
+    ) -> wasmtime::Result<Option<Result<T, Failure>>> {
+        match self.past(call)? {
+            Past::Answered(answer) => {
+                self.tally.reads += 1;
+                Ok(Some(self.read_back(call, answer)?))
+            }
+            // Only effects are in doubt.
+            Past::New | Past::InDoubt(_) => Ok(None),
+        }
+    }
+
+    /// An answer as it was recorded, as what it was.
+    pub(crate) fn read_back<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        answer: Result<Value, Failure>,
+    ) -> wasmtime::Result<Result<T, Failure>> {
+        answer.map(serde_json::from_value).map_or_else(
+            |failure| Ok(Err(failure)),
+            |read| {
+                read.map(Ok).map_err(|error| {
+                    let message = format!("the record of `{}` cannot be read: {error}", call.call);
+                    Stopped(Failure::new(FailureKind::Other, message)).into()
+                })
+            },
+        )
+    }
+
+    /// Records the answer to a call that changed nothing, and hands it on.
+    pub(crate) fn looked<T: Serialize>(&mut self, call: &Call, answer: Result<T, Failure>) -> Answer<T> {
         self.looked_as(call, answer, |value| serde_json::to_value(value).unwrap_or(Value::Null))
     }
 
@@ -143,7 +198,7 @@ impl State {
         call: &Call,
         answer: Result<T, Failure>,
         as_json: impl FnOnce(&T) -> Value,
-    ) -> Result<T, types::Error> {
+    ) -> Answer<T> {
         self.tally.reads += 1;
         let recorded = match &answer {
             Ok(value) => Ok(as_json(value)),
@@ -153,13 +208,17 @@ impl State {
         self.answer(answer)
     }
 
-    /// Turns a failure into the guest's error.
-    pub(crate) fn answer<T>(&mut self, answer: Result<T, Failure>) -> Result<T, types::Error> {
-        answer.map_err(|failure| {
-            let failure = self.context.vault.hide_failure(failure);
-            self.told_cancelled |= failure.kind == FailureKind::Cancelled;
-            failure.into()
-        })
+    /// Turns a failure into the guest's error, unless it ends the invocation.
+    pub(crate) fn answer<T>(&mut self, answer: Result<T, Failure>) -> Answer<T> {
+        let failure = match answer {
+            Ok(value) => return Ok(Ok(value)),
+            Err(failure) => self.context.vault.hide_failure(failure),
+        };
+        if failure.kind == FailureKind::Unknown {
+            return Err(Stopped(failure).into());
+        }
+        self.told_cancelled |= failure.kind == FailureKind::Cancelled;
+        Ok(Err(failure.into()))
     }
 }
 

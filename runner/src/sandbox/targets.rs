@@ -7,15 +7,19 @@
 use super::bindings::wit::targets::{Host, HostTarget, ServiceAction};
 use super::bindings::wit::types;
 use super::context::Reach;
-use super::context::{Call, Context, Effect, Outcome};
+use super::context::{Call, Context, Doubt, Effect, Outcome, Past};
+use super::doubt::Became;
 use super::handles::{Artifact, Secret, Target, remote_path};
 use super::state::{Answer, State};
 use super::text;
 use runner_model::grant::Ask;
 use runner_model::{
-    Attributes, Change, Digest, EffectClass, Failure, FailureKind, Link, RemotePath, TargetName, UserName,
+    Attributes, Change, Digest, EffectClass, Entry, Failure, FailureKind, Link, RemotePath, TargetName,
+    UserName,
 };
 use runner_transport::{Intent, Target as Verbs};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use wasmtime::component::Resource;
@@ -87,13 +91,12 @@ impl Context {
                 Ok(Artifact { digest, size, tree })
             })
             .await?;
-        self.given.made(digest);
         Ok(artifact)
     }
 }
 
 impl State {
-    /// A verb that reads: check, act; the caller records.
+    /// A verb that reads: check, act, record.
     async fn read_verb<T, F>(
         &mut self,
         name: &'static str,
@@ -101,19 +104,19 @@ impl State {
         path: String,
         whole: bool,
         act: impl FnOnce(Ready) -> F + Send,
-    ) -> wasmtime::Result<(Call, Result<T, Failure>)>
+    ) -> Answer<T>
     where
+        T: Serialize + DeserializeOwned,
         F: Future<Output = Result<T, Failure>> + Send,
     {
         let on = self.machine(on)?;
         let call = self.call(name, EffectClass::Read, Some(&on), json!({ "path": path }))?;
         let context = self.context.clone();
-        let ready = context.ready_to_read(&on, &path, whole).await;
-        let answer = match ready {
-            Ok(ready) => context.or_cancelled(act(ready)).await,
-            Err(failure) => Err(failure),
+        let look = async {
+            let ready = context.ready_to_read(&on, &path, whole).await?;
+            context.or_cancelled(act(ready)).await
         };
-        Ok((call, answer))
+        self.read_call(&call, look).await
     }
 
     /// A verb that changes something: `Ok(None)` when all was as it should be.
@@ -123,19 +126,68 @@ impl State {
         on: &Resource<Target>,
         arguments: Value,
         change: Result<Change, Failure>,
-    ) -> wasmtime::Result<Result<Changed, types::Error>> {
+    ) -> Answer<Changed> {
         let on = self.machine(on)?;
         let call = self.call(name, EffectClass::Change, Some(&on), arguments)?;
-        let (change, observed) = match self.context.clone().observe(&on, change).await {
-            Ok(observed) => observed,
-            Err(failure) => return Ok(self.looked(&call, Err(failure)).map(|()| Changed::default())),
+        let doubt = match self.past(&call)? {
+            Past::Answered(answer) => return self.changed_before(&call, &on, change.ok().as_ref(), answer),
+            Past::InDoubt(doubt) => Some(doubt),
+            Past::New => None,
         };
-        let marked = self.context.marks.has(&self.context.info, &on, change.path().as_str());
+        let context = self.context.clone();
+        let observed = context.observe(&on, change.clone()).await;
+        let observed = match (doubt, change) {
+            (Some(doubt), Ok(change)) => match context.became(&on, &change, &doubt, &observed).await {
+                Ok(Became::Done) => {
+                    let changed = context.as_done(&on, &change).await;
+                    if let Ok(changed) = &changed {
+                        self.count_change(&on, &change);
+                        context.record.settled(&call, changed.as_json(&change));
+                    }
+                    return self.answer(changed);
+                }
+                Ok(Became::Undone) => observed,
+                Err(failure) => return self.answer(Err(failure)),
+            },
+            _ => observed,
+        };
+        let (change, observed) = match observed {
+            Ok(observed) => observed,
+            Err(failure) => return Ok(self.looked(&call, Err(failure))?.map(|()| Changed::default())),
+        };
         if observed.before == observed.after {
-            return Ok(self.looked(&call, Ok(marked)).map(|differs| Changed { differs, size: 0 }));
+            let marked = self.context.marks.has(&self.context.info, &on, change.path().as_str());
+            let same = self.looked(&call, Ok(marked))?;
+            return Ok(same.map(|differs| Changed { differs, size: 0 }));
         }
         let result = self.apply(&call, &on, change, observed).await;
-        Ok(self.answer(result))
+        self.answer(result)
+    }
+
+    /// A change that an earlier part of the run made, or found made, or failed to make.
+    fn changed_before(
+        &mut self,
+        call: &Call,
+        on: &TargetName,
+        change: Option<&Change>,
+        answer: Result<Value, Failure>,
+    ) -> Answer<Changed> {
+        let changed = match self.read_back::<Value>(call, answer)? {
+            Ok(Value::Number(size)) => Ok(Changed { differs: true, size: size.as_u64().unwrap_or_default() }),
+            Ok(differs) => Ok(Changed { differs: differs == Value::Bool(true), size: 0 }),
+            Err(failure) => Err(failure),
+        };
+        match (&changed, change) {
+            (Ok(Changed { differs: true, .. }), Some(change)) => self.count_change(on, change),
+            _ => self.tally.reads += 1,
+        }
+        self.answer(changed)
+    }
+
+    /// Keeps in mind that the target may differ now.
+    fn count_change(&mut self, on: &TargetName, change: &Change) {
+        self.tally.changes += 1;
+        self.changed.insert((on.clone(), change.path().as_str().to_owned()));
     }
 
     /// Intent, act, outcome.
@@ -154,10 +206,7 @@ impl State {
         } else {
             None
         };
-        let recorded = |state: runner_model::State| match &change {
-            Change::WriteSecret { .. } => Box::new(without_content(&context, state)),
-            _ => Box::new(state),
-        };
+        let recorded = |state: runner_model::State| Box::new(recorded(&context, &change, state));
         let effect = Effect::Change {
             change: Box::new(change.clone()),
             before: recorded(before.clone()),
@@ -183,9 +232,9 @@ impl State {
             }
             Some(Ok(size)) => {
                 self.tally.changes += 1;
-                let answer = if matches!(change, Change::Archive { .. }) { json!(size) } else { json!(true) };
-                pending.end(Outcome::Done(answer));
-                Ok(Changed { differs: true, size })
+                let changed = Changed { differs: true, size };
+                pending.end(Outcome::Done(changed.as_json(&change)));
+                Ok(changed)
             }
             Some(Err(failure)) => {
                 pending.end(Outcome::Failed(failure.clone()));
@@ -214,6 +263,67 @@ struct Changed {
     differs: bool,
     /// Of an archive.
     size: u64,
+}
+
+impl Changed {
+    /// As it is recorded.
+    fn as_json(self, change: &Change) -> Value {
+        if matches!(change, Change::Archive { .. }) { json!(self.size) } else { json!(self.differs) }
+    }
+}
+
+impl Context {
+    /// What became of a change that is in doubt, where this was observed now.
+    async fn became(
+        &self,
+        on: &TargetName,
+        change: &Change,
+        doubt: &Doubt,
+        observed: &Result<(Change, Observation), Failure>,
+    ) -> Result<Became, Failure> {
+        match (change, observed) {
+            // An archive gets its name when it is whole.
+            (Change::Archive { .. }, Err(failure)) if failure.kind == FailureKind::Conflict => {
+                Ok(Became::Done)
+            }
+            (Change::Archive { .. }, Ok(_)) => Ok(Became::Undone),
+            // What was to be renamed is gone: is it where it was to go?
+            (Change::Rename { to, .. }, Err(failure)) if failure.kind == FailureKind::NotFound => {
+                let look = Change::SetAttributes { path: to.clone(), attributes: Attributes::default() };
+                let (_, there) = self.observe(on, Ok(look)).await?;
+                let arrived = Doubt { after: doubt.before.clone(), ..doubt.clone() };
+                arrived.of_change(on, change, &there.before)
+            }
+            (_, Ok((_, seen))) => doubt.of_change(on, change, &recorded(self, change, seen.before.clone())),
+            (_, Err(failure)) => match doubt.assumed() {
+                Some(became) => Ok(became),
+                None => Err(failure.clone()),
+            },
+        }
+    }
+
+    /// The answer of a change that was done before anybody heard of it.
+    async fn as_done(&self, on: &TargetName, change: &Change) -> Result<Changed, Failure> {
+        let size = match change {
+            Change::Archive { into, .. } => {
+                let reach = Reach::of(&Ask::Write(into), self.allow(&Ask::Write(into))?);
+                // What may be written may be looked at for this.
+                let within = reach.as_within();
+                let within = runner_transport::Within { reads: within.writes, ..within };
+                self.verbs(on).await?.stat(into, within).await?.map_or(0, |entry| entry.size)
+            }
+            _ => 0,
+        };
+        Ok(Changed { differs: true, size })
+    }
+}
+
+/// A state as a record keeps it.
+fn recorded(context: &Context, change: &Change, state: runner_model::State) -> runner_model::State {
+    match change {
+        Change::WriteSecret { .. } => without_content(context, state),
+        _ => state,
+    }
 }
 
 /// A file with a secret in it as a record keeps it: who can guess its content must not be able to tell, nor how long it is.
@@ -280,20 +390,21 @@ impl Host for State {
     async fn named(&mut self, name: String) -> Answer<Resource<Target>> {
         let call =
             self.call("targets.named", EffectClass::Read, None, json!({ "name": text::line(&name, 256) }))?;
-        let found = (|| {
-            self.context.not_cancelled()?;
+        let context = self.context.clone();
+        let find = async {
+            context.not_cancelled()?;
             let name: TargetName = name.parse().map_err(invalid)?;
-            if name != self.context.info.current {
+            if name != context.info.current {
                 // The grant comes first: who has none does not learn who is in the inventory.
-                self.context.allow(&Ask::Target(&name))?;
+                context.allow(&Ask::Target(&name))?;
             }
-            if !self.context.machines.has(&name) {
+            if !context.machines.has(&name) {
                 let message = format!("no target `{name}` in the inventory");
                 return Err(Failure::new(FailureKind::NotFound, message));
             }
             Ok(name)
-        })();
-        match self.looked(&call, found) {
+        };
+        match self.read_call(&call, find).await? {
             Ok(name) => Ok(Ok(self.push(Target { name })?)),
             Err(error) => Ok(Err(error)),
         }
@@ -315,54 +426,50 @@ impl HostTarget for State {
         )?;
         let context = self.context.clone();
         let fact = async { context.verbs(&on).await?.fact(&name).await };
-        let answer = context.or_cancelled(fact).await;
-        Ok(self.looked(&call, answer))
+        self.read_call(&call, context.or_cancelled(fact)).await
     }
 
     async fn stat(&mut self, on: Resource<Target>, path: String) -> Answer<Option<types::Entry>> {
         let act = |r: Ready| async move { r.verbs.stat(&r.path, r.within.as_within()).await };
-        let (call, answer) = self.read_verb("targets.stat", &on, path, false, act).await?;
-        Ok(self.looked(&call, answer).map(|entry| entry.map(Into::into)))
+        let entry = self.read_verb("targets.stat", &on, path, false, act).await?;
+        Ok(entry.map(|entry: Option<Entry>| entry.map(Into::into)))
     }
 
     async fn read_dir(&mut self, on: Resource<Target>, path: String) -> Answer<Vec<types::Entry>> {
         let act = |r: Ready| async move { r.verbs.read_dir(&r.path, r.within.as_within()).await };
-        let (call, answer) = self.read_verb("targets.read-dir", &on, path, false, act).await?;
-        Ok(self.looked(&call, answer).map(|entries| entries.into_iter().map(Into::into).collect()))
+        let entries = self.read_verb("targets.read-dir", &on, path, false, act).await?;
+        Ok(entries.map(|entries: Vec<Entry>| entries.into_iter().map(Into::into).collect()))
     }
 
     async fn read_link(&mut self, on: Resource<Target>, path: String) -> Answer<String> {
         let act = |r: Ready| async move { r.verbs.read_link(&r.path, r.within.as_within()).await };
-        let (call, answer) = self.read_verb("targets.read-link", &on, path, false, act).await?;
-        Ok(self.looked(&call, answer))
+        self.read_verb("targets.read-link", &on, path, false, act).await
     }
 
     async fn read(&mut self, on: Resource<Target>, path: String) -> Answer<String> {
         let act = |r: Ready| async move { r.verbs.read(&r.path, r.within.as_within()).await };
-        let (call, answer) = self.read_verb("targets.read", &on, path, false, act).await?;
-        Ok(self.looked(&call, answer))
+        self.read_verb("targets.read", &on, path, false, act).await
     }
 
     async fn digest(&mut self, on: Resource<Target>, path: String) -> Answer<String> {
         let act = |r: Ready| async move { r.verbs.digest(&r.path, r.within.as_within()).await };
-        let (call, answer) = self.read_verb("targets.digest", &on, path, true, act).await?;
-        Ok(self.looked(&call, answer).map(|digest| digest.to_string()))
+        let digest = self.read_verb("targets.digest", &on, path, true, act).await?;
+        Ok(digest.map(|digest: Digest| digest.to_string()))
     }
 
     async fn disk_free(&mut self, on: Resource<Target>, path: String) -> Answer<u64> {
         let act = |r: Ready| async move { r.verbs.disk_free(&r.path, r.within.as_within()).await };
-        let (call, answer) = self.read_verb("targets.disk-free", &on, path, false, act).await?;
-        Ok(self.looked(&call, answer))
+        self.read_verb("targets.disk-free", &on, path, false, act).await
     }
 
     async fn fetch(&mut self, on: Resource<Target>, path: String) -> Answer<Resource<Artifact>> {
-        let act = |r: Ready| async move { r.verbs.fetch(&r.path, r.within.as_within()).await };
-        let (call, fetched) = self.read_verb("targets.fetch", &on, path, true, act).await?;
-        let artifact = match fetched {
-            Ok(digest) => self.context.clone().artifact(digest).await,
-            Err(failure) => Err(failure),
+        let context = self.context.clone();
+        let act = |r: Ready| async move {
+            let digest = r.verbs.fetch(&r.path, r.within.as_within()).await?;
+            context.artifact(digest).await
         };
-        self.hand_out(&call, artifact)
+        let artifact = self.read_verb("targets.fetch", &on, path, true, act).await?;
+        self.give(artifact)
     }
 
     async fn service_is_active(&mut self, on: Resource<Target>, name: String) -> Answer<bool> {
@@ -375,8 +482,7 @@ impl HostTarget for State {
             context.allow(&Ask::ServiceState { unit: &name })?;
             context.verbs(&on).await?.service_is_active(&name).await
         };
-        let answer = context.or_cancelled(active).await;
-        Ok(self.looked(&call, answer))
+        self.read_call(&call, context.or_cancelled(active)).await
     }
 
     async fn write(
@@ -522,6 +628,10 @@ impl HostTarget for State {
         let action = runner_model::ServiceAction::from(action);
         let arguments = json!({ "unit": text::line(&name, 256), "action": action.word() });
         let call = self.call("targets.service", EffectClass::Signal, Some(&on), arguments)?;
+        // One that is in doubt is sent again.
+        if let Past::Answered(answer) = self.past(&call)? {
+            return self.signalled_before(&call, answer);
+        }
         let context = self.context.clone();
         let ready = async {
             unit(&name)?;
@@ -530,7 +640,7 @@ impl HostTarget for State {
         };
         let verbs = match context.or_cancelled(ready).await {
             Ok(verbs) => verbs,
-            Err(failure) => return Ok(self.looked(&call, Err(failure))),
+            Err(failure) => return self.looked(&call, Err(failure)),
         };
         let effect = Effect::Service { unit: name.clone(), action };
         let result = match context.record.intend(&call, &effect).await {
@@ -541,7 +651,7 @@ impl HostTarget for State {
                 self.ended(pending, asked, |()| Value::Null)
             }
         };
-        Ok(self.answer(result))
+        self.answer(result)
     }
 
     async fn drop(&mut self, on: Resource<Target>) -> wasmtime::Result<()> {
@@ -565,6 +675,20 @@ impl State {
             Err(_) => json!({ "path": text::line(path, 4096) }),
         };
         Ok(self.change_verb(name, on, arguments, change).await?.map(|changed| changed.differs))
+    }
+
+    /// The answer that a signal, gate or opaque effect got before.
+    pub(crate) fn signalled_before<T: DeserializeOwned>(
+        &mut self,
+        call: &Call,
+        answer: Result<Value, Failure>,
+    ) -> Answer<T> {
+        let answer = self.read_back(call, answer)?;
+        match &answer {
+            Ok(_) => self.tally.signals += 1,
+            Err(_) => self.tally.reads += 1,
+        }
+        self.answer(answer)
     }
 
     /// The outcome of a signal, gate or opaque effect.

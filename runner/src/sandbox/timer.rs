@@ -3,12 +3,15 @@
 use super::bindings::wit::timer::Host;
 use super::state::{Answer, State, now};
 use runner_model::EffectClass;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 impl Host for State {
     async fn now(&mut self) -> wasmtime::Result<u64> {
         let call = self.call("timer.now", EffectClass::Read, None, json!({}))?;
+        if let Some(Ok(milliseconds)) = self.recorded(&call)? {
+            return Ok(milliseconds);
+        }
         let milliseconds = u64::try_from(now().as_millis()).unwrap_or(u64::MAX);
         self.context.record.looked(&call, &Ok(json!(milliseconds)));
         Ok(milliseconds)
@@ -18,12 +21,10 @@ impl Host for State {
         let call =
             self.call("timer.sleep", EffectClass::Read, None, json!({ "milliseconds": milliseconds }))?;
         let context = self.context.clone();
-        let slept = context
-            .or_cancelled(async {
-                tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
-                Ok(())
-            })
-            .await;
-        Ok(self.looked_as(&call, slept, |()| Value::Null))
+        let sleep = context.or_cancelled(async {
+            tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
+            Ok(())
+        });
+        self.read_call(&call, sleep).await
     }
 }

@@ -3,13 +3,14 @@
 
 use super::bindings::wit::types;
 use super::bindings::wit::workspace::Host;
-use super::context::{Context, Effect, Outcome};
+use super::context::{Context, Effect, Outcome, Past};
 use super::state::{Answer, State};
 use super::text;
 use runner_artifact::{Snapshot, WorkspacePath};
 use runner_model::grant::Ask;
 use runner_model::{Digest, EffectClass, Failure, FailureKind};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub(crate) fn granted(context: &Context, path: &str, write: bool) -> Result<Work
 
 impl State {
     /// A call that reads: check, act on a thread for files, record.
-    async fn look_at<T: Serialize + Send + 'static>(
+    async fn look_at<T: Serialize + DeserializeOwned + Send + 'static>(
         &mut self,
         name: &'static str,
         path: String,
@@ -34,14 +35,12 @@ impl State {
     ) -> Answer<T> {
         let call = self.call(name, EffectClass::Read, None, json!({ "path": text::line(&path, PATH) }))?;
         let context = self.context.clone();
-        let answer = match granted(&context, &path, false) {
-            Ok(path) => {
-                let workspace = Arc::clone(&context.workspace);
-                context.blocking(move || act(&workspace, &path)).await
-            }
-            Err(failure) => Err(failure),
+        let look = async {
+            let path = granted(&context, &path, false)?;
+            let workspace = Arc::clone(&context.workspace);
+            context.blocking(move || act(&workspace, &path)).await
         };
-        Ok(self.looked(&call, answer))
+        self.read_call(&call, look).await
     }
 
     /// A call that makes a path of the workspace equal to something in the store.
@@ -56,6 +55,18 @@ impl State {
             Err(_) => json!({ "path": text::line(&path, PATH) }),
         };
         let call = self.call(name, EffectClass::Change, None, arguments)?;
+        let doubt = match self.past(&call)? {
+            Past::Answered(answer) => {
+                let answer = self.read_back(&call, answer)?;
+                if let Ok(true) = answer {
+                    self.tally.changes += 1;
+                    self.changed.insert((self.context.info.current.clone(), path));
+                }
+                return self.answer(answer);
+            }
+            Past::InDoubt(doubt) => Some(doubt),
+            Past::New => None,
+        };
         let context = self.context.clone();
         let ready = async {
             let (path, content) = (granted(&context, &path, true)?, content?);
@@ -71,11 +82,18 @@ impl State {
         };
         let (path, content, before) = match ready.await {
             Ok(ready) => ready,
-            Err(failure) => return Ok(self.looked(&call, Err(failure))),
+            Err(failure) => return self.looked(&call, Err(failure)),
         };
         if before == Some(content) {
+            // What is in doubt and is there was done.
+            if doubt.is_some() {
+                context.record.settled(&call, json!(true));
+                self.tally.changes += 1;
+                self.changed.insert((context.info.current.clone(), path.as_str().to_owned()));
+                return self.answer(Ok(true));
+            }
             let marked = context.marks.has(&context.info, &context.info.current, path.as_str());
-            return Ok(self.looked(&call, Ok(marked)));
+            return self.looked(&call, Ok(marked));
         }
         let effect = Effect::Workspace { path: path.as_str().to_owned(), before, after: content };
         let result = match context.record.intend(&call, &effect).await {
@@ -100,7 +118,7 @@ impl State {
                 }
             }
         };
-        Ok(self.answer(result))
+        self.answer(result)
     }
 }
 

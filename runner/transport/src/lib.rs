@@ -40,6 +40,7 @@ use runner_model::{
     Acting, Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, RunId,
     ServiceAction, State, TargetName,
 };
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -131,7 +132,7 @@ pub trait OutputSink: Send + Sync {
 }
 
 /// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// Exit status; 128 + n for death by signal n.
     pub status: u32,

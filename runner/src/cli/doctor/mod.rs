@@ -6,7 +6,7 @@ mod local;
 mod targets;
 
 use super::args::Doctor;
-use super::exec::open_store;
+use super::carry_out::open_store;
 use super::fail::{Fail, INVALID, REFUSED};
 use super::load::{self, Loaded, Programs};
 use super::{out, talk};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Doctor) -> Result<u8, Fail> {
         findings.add(Finding::new(Level::Warning, "plan", warning.to_string(), mend));
     }
     local::examine(&mut findings, &loaded, &checked, &environment)?;
-    let folder = super::exec::inventory_folder(&loaded, &checked.resolved);
+    let folder = super::carry_out::inventory_folder(&loaded, &checked.resolved);
     let resolved = checked.into_run();
     let store = open_store()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,0 +1,296 @@
+//! From a plan that may run to its end: what `exec` and `resume` share.
+
+use super::args::Shown;
+use super::fail::Fail;
+use super::load::{Answer, Checked, Loaded, cache_folder, shown};
+use super::{talk, telemetry};
+use crate::host::past::Continued;
+use crate::host::{Connections, EventJournal, Faults, Host, Parts};
+use crate::report::{Again, Around, Reporting, Sent, Settings};
+use crate::sandbox::{Origin, Sandbox};
+use crate::secret;
+use runner_artifact::{Store, Workspace};
+use runner_engine::{About, Signals};
+use runner_journal::{Engine, FORMAT, Header, InventoryAnswer, Journal, new_run_id, run_folder};
+use runner_model::grant::WorkspacePath;
+use runner_model::lock::LockedEnvironment;
+use runner_model::plan::InventorySource;
+use runner_model::policy::EnvironmentPolicy;
+use runner_model::{Digest, Resolved, RunId};
+use runner_transport::{Executes, Limits, Transport};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A plan that may run.
+pub(super) struct Order<'a> {
+    pub(super) loaded: Loaded,
+    pub(super) checked: Checked,
+    pub(super) locked: LockedEnvironment,
+    pub(super) policy: Option<EnvironmentPolicy>,
+    /// What `--var` said.
+    pub(super) vars: Vec<(String, String)>,
+    pub(super) shown: &'a Shown,
+    /// The run to go on with; `None`: a new one.
+    pub(super) resumed: Option<Resumed>,
+}
+
+/// A run that somebody goes on with.
+pub(super) struct Resumed {
+    /// What its journal begins with.
+    pub(super) header: Header,
+    /// The journal, which this process alone has now.
+    pub(super) journal: Journal,
+    /// What it did.
+    pub(super) before: Continued,
+}
+
+/// Runs it.
+pub(super) fn carry_out(order: Order<'_>) -> Result<u8, Fail> {
+    if order.shown.verbose > 1 {
+        trace();
+    }
+    runtime()?.block_on(go(order))
+}
+
+/// Whatever waits does so here.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fail> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fail::internal(format_args!("cannot start: {error}")))
+}
+
+async fn go(order: Order<'_>) -> Result<u8, Fail> {
+    let Order { loaded, mut checked, locked, policy, vars, shown: args, resumed } = order;
+    let faults = Faults::of_process().map_err(Fail::usage)?;
+    let (inventory, answer) = (checked.inventory, checked.answer.take());
+    let limit = checked.limited.as_ref().map(|limited| runner_model::Limited {
+        pattern: limited.limit.to_string(),
+        chosen: limited.resolved.rollout.len(),
+        of: checked.resolved.rollout.len(),
+    });
+    let resolved = Arc::new(checked.into_run());
+    let vault = Arc::new(secret::fetch(&resolved, &loaded.folder).await?);
+    let again = again(&loaded.file, &vars, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
+    let run = resumed.as_ref().map_or_else(new_run_id, |resumed| resumed.header.run.clone());
+    let telemetry = telemetry::start(&run, &resolved);
+    let settings = Settings {
+        around: Around {
+            again: Some(again),
+            trace: telemetry.as_ref().and_then(|(telemetry, _)| telemetry.trace_id()),
+            ..Around::default()
+        },
+        debug: args.verbose > 0,
+        json: args.json,
+        events: args.events.clone(),
+        ..Settings::of_process()
+    };
+    let mut reporters = settings.reporters().map_err(|error| {
+        Fail::usage(error).hint("`--events` names a file in a folder that is there and is yours")
+    })?;
+    let signals = Signals::of_process()
+        .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
+
+    let store = open_store()?;
+    let (header, journal, before) = match resumed {
+        Some(Resumed { header, journal, before }) => (header, journal, before),
+        None => {
+            let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
+            let answer = answer.map(|answer| frozen(answer, &store)).transpose()?;
+            let limit = limit.as_ref().map(|limit| limit.pattern.clone());
+            let found = (inventory, answer, limit, vars.into_iter().collect());
+            let header = header(&loaded, &resolved, &run, found, &locked)?;
+            let journal =
+                Journal::create(&folder, Arc::clone(&store), header.clone()).map_err(cannot_keep)?;
+            (header, journal, Continued::default())
+        }
+    };
+    let journal = Arc::new(journal);
+    let executes = Executes { plan: header.plan_digest, lock: header.lock_digest };
+    let origin = Origin {
+        started: header.started.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs(),
+        seed: header.seed,
+    };
+    let seal = Arc::clone(&settings.around.seal);
+    reporters.insert(0, Box::new(EventJournal::new(Arc::clone(&journal), shown(journal.path()), seal)));
+
+    let sending = telemetry.map(|(telemetry, sending)| {
+        reporters.push(Box::new(Sent(telemetry)));
+        sending
+    });
+
+    let (events, receiver) = runner_engine::events();
+    let about = About {
+        run: run.clone(),
+        plan: resolved.plan.clone(),
+        summary: resolved.summary.clone(),
+        environment: resolved.environment.clone(),
+        limit,
+    };
+    let connections = Connections::new(
+        Transport::with_secrets(Arc::clone(&store), Limits::default(), Arc::clone(&vault)),
+        resolved.ssh.clone(),
+        inventory_folder(&loaded, &resolved),
+    );
+    let parts = Parts {
+        run,
+        resolved: Arc::clone(&resolved),
+        locked,
+        policy,
+        reserved_files: reserved(&loaded),
+        sandbox: Sandbox::new(&loaded.engine)
+            .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error:#}")))?,
+        modules: loaded.modules,
+        vault,
+        connect: Arc::new(connections),
+        workspace: Workspace::open(&loaded.folder, Arc::clone(&store))
+            .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
+        store,
+        origin,
+        executes,
+        journal,
+        before,
+        faults,
+        events: events.clone(),
+        diff: args.diff,
+    };
+    let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
+    let host = Arc::new(host);
+    let reporting = Reporting::start(receiver, reporters);
+    let report = runner_engine::run(about, resolved.schedule(), host.clone(), events, signals).await;
+    let shown_well = reporting.end().await;
+    let send = async {
+        match sending {
+            Some(sending) => sending.end().await,
+            None => None,
+        }
+    };
+    let ((), unsent) = tokio::join!(host.close(), send);
+    if let Some(why) = unsent {
+        talk(&format!("warning: telemetry of this run was not sent, or not all of it: {why}\n"));
+    }
+    if let Some(count) = host.boundaries() {
+        talk(&format!("boundaries of effects: {count}\n"));
+    }
+    shown_well.map_err(|error| {
+        Fail::internal(format_args!("the run went on, and its account was lost: {error}"))
+    })?;
+    Ok(report.verdict.exit_code())
+}
+
+/// How the run was asked for, as far as it matters for another one.
+fn again(plan: &Path, vars: &[(String, String)], resolved: &Resolved, limit: Option<String>) -> Again {
+    let environment = ["--environment".to_owned(), resolved.environment.to_string()];
+    let vars = vars.iter().flat_map(|(name, value)| ["--var".to_owned(), format!("{name}={value}")]);
+    let plan = plan.display().to_string();
+    let which = std::iter::once(plan).chain(environment).chain(vars).collect();
+    Again { which, limit, rollout: resolved.rollout.clone() }
+}
+
+pub(super) fn open_store() -> Result<Arc<Store>, Fail> {
+    let folder = cache_folder().ok_or_else(|| {
+        Fail::internal("there is no place for artifacts: neither `XDG_CACHE_HOME` nor `HOME` is set")
+            .hint("set one of them to an absolute path")
+    })?;
+    let store = Store::open(folder.join("artifacts"))
+        .map_err(|error| Fail::internal(format_args!("cannot use the artifact store: {error}")))?;
+    Ok(Arc::new(store))
+}
+
+/// The answer of an inventory program, kept so that whoever goes on with the run asks nobody again.
+fn frozen(answer: Answer, store: &Store) -> Result<InventoryAnswer, Fail> {
+    let kept = store.put_bytes(&answer.bytes).and_then(|digest| store.sync(&digest).map(|()| digest));
+    let digest = kept.map_err(|error| Fail::internal(format_args!("cannot keep the inventory: {error}")))?;
+    Ok(InventoryAnswer { argv: answer.command.argv, digest, size: answer.bytes.len() as u64 })
+}
+
+fn cannot_keep(error: runner_journal::Error) -> Fail {
+    Fail::internal(format_args!("cannot keep the run's journal, and without it nothing is changed: {error}"))
+        .hint("the journal is kept in `.runner` beside the plan: is that folder writable?")
+}
+
+/// What was found out about a run beside its plan: the inventory, the answer of its program, the limit, the variables.
+type Found = (Digest, Option<InventoryAnswer>, Option<String>, BTreeMap<String, String>);
+
+fn header(
+    loaded: &Loaded,
+    resolved: &Resolved,
+    run: &RunId,
+    (inventory_digest, inventory_answer, limit, vars): Found,
+    locked: &LockedEnvironment,
+) -> Result<Header, Fail> {
+    let lock = loaded.lock_file();
+    let lock = std::fs::read(&lock)
+        .map_err(|error| Fail::internal(format_args!("cannot read `{}` again: {error}", lock.display())))?;
+    Ok(Header {
+        format: FORMAT,
+        run: run.clone(),
+        started: jiff::Timestamp::now(),
+        plan: resolved.plan.clone(),
+        environment: resolved.environment.clone(),
+        plan_digest: loaded.digest,
+        lock_digest: Digest::of(lock),
+        grants_digest: locked.digest(),
+        inventory_digest,
+        inventory_answer,
+        limit,
+        vars,
+        engine: engine(loaded),
+        tools: BTreeMap::from([("runner".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        seed: format!("{:032x}", rand::random::<u128>()),
+    })
+}
+
+/// What executes the modules here.
+pub(super) fn engine(loaded: &Loaded) -> Engine {
+    Engine {
+        wasmtime: crate::sandbox::engine::WASMTIME.to_owned(),
+        configuration: Digest::of(crate::sandbox::engine::compatibility_key(&loaded.engine)),
+    }
+}
+
+/// Files beside the plan that no step may write: what the plan is made of.
+fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
+    let inventories = loaded.plan.environment.values().flat_map(|environment| {
+        let written = match &environment.inventory {
+            InventorySource::File(file) => file.value.clone(),
+            // The program, where it is one of the plan's folder.
+            InventorySource::Command(asked) => {
+                let program = asked.command.argv.first().map_or("", String::as_str);
+                program.strip_prefix("./").unwrap_or(program).to_owned()
+            }
+        };
+        let file = Path::new(&written);
+        // Variables of an Ansible inventory are beside it.
+        let beside = ["group_vars", "host_vars"].map(|folder| file.with_file_name(folder));
+        let is_ours = environment.inventory.command().is_some()
+            || file.extension().is_some_and(|ending| ending == "toml");
+        let vars = beside.into_iter().filter(move |_| !is_ours);
+        let vars = vars.filter_map(|path| path.to_str().map(str::to_owned)).collect::<Vec<_>>();
+        std::iter::once(written).chain(vars)
+    });
+    let beside = [loaded.file.clone(), loaded.lock_file()];
+    let names = beside.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()));
+    let own = loaded.plan.environment.values().flat_map(|environment| environment.secrets.values());
+    let secrets = loaded.plan.secrets.values().chain(own);
+    let secrets = secrets.filter_map(|secret| secret.source.file()).map(str::to_owned);
+    // What is outside the plan's folder is out of every step's reach.
+    names.chain(inventories).chain(secrets).filter_map(|name| name.parse().ok()).collect()
+}
+
+/// The folder that paths in the inventory are relative to. Absolute: ssh resolves relative ones against other folders.
+pub(super) fn inventory_folder(loaded: &Loaded, resolved: &Resolved) -> PathBuf {
+    let entry = loaded.plan.environment.get(&resolved.environment);
+    // What a program answers is relative to the plan, where it was run.
+    let file = loaded.folder.join(entry.and_then(|entry| entry.inventory.file()).unwrap_or("plan.toml"));
+    let folder = file.parent().unwrap_or(&loaded.folder);
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+}
+
+/// The runner's own doings, on stderr; `RUST_LOG` chooses which.
+fn trace() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("runner=debug,runner_transport=debug"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

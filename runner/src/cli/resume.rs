@@ -1,0 +1,158 @@
+//! `runner resume`.
+
+use super::args::{Assume, Resume};
+use super::carry_out::{Order, Resumed, carry_out, engine, open_store};
+use super::fail::Fail;
+use super::load::{self, Checked, Loaded, Programs, shown};
+use super::runs::{chosen, folder};
+use super::{permitted, stale, talk, warn};
+use crate::history;
+use crate::host::past::{Continued, PastCall, PastRun};
+use runner_artifact::Store;
+use runner_journal::{Damage, Header, Journal, NotResumed, Record};
+use runner_model::lock::{Lock, LockedEnvironment};
+use runner_model::{Digest, EffectClass, EffectKey, Limit, Verdict};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
+    let run = chosen(&args.plan, args.run.as_deref())?;
+    let past = history::load(&folder(&args.plan), &run);
+    let file = shown(&past.journal());
+    let record = past.record.map_err(|damage| broken(&file, &damage))?;
+    whole(&record, &file)?;
+    if record.closed() == Some(Verdict::Done) {
+        return Err(Fail::refused(format_args!("the run {run} ended well: there is nothing to go on with"))
+            .hint(format_args!("`runner report {run}` shows what it did")));
+    }
+    let loaded = Loaded::read(&args.plan)?;
+    let store = open_store()?;
+    let header = &record.header;
+    let checked = check(&loaded, header, &store)?;
+    warn(&checked.resolved.warnings);
+    let policy = load::policy(&header.environment)?;
+    let lock = loaded.lock()?;
+    let locked = Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file()))
+        .map_err(|why| stale(why, &loaded.file))?;
+    permitted(policy.as_ref(), &checked.resolved, locked)?;
+    let locked = locked.clone();
+    same_as_begun(header, &loaded, &checked, &locked)?;
+
+    let before = past_of(&record, &store)?;
+    decided(args, &before)?;
+    let (journal, record) = Journal::resume(&past.folder, store).map_err(|why| not_resumed(&file, why))?;
+    if let Some(torn) = &record.damage {
+        talk(&format!("{file}: {torn}; nothing that it announced has happened\n"));
+    }
+    talk(&format!("going on with the run {run}\n"));
+    let vars = record.header.vars.clone().into_iter().collect();
+    let assume = args.assume.map(|assume| assume == Assume::Done);
+    let before = Continued { run: Arc::new(before), assumed: BTreeMap::new(), assume };
+    let resumed = Some(Resumed { header: record.header, journal, before });
+    carry_out(Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed })
+}
+
+/// The plan, checked as it was when the run began: with the same variables, for the same targets.
+fn check(loaded: &Loaded, header: &Header, store: &Store) -> Result<Checked, Fail> {
+    let vars: Vec<(String, String)> = header.vars.clone().into_iter().collect();
+    let limit = header.limit.as_deref().map(str::parse::<Limit>).transpose().map_err(Fail::internal)?;
+    let answer = header.inventory_answer.as_ref().map(|answer| store.read_bytes(&answer.digest, answer.size));
+    let answer = answer.transpose().map_err(|error| {
+        Fail::refused(format_args!("what the inventory's program said when the run began is lost: {error}"))
+    })?;
+    let programs = answer.as_deref().map_or(Programs::Accepted, Programs::Answered);
+    loaded.check(&header.environment, &vars, limit.as_ref(), programs)
+}
+
+/// Whether all is what the run was begun with: a record says nothing about another plan.
+fn same_as_begun(
+    header: &Header,
+    loaded: &Loaded,
+    checked: &Checked,
+    locked: &LockedEnvironment,
+) -> Result<(), Fail> {
+    let lock_file = loaded.lock_file();
+    let lock = std::fs::read(&lock_file).map_err(|error| {
+        Fail::internal(format_args!("cannot read `{}` again: {error}", lock_file.display()))
+    })?;
+    let back = "put it back as it was, or begin anew with `runner exec`";
+    let parts = [
+        (header.plan_digest == loaded.digest, format!("`{}`", shown(&loaded.file)), back),
+        (header.lock_digest == Digest::of(lock), format!("`{}`", shown(&lock_file)), back),
+        (header.inventory_digest == checked.inventory, "the inventory".to_owned(), back),
+        (header.grants_digest == locked.digest(), "what the steps may do".to_owned(), back),
+        (
+            header.engine == engine(loaded),
+            format!("the engine (it was wasmtime {})", header.engine.wasmtime),
+            "use the runner that began it, or begin anew with `runner exec`",
+        ),
+    ];
+    match parts.into_iter().find(|(same, ..)| !same) {
+        None => Ok(()),
+        Some((_, what, mend)) => Err(Fail::refused(format_args!(
+            "{what} is not what the run {} was begun with, and its record says nothing about it",
+            header.run
+        ))
+        .hint(mend)),
+    }
+}
+
+fn past_of(record: &Record, store: &Store) -> Result<PastRun, Fail> {
+    PastRun::read(record, store).map_err(|failure| {
+        Fail::refused(format_args!("a part of the run's record is lost: {failure}"))
+            .hint("it is in the artifact store of whoever began the run; `--from-targets` goes on without")
+    })
+}
+
+/// Of some effects in doubt nothing will tell whether they were done. They are named before anything is touched.
+fn decided(args: &Resume, before: &PastRun) -> Result<(), Fail> {
+    if args.assume.is_some() {
+        return Ok(());
+    }
+    let undecided: Vec<String> = before
+        .in_doubt()
+        .filter(|(_, call)| only_a_person_knows(call))
+        .map(|(key, call)| line(&key, call))
+        .collect();
+    if undecided.is_empty() {
+        return Ok(());
+    }
+    Err(Fail::undecided("the run was cut off, and nothing tells whether this was done")
+        .detail(undecided.join("\n"))
+        .hint("look at it, then say `--assume done`, or `--assume not-done` to have it done now"))
+}
+
+fn only_a_person_knows(call: &PastCall) -> bool {
+    let is = |name: &str| call.args.get(name).is_some_and(|value| *value == serde_json::Value::Bool(true));
+    let decides_itself =
+        is("repeatable") || call.args.get("skip-if").is_some() || call.class == EffectClass::Signal;
+    (call.call == "commands.run" || call.call.starts_with("http.")) && !decides_itself
+}
+
+fn line(key: &EffectKey, call: &PastCall) -> String {
+    let told = call.effect.as_ref().and_then(|effect| effect.told.as_ref());
+    let what = told.map_or_else(|| call.call.clone(), |told| told.act.words());
+    let on = told.and_then(|told| told.on.as_ref()).map(|on| format!(" on {on}")).unwrap_or_default();
+    format!("step `{}`: {what}{on}", key.step)
+}
+
+/// A journal that is damaged otherwise than by a power failure proves nothing about what follows.
+fn whole(record: &Record, file: &str) -> Result<(), Fail> {
+    match &record.damage {
+        None | Some(Damage::Torn { .. }) => Ok(()),
+        Some(damage) => Err(broken(file, damage)),
+    }
+}
+
+fn broken(file: &str, damage: &Damage) -> Fail {
+    Fail::refused(format_args!("{file}: {damage}"))
+        .hint("whoever goes on with a run must know all that it did; begin anew with `runner exec`")
+}
+
+fn not_resumed(file: &str, why: NotResumed) -> Fail {
+    match why {
+        NotResumed::Damaged(damage) => broken(file, &damage),
+        NotResumed::GoesOn(_) => Fail::refused(why).hint("wait for its end, or interrupt it"),
+        NotResumed::Io(error) => Fail::internal(error),
+    }
+}

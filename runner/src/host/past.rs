@@ -1,0 +1,286 @@
+//! What earlier parts of a run did, as its journal has it: for whoever goes on with the run, or does it again.
+
+use crate::sandbox::context::{Call, Doubt, Past};
+use runner_artifact::Store;
+use runner_journal::{Answer, Entry, Record};
+use runner_journal::{Payload, Told};
+use runner_model::{
+    Digest, EffectClass, EffectKey, Event, Fact, Failure, FailureKind, ReleaseId, State, StepId, TargetFacts,
+    TargetName,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Names an invocation.
+pub type InvocationKey = (StepId, TargetName, u32);
+
+/// All invocations of a run so far, and what its targets said.
+#[derive(Debug, Default)]
+pub struct PastRun {
+    /// By step, target and attempt.
+    pub invocations: BTreeMap<InvocationKey, PastInvocation>,
+    /// In the order in which they began.
+    pub order: Vec<InvocationKey>,
+    /// What was live on each target when the run began.
+    pub live: BTreeMap<TargetName, Option<ReleaseId>>,
+    /// What targets said of themselves.
+    pub facts: BTreeMap<TargetName, TargetFacts>,
+}
+
+/// One invocation.
+#[derive(Debug)]
+pub struct PastInvocation {
+    /// The component.
+    pub module: Digest,
+    /// What it was given.
+    pub params: Value,
+    /// What else it could learn, and its limits.
+    pub about: Option<Value>,
+    /// Its calls, by number.
+    pub calls: BTreeMap<u32, PastCall>,
+    /// How it ended, and the fuel that it used; `None`: it did not.
+    pub ended: Option<(Result<Value, Failure>, u64)>,
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct PastCall {
+    /// What it does to the world.
+    pub class: EffectClass,
+    /// The function.
+    pub call: String,
+    /// What it was given.
+    pub args: Value,
+    /// What it gave; `None`: it is in doubt.
+    pub answer: Option<Result<Value, Failure>>,
+    /// Of an effect.
+    pub effect: Option<PastEffect>,
+}
+
+/// What only an effect has.
+#[derive(Debug, Clone)]
+pub struct PastEffect {
+    /// In words.
+    pub told: Option<Told>,
+    /// What was there.
+    pub before: Option<State>,
+    /// What was to be there.
+    pub after: Option<State>,
+}
+
+impl PastRun {
+    /// Reads what is recorded. Payloads come from the store.
+    ///
+    /// # Errors
+    /// A payload is not there any more, or is corrupted.
+    pub fn read(record: &Record, store: &Store) -> Result<Self, Failure> {
+        let mut run = Self::default();
+        for recorded in &record.entries {
+            run.add(&recorded.entry, store)?;
+        }
+        for invocation in run.invocations.values_mut() {
+            invocation.forget_what_was_cancelled();
+        }
+        Ok(run)
+    }
+
+    fn add(&mut self, entry: &Entry, store: &Store) -> Result<(), Failure> {
+        match entry {
+            Entry::Event(stamped) => {
+                if let Event::Connected { target, live, .. } = &stamped.event {
+                    self.live.entry(target.clone()).or_insert_with(|| live.clone());
+                }
+            }
+            Entry::Facts { target, facts } => {
+                let Value::Object(facts) = facts.load(store)? else { return Ok(()) };
+                let known = self.facts.entry(target.clone()).or_default();
+                known.extend(
+                    facts.into_iter().filter_map(|(name, value)| Some((name.parse::<Fact>().ok()?, value))),
+                );
+            }
+            Entry::InvocationStarted { step, target, attempt, module, params, about } => {
+                let key = (step.clone(), target.clone(), *attempt);
+                let invocation = PastInvocation {
+                    module: *module,
+                    params: params.load(store)?,
+                    about: about.as_ref().map(|about| about.load(store)).transpose()?,
+                    calls: BTreeMap::new(),
+                    ended: None,
+                };
+                self.order.push(key.clone());
+                self.invocations.insert(key, invocation);
+            }
+            Entry::Call { key, class, call, args, answer } => {
+                let answer = Some(load(answer, store)?);
+                let call = PastCall {
+                    class: *class,
+                    call: call.clone(),
+                    args: args.load(store)?,
+                    answer,
+                    effect: None,
+                };
+                self.put(key, call);
+            }
+            Entry::Intent { key, class, call, args, told, before, after, undo: _ } => {
+                let told = told.as_deref().cloned();
+                let effect = Some(PastEffect { told, before: before.clone(), after: after.clone() });
+                let call = PastCall {
+                    class: *class,
+                    call: call.clone(),
+                    args: args.load(store)?,
+                    answer: None,
+                    effect,
+                };
+                self.put(key, call);
+            }
+            Entry::Outcome { key, answer, left: _ } => {
+                let answer = load(answer, store)?;
+                if let Some(call) = self.of(key).and_then(|invocation| invocation.calls.get_mut(&key.number))
+                {
+                    call.answer = Some(answer);
+                }
+            }
+            Entry::InvocationEnded { step, target, attempt, answer, fuel } => {
+                let answer = load(answer, store)?;
+                let key = (step.clone(), target.clone(), *attempt);
+                if let Some(invocation) = self.invocations.get_mut(&key) {
+                    invocation.ended = Some((answer, *fuel));
+                }
+            }
+            Entry::Header(_)
+            | Entry::Mark { .. }
+            | Entry::Marked { .. }
+            | Entry::Closed { .. }
+            | Entry::Resumed { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn of(&mut self, key: &EffectKey) -> Option<&mut PastInvocation> {
+        self.invocations.get_mut(&(key.step.clone(), key.target.clone(), key.attempt))
+    }
+
+    fn put(&mut self, key: &EffectKey, call: PastCall) {
+        if let Some(invocation) = self.of(key) {
+            invocation.calls.insert(key.number, call);
+        }
+    }
+
+    /// How many attempts at a step are over for good: the next one is made anew. One that was cut off or cancelled is not
+    /// over, and one that ended well is told again.
+    pub fn attempts_over(&self, step: &StepId, target: &TargetName) -> u32 {
+        let of_step = self.invocations.iter().filter(|((s, t, _), _)| s == step && t == target);
+        match of_step.max_by_key(|(key, _)| key.2) {
+            None => 0,
+            Some(((_, _, attempt), PastInvocation { ended: Some((Err(_), _)), .. })) => *attempt,
+            Some(((_, _, attempt), _)) => attempt - 1,
+        }
+    }
+
+    /// Effects of which nobody knows whether they were done, in the order of their invocations.
+    pub fn in_doubt(&self) -> impl Iterator<Item = (EffectKey, &PastCall)> {
+        self.order.iter().flat_map(move |key| {
+            let (step, target, attempt) = key.clone();
+            self.invocations[key].calls.iter().filter(|(_, call)| call.answer.is_none()).map(
+                move |(number, call)| {
+                    let (step, target) = (step.clone(), target.clone());
+                    (EffectKey { step, target, attempt, number: *number }, call)
+                },
+            )
+        })
+    }
+}
+
+impl PastInvocation {
+    /// What a cancelled invocation asked after the cancel is not what it asks when it goes on; and an effect that was cut
+    /// off by it may have happened.
+    fn forget_what_was_cancelled(&mut self) {
+        let is_cancelled = |answer: &Option<Result<Value, Failure>>| matches!(answer, Some(Err(failure)) if failure.kind == FailureKind::Cancelled);
+        if let Some((Err(failure), _)) = &self.ended
+            && matches!(failure.kind, FailureKind::Cancelled | FailureKind::Unknown)
+        {
+            self.ended = None;
+        }
+        let first = self.calls.iter().find(|(_, call)| is_cancelled(&call.answer)).map(|(number, _)| *number);
+        let Some(first) = first else { return };
+        self.ended = None;
+        self.calls.retain(|number, call| *number < first || (*number == first && call.effect.is_some()));
+        if let Some(call) = self.calls.get_mut(&first) {
+            call.answer = None;
+        }
+    }
+
+    /// What the record has of a call; `args`: what it is given now, as it would be recorded.
+    ///
+    /// # Errors
+    /// It has another call in its place.
+    pub fn of(&self, call: &Call, args: &Value) -> Result<Past, Failure> {
+        let Some(past) = self.calls.get(&call.key.number) else {
+            return match &self.ended {
+                None => Ok(Past::New),
+                Some(_) => Err(diverged(call, "the end of the invocation", &called(call.call, args))),
+            };
+        };
+        let same = past.call == call.call && comparable(past.args.clone()) == comparable(args.clone());
+        if !same {
+            return Err(diverged(call, &called(&past.call, &past.args), &called(call.call, args)));
+        }
+        Ok(match (&past.answer, &past.effect) {
+            (Some(answer), _) => Past::Answered(answer.clone()),
+            (None, Some(effect)) => Past::InDoubt(Doubt {
+                before: effect.before.clone(),
+                after: effect.after.clone(),
+                assumed: None,
+            }),
+            (None, None) => Past::New,
+        })
+    }
+}
+
+fn load(answer: &Answer, store: &Store) -> Result<Result<Value, Failure>, Failure> {
+    Ok(match answer {
+        Answer::Ok(payload) => Ok(Payload::load(payload, store)?),
+        Answer::Failed(failure) => Err(failure.clone()),
+    })
+}
+
+/// A call as messages show it.
+pub fn called(call: &str, args: &Value) -> String {
+    format!("{call} {args}")
+}
+
+/// The record and the module differ.
+fn diverged(call: &Call, recorded: &str, got: &str) -> Failure {
+    let EffectKey { step, target, attempt, number } = &call.key;
+    let message = format!(
+        "the module diverges from its record: call {number} of step `{step}` on {target}, attempt {attempt}"
+    );
+    Failure::new(FailureKind::Unknown, message)
+        .with_detail(format_args!("recorded: {recorded}\ngot:      {got}"))
+}
+
+/// Arguments without the digests of secrets, whose key is gone with the process that made them.
+fn comparable(args: Value) -> Value {
+    match args {
+        Value::Object(mut fields) => {
+            if fields.contains_key("parts") {
+                fields.remove("digest");
+            }
+            fields.into_iter().map(|(key, value)| (key, comparable(value))).collect()
+        }
+        Value::Array(values) => values.into_iter().map(comparable).collect(),
+        other => other,
+    }
+}
+
+/// What whoever goes on with a run knows of its past, and what somebody who looked says of what is in doubt.
+#[derive(Debug, Clone, Default)]
+pub struct Continued {
+    /// The past.
+    pub run: Arc<PastRun>,
+    /// Of effects in doubt: whether they were done.
+    pub assumed: BTreeMap<EffectKey, bool>,
+    /// The same for all others.
+    pub assume: Option<bool>,
+}

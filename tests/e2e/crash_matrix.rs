@@ -1,0 +1,162 @@
+//! A run survives a crash of the runner anywhere: it is killed, as SIGKILL does, at every boundary of every effect in
+//! turn (before its intent, after it, after the act, after its outcome), and whoever goes on with it comes to where an
+//! uninterrupted run comes to.
+
+use crate::support::{Project, restarts, settled, version};
+use runner_fleet::{Fleet, Host, fleet_or_skip};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A fleet with two releases on it and a third one ready, which prunes the first.
+struct Scene {
+    fleet: Fleet,
+    project: Project,
+    /// The release roots before the run.
+    before: tempfile::TempDir,
+    /// Boundaries of an uninterrupted run.
+    boundaries: u64,
+    /// What the hosts have before the run, and after it.
+    shapes: (Vec<Shape>, Vec<Shape>),
+}
+
+/// All that can be told of a release root, but for times and what the runner keeps there for itself.
+type Shape = BTreeMap<String, String>;
+
+impl Scene {
+    fn new(fleet: Fleet) -> Self {
+        let project = Project::new(&fleet);
+        project.edit_plan("keep = 3 # good ones", "keep = 1");
+        project.edit_plan("keep = 3 }", "keep = 1 }");
+        project.edit_plan("batches = [1, \"50%\", \"100%\"]", "batches = [1, \"100%\"]");
+        for number in 0..2 {
+            project.next_version(&format!("1.0.{number}"));
+            project.release();
+        }
+        project.next_version("1.0.2");
+        project.lock();
+        let before = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for host in fleet.hosts() {
+            copy(&host.outside(host.root()), &before.path().join(host.name()));
+        }
+        let mut scene = Self { fleet, project, before, boundaries: 0, shapes: Default::default() };
+        scene.shapes.0 = scene.shapes_now();
+        scene.project.env = vec![("RUNNER_FAULT".to_owned(), "count".to_owned())];
+        let whole = scene.project.exec();
+        whole.must_say(0, &["boundaries of effects: "]);
+        let count = whole.stderr.split("boundaries of effects: ").nth(1).unwrap();
+        scene.boundaries = count.split_whitespace().next().unwrap().parse().unwrap();
+        scene.shapes.1 = scene.shapes_now();
+        assert_ne!(scene.shapes.0, scene.shapes.1);
+        scene
+    }
+
+    fn shapes_now(&self) -> Vec<Shape> {
+        self.fleet.hosts().iter().map(shape).collect()
+    }
+
+    /// Everything as it was before the run.
+    fn reset(&self) {
+        for host in self.fleet.hosts() {
+            let root = host.outside(host.root());
+            for entry in fs::read_dir(&root).unwrap().flatten() {
+                remove(&entry.path());
+            }
+            for entry in fs::read_dir(self.before.path().join(host.name())).unwrap().flatten() {
+                copy(&entry.path(), &root.join(entry.file_name()));
+            }
+            host.inside(&[host.servicectl().to_str().unwrap(), "restart", "nginx"]).unwrap();
+        }
+        let _ = fs::remove_dir_all(self.project.path(".runner"));
+    }
+
+    /// Runs it until it is killed at this boundary.
+    fn crash(&mut self, boundary: u64) {
+        self.project.env = vec![("RUNNER_FAULT".to_owned(), format!("kill@{boundary}"))];
+        let killed = self.project.exec();
+        assert_eq!(killed.code, None, "it was not killed at {boundary}: {killed}");
+        self.project.env.clear();
+    }
+
+    /// What a host has is this.
+    fn must_be(&self, boundary: u64, shapes: &[Shape], serves: &str) {
+        for (host, expected) in self.fleet.hosts().iter().zip(shapes) {
+            let now = shape(host);
+            let paths = expected.keys().chain(now.keys());
+            for path in paths {
+                let (found, wanted) = (now.get(path), expected.get(path));
+                assert_eq!(found, wanted, "boundary {boundary}: {}: `{path}`", host.name());
+            }
+            assert_eq!(version(host), serves, "boundary {boundary}: {}", host.name());
+        }
+    }
+}
+
+#[test]
+fn a_run_killed_at_any_boundary_is_resumed_to_where_it_was_going() {
+    let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
+    let mut converged = 0;
+    for boundary in 1..=scene.boundaries {
+        scene.reset();
+        let restarted: Vec<_> = scene.fleet.hosts().iter().map(restarts).collect();
+        scene.crash(boundary);
+        let resumed = scene.project.run(&["resume"]);
+        assert_eq!(resumed.code, Some(0), "boundary {boundary}: {resumed}");
+        scene.must_be(boundary, &scene.shapes.1, "1.0.2");
+        for (host, before) in scene.fleet.hosts().iter().zip(restarted) {
+            settled(host);
+            assert!(
+                restarts(host) > before,
+                "boundary {boundary}: {} runs what was loaded before",
+                host.name()
+            );
+        }
+        converged += 1;
+    }
+    eprintln!("resume: {} boundaries tried, {converged} converged", scene.boundaries);
+}
+
+/// What is in the release root of a host.
+fn shape(host: &Host) -> Shape {
+    let mut found = Shape::new();
+    let root = host.outside(host.root());
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().flatten() {
+            let path = entry.path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if name == ".runner" {
+                continue;
+            }
+            let attributes = format!("{:o} {} {}", meta.mode(), meta.uid(), meta.gid());
+            let archive = name.starts_with("backups/");
+            let what = match () {
+                () if meta.is_dir() => "folder".to_owned(),
+                () if meta.is_symlink() => format!("link to {:?}", fs::read_link(&path).unwrap()),
+                // It has the times of what was packed in it, and one in its name.
+                () if archive => "archive".to_owned(),
+                () => format!("file {}", runner_model::Digest::of(fs::read(&path).unwrap())),
+            };
+            if meta.is_dir() {
+                folders.push(path);
+            }
+            let name = if archive { "backups/one".to_owned() } else { name };
+            let before = found.insert(name.clone(), format!("{what} {attributes}"));
+            assert!(before.is_none(), "{}: two of `{name}`", host.name());
+        }
+    }
+    found
+}
+
+fn copy(from: &Path, to: &PathBuf) {
+    let copied = Command::new("cp").arg("-a").arg("--").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+fn remove(path: &Path) {
+    let removed = Command::new("rm").args(["-rf", "--"]).arg(path).status().unwrap();
+    assert!(removed.success());
+}
