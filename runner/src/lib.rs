@@ -4,6 +4,7 @@ pub mod cli;
 pub mod history;
 pub mod host;
 pub mod module;
+pub mod replay;
 pub mod report;
 pub mod sandbox;
 pub mod secret;

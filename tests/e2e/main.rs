@@ -23,6 +23,7 @@ mod lock;
 mod looks;
 mod many_hosts;
 mod php;
+mod replay;
 mod same_everywhere;
 mod support;
 mod telemetry;

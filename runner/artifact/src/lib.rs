@@ -30,6 +30,6 @@ pub use error::Error;
 pub use pack::{Options, pack};
 pub use path::{BadTreePath, TreePath};
 pub use store::{Kind, Store, Verified};
-pub use tar::write_tar;
+pub use tar::{files_of_tar, write_tar};
 pub use tree::{BadTree, EscapingLink, Node, Tree};
 pub use workspace::{Snapshot, Workspace, WorkspacePath};

@@ -1,6 +1,8 @@
 //! Files of the store as one tar stream: the same bytes for the same entries, always.
 
 use crate::{Error, Node, Store, TreePath};
+use runner_model::Digest;
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write};
 use tar::{Builder, EntryType, Header};
 
@@ -77,6 +79,29 @@ fn set_link<W: Write>(archive: &mut Builder<W>, header: &mut Header, points_to: 
         return header.set_link_name_literal(&points_to.as_bytes()[..header.as_old().linkname.len()]);
     }
     header.set_link_name_literal(points_to)
+}
+
+/// The most that an archive may hold which [`files_of_tar`] takes in, in bytes.
+const LARGEST: u64 = 4 << 30;
+
+/// Takes the regular files of an archive into the store, whatever they are called; answers what became of each name. No
+/// name leads anywhere: nothing is written but the store.
+///
+/// # Errors
+/// It is no archive, has more than 4 GiB in it, or the store cannot be written.
+pub fn files_of_tar(store: &Store, input: impl io::Read) -> Result<BTreeMap<String, (Digest, u64)>, Error> {
+    let failed = |error| Error::io("read", "the archive")(error);
+    let mut archive = tar::Archive::new(input.take(LARGEST));
+    let mut files = BTreeMap::new();
+    for entry in archive.entries().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.header().entry_type() != EntryType::Regular {
+            continue;
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        files.insert(name, store.put_reader(entry)?);
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -42,6 +42,11 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// The same for text of several lines.
+pub fn shown_lines(text: &str) -> String {
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+}
+
 /// JSON text in which everything unsafe is written as `\u....`: the same value, and harmless on a terminal.
 ///
 /// ```

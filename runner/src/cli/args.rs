@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use runner_model::{Digest, EnvironmentName, Limit, TargetName};
+use runner_model::{Digest, EnvironmentName, Limit, StepId, TargetName};
 use std::path::PathBuf;
 
 const STYLES: Styles = Styles::styled()
@@ -94,6 +94,12 @@ pub(crate) enum Command {
     Resume(Resume),
     /// List the runs of a plan, or remove old ones.
     Runs(Runs),
+    /// Do a run again without the world, and say where it differs.
+    ///
+    /// Every module runs from its start, and all that it asks is answered from the run's record: no target, no network, no
+    /// clock. Its calls, its outputs and its fuel must be what they were. Ends with 4 when something differs. With
+    /// `--module`, another version of a module runs over the old record, and what it would do differently is shown.
+    Replay(Replay),
     /// Show a run that is past, from its journal alone.
     ///
     /// The summary is the one that the run ended with. What is missing at the end of a journal, or was changed in it, is
@@ -340,6 +346,13 @@ pub(crate) struct Runs {
 pub(crate) enum RunsCommand {
     /// Print the runs of a plan, the oldest first, and how each ended.
     List(RunsList),
+    /// Tell what a run was made of, how it went, and what of it is in doubt.
+    Show(RunsShow),
+    /// Write a run into one file, to be done again elsewhere with `runner replay`.
+    ///
+    /// In it are the journal, what the journal names, and the modules; no value of a secret is. What targets answered is in
+    /// it: give it to whom you would give the journal.
+    Export(RunsExport),
     /// Remove old runs, but for those that never came to their end.
     ///
     /// What they did on targets stays, and so does the targets' own account of releases.
@@ -364,6 +377,54 @@ pub(crate) struct RunsPrune {
     /// How many of the newest runs stay.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) keep: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The run: its id or the beginning of it, or a file that `runner runs export` wrote; without, the last one.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The plan's file; its runs are beside it.
+    #[arg(long, value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// What ran on this target alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<TargetName>,
+    /// What ran for this step alone.
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<StepId>,
+    /// A component to run in the place of the step's own.
+    #[arg(long, value_name = "FILE", requires = "step")]
+    pub(crate) module: Option<PathBuf>,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsExport {
+    /// The run: its id or the beginning of it; without, the last one.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The plan's file; its runs are beside it.
+    #[arg(long, value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// The file to write; without, `RUN.tar` in this folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsShow {
+    /// The run: its id or the beginning of it; without, the last one.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The plan's file; its runs are beside it.
+    #[arg(long, value_name = "PLAN", default_value = "plan.toml")]
+    pub(crate) plan: PathBuf,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -93,6 +93,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
 
     let store = open_store()?;
+    keep_modules(&loaded, &store)?;
     let (header, journal, before) = match resumed {
         Some(Resumed { header, journal, before }) => (header, journal, before),
         None => {
@@ -177,6 +178,21 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         Fail::internal(format_args!("the run went on, and its account was lost: {error}"))
     })?;
     Ok(report.verdict.exit_code())
+}
+
+/// The modules go into the store, so that the run can be done again when the plan has others.
+fn keep_modules(loaded: &Loaded, store: &Store) -> Result<(), Fail> {
+    for (reference, module) in &loaded.modules {
+        if store.has(&module.digest) {
+            continue;
+        }
+        let (bytes, _) = crate::module::load::bytes(reference, &loaded.folder)
+            .map_err(|error| Fail::internal(format_args!("the module `{reference}`: {error}")))?;
+        store
+            .put_bytes(&bytes)
+            .map_err(|error| Fail::internal(format_args!("cannot keep the module `{reference}`: {error}")))?;
+    }
+    Ok(())
 }
 
 /// How the run was asked for, as far as it matters for another one.

@@ -7,6 +7,7 @@ mod completions;
 mod doctor;
 mod exec;
 mod explain;
+mod export;
 mod fail;
 mod files;
 mod fmt;
@@ -16,11 +17,13 @@ mod inventory_command;
 mod load;
 mod lock;
 mod man;
+mod replay;
 mod report;
 mod resume;
 mod runs;
 mod schema;
 mod secrets;
+mod show;
 mod status;
 mod telemetry;
 mod vars_files;
@@ -53,9 +56,12 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Runs(runs) => match runs.command {
             RunsCommand::List(args) => runs::list(&args).map(|()| 0),
+            RunsCommand::Show(args) => show::run(&args).map(|()| 0),
+            RunsCommand::Export(args) => export::run(&args).map(|()| 0),
             RunsCommand::Prune(args) => runs::prune(&args).map(|()| 0),
         },
         Command::Resume(args) => resume::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Report(args) => report::run(&args).map(|()| 0),
         Command::Secrets(secrets) => match secrets.command {
             SecretsCommand::Edit(args) => secrets::edit(&args).map(|()| 0),

@@ -90,7 +90,7 @@ pub(super) fn chosen(plan: &Path, asked: Option<&str>) -> Result<RunId, Fail> {
 }
 
 /// How a verdict is called.
-fn word(verdict: Verdict) -> &'static str {
+pub(super) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Done => "done",
         Verdict::Failed => "failed",

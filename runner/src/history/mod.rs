@@ -109,6 +109,9 @@ impl Outline {
         let mut all = Self::default();
         for recorded in &record.entries {
             all.last = recorded.at;
+            if let Entry::Resumed { .. } = recorded.entry {
+                (all.ending, all.done) = (None, 0);
+            }
             let Entry::Event(stamped) = &recorded.entry else { continue };
             match &stamped.event {
                 Event::RunStarted { targets, .. } => all.targets = targets.len(),
@@ -125,18 +128,27 @@ impl Outline {
 }
 
 /// What happened in a run, in order: its events, and each effect where its outcome is. An effect without one is in doubt,
-/// and comes last.
+/// and comes last. Of a run that somebody went on with, the events are those of its last part, which tells all of it;
+/// effects of the parts before come first.
 pub fn events(record: &Record) -> Vec<Stamped> {
     let mut events = Vec::new();
+    let mut before = Vec::new();
     let mut open: BTreeMap<EffectKey, (u64, Effected)> = BTreeMap::new();
     for recorded in &record.entries {
         let at = recorded.at;
         match &recorded.entry {
             Entry::Event(stamped) => {
                 if matches!(stamped.event, Event::RunFinished { .. }) {
-                    events.extend(in_doubt(&mut open));
+                    events.extend(in_doubt(&open));
                 }
+                let begins = matches!(stamped.event, Event::RunStarted { .. });
                 events.push((**stamped).clone());
+                if begins {
+                    events.append(&mut before);
+                }
+            }
+            Entry::Resumed { .. } => {
+                before.extend(events.drain(..).filter(|stamped| is_effect(&stamped.event)));
             }
             Entry::Intent { key, class, told: Some(told), .. } => {
                 let EffectKey { step, target, attempt, number } = key.clone();
@@ -158,11 +170,17 @@ pub fn events(record: &Record) -> Vec<Stamped> {
             _ => {}
         }
     }
-    events.extend(in_doubt(&mut open));
+    if record.closed().is_none() {
+        events.extend(in_doubt(&open));
+    }
     events
 }
 
-fn in_doubt(open: &mut BTreeMap<EffectKey, (u64, Effected)>) -> impl Iterator<Item = Stamped> + use<> {
-    let left = std::mem::take(open).into_values();
-    left.map(|(at, effected)| Stamped { at, event: Event::Effect(Box::new(effected)) })
+/// What is known to be in doubt no longer is when somebody goes on: then it is open still, and has an end later.
+fn is_effect(event: &Event) -> bool {
+    matches!(event, Event::Effect(effected) if effected.end != EffectEnd::InDoubt)
+}
+
+fn in_doubt(open: &BTreeMap<EffectKey, (u64, Effected)>) -> impl Iterator<Item = Stamped> {
+    open.values().map(|(at, effected)| Stamped { at: *at, event: Event::Effect(Box::new(effected.clone())) })
 }

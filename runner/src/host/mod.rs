@@ -8,7 +8,7 @@ mod fleet;
 mod http;
 pub mod past;
 mod record;
-mod schema;
+pub(crate) mod schema;
 
 pub use events::EventJournal;
 pub use faults::Faults;
@@ -292,7 +292,7 @@ impl Host {
         let context = self.context(invocation, &begun, cancel);
         let (info, current) = (context.info.clone(), context.info.current.clone());
         let limits = limits(begun.step);
-        let about = serde_json::json!({ "info": info, "limits": limits });
+        let about = serde_json::json!({ "info": info, "limits": limits, "uses": begun.step.uses });
         let given = (begun.params.clone(), about);
         self.record.started(step, target, *attempt, begun.step.digest, given);
         let sent_before = self.fleet.bytes_sent(&current);

@@ -192,6 +192,13 @@ impl PastRun {
     }
 }
 
+impl PastCall {
+    /// Whether it is this call.
+    pub fn is(&self, call: &str, args: &Value) -> bool {
+        self.call == call && comparable(self.args.clone()) == comparable(args.clone())
+    }
+}
+
 impl PastInvocation {
     /// What a cancelled invocation asked after the cancel is not what it asks when it goes on; and an effect that was cut
     /// off by it may have happened.
@@ -222,8 +229,7 @@ impl PastInvocation {
                 Some(_) => Err(diverged(call, "the end of the invocation", &called(call.call, args))),
             };
         };
-        let same = past.call == call.call && comparable(past.args.clone()) == comparable(args.clone());
-        if !same {
+        if !past.is(call.call, args) {
             return Err(diverged(call, &called(&past.call, &past.args), &called(call.call, args)));
         }
         Ok(match (&past.answer, &past.effect) {

@@ -162,7 +162,7 @@ impl Record for JournalRecord {
     fn past(&self, call: &Call) -> Result<Past, Failure> {
         let EffectKey { step, target, attempt, number } = &call.key;
         let Some(invocation) = self.past_of(step, target, *attempt) else { return Ok(Past::New) };
-        let past = invocation.of(call, &self.vault.hide_json(with_machine(call)))?;
+        let past = invocation.of(call, &self.vault.hide_json(call.with_machine()))?;
         Ok(match past {
             Past::InDoubt(doubt) => {
                 let assumed = self.before.assumed.get(&call.key).copied().or(self.before.assume);
@@ -252,15 +252,7 @@ impl JournalRecord {
 
 /// The arguments with the machine that they are about.
 fn arguments(journal: &Journal, vault: &Vault, call: &Call) -> Result<Payload, runner_journal::Error> {
-    journal.payload(vault.hide_json(with_machine(call)))
-}
-
-fn with_machine(call: &Call) -> Value {
-    let mut arguments = call.arguments.clone();
-    if let (Value::Object(arguments), Some(on)) = (&mut arguments, &call.on) {
-        arguments.insert("on".to_owned(), on.as_str().into());
-    }
-    arguments
+    journal.payload(vault.hide_json(call.with_machine()))
 }
 
 /// What reporters learn of an effect; in doubt until its end is known.

@@ -9,7 +9,7 @@ const MOST: usize = 5;
 
 /// The two schemas of a module, compiled once.
 #[derive(Debug)]
-pub(super) struct Schemas {
+pub(crate) struct Schemas {
     parameters: Validator,
     outputs: Validator,
 }
@@ -19,7 +19,7 @@ impl Schemas {
     ///
     /// # Errors
     /// One of them is no JSON Schema. A manifest that was checked has two.
-    pub(super) fn of(manifest: &Manifest) -> Result<Self, Failure> {
+    pub(crate) fn of(manifest: &Manifest) -> Result<Self, Failure> {
         let compile = |what: &str, schema: &Value| {
             jsonschema::validator_for(schema).map_err(|error| {
                 Failure::new(
@@ -38,7 +38,7 @@ impl Schemas {
     }
 
     /// Whether the parameters fit, now that everything in them is known.
-    pub(super) fn check_parameters(&self, who: &str, parameters: &Value) -> Result<(), Failure> {
+    pub(crate) fn check_parameters(&self, who: &str, parameters: &Value) -> Result<(), Failure> {
         check(&self.parameters, parameters).map_err(|problems| {
             Failure::new(
                 FailureKind::Invalid,
@@ -49,7 +49,7 @@ impl Schemas {
     }
 
     /// What the module returned, when it is what its manifest promises.
-    pub(super) fn outputs(&self, who: &str, text: &str) -> Result<Value, Failure> {
+    pub(crate) fn outputs(&self, who: &str, text: &str) -> Result<Value, Failure> {
         let garbage = |why: String| {
             let begins: String = text.chars().take(80).collect();
             Failure::new(FailureKind::Other, format_args!("{who} returned outputs that are {why}"))

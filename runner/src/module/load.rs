@@ -136,14 +136,7 @@ impl Loader {
     /// # Errors
     /// It cannot be used.
     pub fn load(&self, reference: &ModuleRef, plan: &Path) -> Result<Module, LoadError> {
-        let (bytes, digest) = match reference {
-            ModuleRef::Builtin(name) => builtin(name)?,
-            ModuleRef::Path(path) => {
-                let bytes = read(&plan.join(path))?;
-                let digest = Digest::of(&bytes);
-                (Cow::Owned(bytes), digest)
-            }
-        };
+        let (bytes, digest) = bytes(reference, plan)?;
         self.load_bytes(&bytes, digest)
     }
 
@@ -158,6 +151,21 @@ impl Loader {
         let imports = super::imports::check(engine, &component)?;
         let manifest = self.descriptions.of(&digest, engine, &component, &imports)?;
         Ok(Module { digest, size: bytes.len(), component, imports, manifest })
+    }
+}
+
+/// A module's bytes and their digest. `plan`: the folder that paths are relative to.
+///
+/// # Errors
+/// There is no such module, or it cannot be read.
+pub fn bytes(reference: &ModuleRef, plan: &Path) -> Result<(Cow<'static, [u8]>, Digest), LoadError> {
+    match reference {
+        ModuleRef::Builtin(name) => builtin(name),
+        ModuleRef::Path(path) => {
+            let bytes = read(&plan.join(path))?;
+            let digest = Digest::of(&bytes);
+            Ok((Cow::Owned(bytes), digest))
+        }
     }
 }
 

@@ -174,6 +174,17 @@ pub struct Call {
     pub arguments: Value,
 }
 
+impl Call {
+    /// The arguments with the machine that they are about, as they are recorded.
+    pub fn with_machine(&self) -> Value {
+        let mut arguments = self.arguments.clone();
+        if let (Value::Object(arguments), Some(on)) = (&mut arguments, &self.on) {
+            arguments.insert("on".to_owned(), on.as_str().into());
+        }
+        arguments
+    }
+}
+
 /// A mutating effect before it happens.
 #[derive(Debug, Clone)]
 pub enum Effect {
