@@ -24,6 +24,7 @@ mod looks;
 mod many_hosts;
 mod php;
 mod replay;
+mod resume;
 mod same_everywhere;
 mod support;
 mod telemetry;

@@ -170,7 +170,7 @@ pub fn events(record: &Record) -> Vec<Stamped> {
             _ => {}
         }
     }
-    if record.closed().is_none() {
+    if !matches!(events.last(), Some(Stamped { event: Event::RunFinished { .. }, .. })) {
         events.extend(in_doubt(&open));
     }
     events
