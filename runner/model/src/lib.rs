@@ -53,7 +53,7 @@ pub use lock::{Lock, LockedEnvironment, LockedStep, Stale};
 pub use manifest::{Manifest, ManifestError, Occurs};
 pub use name::{
     Acting, BadName, EnvironmentName, GroupName, LabelName, ModuleName, PlanName, ReleaseId, RoleName, RunId,
-    SecretName, StepId, TargetName, UserName, VarName,
+    SecretName, StepId, TargetName, UndoKey, UserName, VarName,
 };
 pub use path::{BadPath, RemotePath};
 pub use plan::{ModuleRef, Plan};

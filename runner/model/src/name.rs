@@ -102,6 +102,7 @@ name!(/** The id of a step in a plan. */ StepId, "the id of a step", "", "-_", "
 name!(/** The name of an environment. */ EnvironmentName, "the name of an environment", "", "-_", "The name of an environment: letters, digits, `-` and `_`.");
 name!(/** The name of a plan. */ PlanName, "the name of a plan", "", "-_.", "The name of a plan: letters, digits, `-`, `_` and `.`.");
 name!(/** One execution of a plan: sorts by time. */ RunId, "the id of a run", "", "-_", "The id of a run.");
+name!(/** Under what a copy is kept for the undo of one effect: unique in its run and target. */ UndoKey, "the key of an undo copy", "", "-_.", "The key of an undo copy: letters, digits, `-`, `_` and `.`.");
 name!(/** One version laid out on a target; the name of its folder in `releases/`. */ ReleaseId, "the id of a release", "", "-_.", "The id of a release.");
 name!(/** A role of targets: what the plan releases to, and where `on` sends a step. */ RoleName, "the name of a role", "", "-_", "The name of a role: letters, digits, `-` and `_`.");
 name!(/** A label of targets, to choose among them. */ LabelName, "a label", "", "-_", "A label: letters, digits, `-` and `_`.");
