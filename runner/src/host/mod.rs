@@ -379,7 +379,7 @@ impl Executor for Host {
             return Ok(());
         }
         let intent = self.record.will_mark(target, &release, mark).await?;
-        let marked = verbs.mark(root, &release, mark, Intent(&intent)).await;
+        let marked = verbs.mark(root, &release, mark, Intent::new(&intent)).await;
         self.record.marked(target, &marked);
         marked
     }

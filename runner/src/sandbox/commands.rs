@@ -143,7 +143,7 @@ impl State {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 let line = pending.line().to_owned();
-                let ran = context.to_the_end(run(Some(Intent(&line)))).await;
+                let ran = context.to_the_end(run(Some(Intent::new(&line)))).await;
                 self.ended(pending, ran.map(|ran| ran.and_then(judge)), |ran| json!(ran))
             }
         };

@@ -218,9 +218,9 @@ impl State {
         let touched = (on.clone(), change.path().as_str().to_owned());
         let first = self.changed.insert(touched.clone());
         let line = pending.line().to_owned();
-        let applied =
-            context.to_the_end(verbs.apply(&change, &before, within.as_within(), Intent(&line))).await;
-        match applied {
+        let apply = verbs.apply(&change, &before, within.as_within(), Intent::new(&line));
+        let applied = context.to_the_end(apply).await;
+        match applied.map(|applied| applied.map(|applied| applied.size)) {
             // Only what was unpacked could be compared.
             Some(Ok(0)) if matches!(change, Change::Unarchive { .. }) => {
                 if first {
@@ -647,7 +647,7 @@ impl HostTarget for State {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 let line = pending.line().to_owned();
-                let asked = context.to_the_end(verbs.service(&name, action, Intent(&line))).await;
+                let asked = context.to_the_end(verbs.service(&name, action, Intent::new(&line))).await;
                 self.ended(pending, asked, |()| Value::Null)
             }
         };

@@ -6,9 +6,10 @@ use crate::machine::refusal;
 use crate::script::Line;
 use crate::shell::Answer;
 use crate::tree::{blocking, stored};
+use crate::undo::applied;
 use crate::user::{User, odd, split};
-use crate::{Intent, Within};
-use runner_model::{Attributes, Change, Digest, Failure, RemotePath, Secret, State};
+use crate::{Applied, Intent, Within};
+use runner_model::{Attributes, Change, Digest, Failure, RemotePath, Secret, State, UndoKey};
 use std::sync::Arc;
 
 /// Text up to here travels in the request; a shell reads its requests byte by byte.
@@ -21,7 +22,7 @@ impl User {
         before: &State,
         within: Within<'_>,
         intent: Intent<'_>,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Applied, Failure> {
         let path = change.path();
         let what = self.what(change.verb(), path);
         let held = held(&what, change, &within)?;
@@ -35,11 +36,11 @@ impl User {
             }
             Change::Unpack { path, tree, links, reuse, attributes } => {
                 let how = crate::unpack::Unpack { path, tree, links, reuse: reuse.as_ref(), attributes };
-                return self.unpack(&what, &how, before, held, intent).await.map(|()| 0);
+                return self.unpack(&what, &how, before, held, intent).await;
             }
             Change::Unarchive { path, archive, attributes } => {
                 let how = crate::unarchive::Unarchive { path, archive, attributes };
-                return self.unarchive(&what, &how, held, intent).await.map(u64::from);
+                return self.unarchive(&what, &how, before, held, intent).await;
             }
             Change::Archive { path: from, into } => {
                 return self.archive(&what, from, into, held, intent).await;
@@ -54,20 +55,22 @@ impl User {
                 let (new_folder, new_base) = split(to);
                 Line::new("v_rename").arg(folder).arg(base).arg(new_folder).arg(new_base)
             }
-            Change::Remove { .. } => Line::new("v_remove").arg(folder).arg(base),
-            Change::RemoveTree { .. } => Line::new("v_rmtree").arg(folder).arg(base),
+            Change::Remove { .. } => kept("v_remove", intent).arg(folder).arg(base),
+            Change::RemoveTree { .. } => kept("v_rmtree", intent).arg(folder).arg(base),
             Change::SetAttributes { attributes, .. } => {
                 Line::new("v_dress").arg(folder).arg(base).arg(mode(attributes.mode)).arg(owner(attributes))
             }
         };
         let limit = match change {
-            Change::RemoveTree { .. } => self.machine.limits().data,
+            // A copy on another file system takes as long as it is large.
+            Change::Remove { .. } | Change::RemoveTree { .. } => self.machine.limits().data,
             _ => self.machine.limits().verb,
         };
         let answer = self.call(&what, held, Some(intent), line, limit).await?;
         match (answer.status, change) {
             // What is to be gone is gone with the folder that it was in.
-            (0, _) | (41, Change::Remove { .. } | Change::RemoveTree { .. }) => Ok(0),
+            (0, _) => Ok(applied(&answer.out)),
+            (41, Change::Remove { .. } | Change::RemoveTree { .. }) => Ok(Applied::default()),
             _ => Err(refusal(&what, &answer)),
         }
     }
@@ -85,9 +88,9 @@ impl User {
         before: &State,
         held: Held<'_>,
         intent: Intent<'_>,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Applied, Failure> {
         let looks = self.looks(what, path, attributes, before, 0o644).await?;
-        let begin = |verb: &str| looks.begin(verb);
+        let begin = |verb: &str| looks.begin(verb, intent);
         let store = Arc::clone(&self.machine.shared.store);
         if size <= INLINE_MAX {
             let bytes = blocking(move || store.read_bytes(&content, INLINE_MAX))
@@ -96,16 +99,19 @@ impl User {
             if !bytes.contains(&0) {
                 self.machine.count_sent(bytes.len() as u64);
                 let line = begin("v_write").arg(bytes);
-                let answer = self.call(what, held, Some(intent), line, self.machine.limits().verb).await?;
-                return if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) };
+                // A copy of what it replaces may be of any size.
+                let limits = self.machine.limits();
+                let limit = if intent.undo.is_some() { limits.data } else { limits.verb };
+                let answer = self.call(what, held, Some(intent), line, limit).await?;
+                return done(what, &answer);
             }
         }
         let store = Arc::clone(&self.machine.shared.store);
         let (file, _) = store.open_file(&content).map_err(|error| stored(what, &error))?;
         let line = begin("v_put").arg(content.hex());
         self.intend(what, intent).await?;
-        let answer = self.long(what, held, &line, Input::File(file)).await?;
-        if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) }
+        let answer = self.long(what, held, intent.undo, &line, Input::File(file)).await?;
+        done(what, &answer)
     }
 
     #[expect(
@@ -121,15 +127,16 @@ impl User {
         before: &State,
         held: Held<'_>,
         intent: Intent<'_>,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Applied, Failure> {
         let looks = self.looks(what, path, attributes, before, 0o600).await?;
         let value = self.machine.shared.vault.reveal(content)?;
         // By stdin, however short it is: in the request it would be an argument of `printf`, which some shells run as a
         // program.
-        let line = looks.begin("v_put").arg(Digest::of(value.as_bytes()).hex());
+        let line = looks.begin("v_put", intent).arg(Digest::of(value.as_bytes()).hex());
         self.intend(what, intent).await?;
-        let answer = self.long(what, held, &line, Input::Bytes(value.as_bytes().to_vec())).await?;
-        if answer.status == 0 { Ok(0) } else { Err(refusal(what, &answer)) }
+        let answer =
+            self.long(what, held, intent.undo, &line, Input::Bytes(value.as_bytes().to_vec())).await?;
+        done(what, &answer)
     }
 
     /// How a file will look that takes the place of `before`; `new`: the mode of one that is new.
@@ -168,7 +175,7 @@ impl User {
         into: &RemotePath,
         held: Held<'_>,
         intent: Intent<'_>,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Applied, Failure> {
         let (folder, base) = split(from);
         let (into_folder, into_base) = split(into);
         let zip = crate::unarchive::packer(into);
@@ -183,28 +190,44 @@ impl User {
             .arg(temporary())
             .word(zip);
         self.intend(what, intent).await?;
-        let answer = self.long(what, held, &line, Input::None).await?;
+        let answer = self.long(what, held, None, &line, Input::None).await?;
         if answer.status != 0 {
             return Err(refusal(what, &answer));
         }
         let size = String::from_utf8_lossy(&answer.out).trim().parse::<u64>();
-        size.map_err(|_| odd(what, &answer))
+        let size = size.map_err(|_| odd(what, &answer))?;
+        Ok(Applied { size, ..Applied::default() })
     }
 
-    /// A request on a channel of its own whose answer is kept.
+    /// A request on a channel of its own whose answer is kept; about the copy of this key, if it has one.
     pub(crate) async fn long(
         &self,
         what: &str,
         held: Held<'_>,
+        key: Option<&UndoKey>,
         line: &Line,
         input: Input,
     ) -> Result<Answer, Failure> {
         let mut keep = Keep::default();
+        let copy = self.machine.copy(what, key)?;
         let bounds = Bounds { limit: self.machine.limits().data, cancel: None };
-        let request = Request { input, ..Request::new(line) };
+        let request = Request { setup: &copy, input, ..Request::new(line) };
         let ended = self.exchange(what, held, request, &mut keep, bounds).await?;
         Ok(Answer { status: ended.status, out: keep.out, err: keep.err })
     }
+}
+
+/// The first words of a verb that keeps a copy, if the intent asks for one.
+pub(crate) fn kept(verb: &str, intent: Intent<'_>) -> Line {
+    match intent.undo {
+        Some(_) => Line::new("keeping").word(verb),
+        None => Line::new(verb),
+    }
+}
+
+/// What a verb answered.
+pub(crate) fn done(what: &str, answer: &Answer) -> Result<Applied, Failure> {
+    if answer.status == 0 { Ok(applied(&answer.out)) } else { Err(refusal(what, answer)) }
 }
 
 /// A file that is about to be written.
@@ -218,8 +241,8 @@ struct Looks {
 
 impl Looks {
     /// The words that every verb which writes a file begins with.
-    fn begin(&self, verb: &str) -> Line {
-        Line::new(verb)
+    fn begin(&self, verb: &str, intent: Intent<'_>) -> Line {
+        kept(verb, intent)
             .arg(&self.folder)
             .arg(&self.base)
             .arg(temporary())
@@ -247,8 +270,9 @@ pub(crate) fn held<'a>(what: &str, change: &Change, within: &Within<'a>) -> Resu
     })
 }
 
-fn mode(mode: Option<u32>) -> String {
-    mode.map_or_else(|| "-".to_owned(), |mode| format!("{mode:o}"))
+/// As `chmod` takes it; `-` for none. With fewer than five digits it would leave a folder's own set-group-id bit.
+pub(crate) fn mode(mode: Option<u32>) -> String {
+    mode.map_or_else(|| "-".to_owned(), |mode| format!("{mode:05o}"))
 }
 
 /// As `chown` takes it; `-` for nobody.

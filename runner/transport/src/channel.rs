@@ -246,8 +246,9 @@ impl User {
         let own = self.ready(what).await?.facts;
         let login = self.machine.ready(&Acting::Login).await?.facts;
         Ok(format!(
-            "{}Y={}; U=' 0 {} {} '; G=' {} {} '; ",
+            "{}{}Y={}; U=' 0 {} {} '; G=' {} {} '; ",
             self.machine.likely(),
+            self.machine.noting(),
             crate::script::quoted(own.has.get("setsid").map_or("", String::as_str)),
             own.get("uid"),
             login.get("uid"),

@@ -167,7 +167,8 @@ impl User {
         let tries = (limit.as_millis() / 50).max(1);
         // The functions are a part of the line, so the request is the last word of it.
         let line = Line::new("v_service").word(goal).word(&tries.to_string());
-        let setup = format!("act() {{ command {}; }}; state() {{ command {state}; }}; ", words(&act));
+        // What it starts is to live on: its group is not noted.
+        let setup = format!("GD=; act() {{ command {}; }}; state() {{ command {state}; }}; ", words(&act));
         self.intend(&what, intent).await?;
         let mut keep = Keep::default();
         let bounds = Bounds { limit: limit + self.machine.limits().verb, cancel: None };

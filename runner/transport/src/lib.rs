@@ -19,6 +19,7 @@ mod masked;
 mod observe;
 mod payload;
 mod release;
+mod resume;
 mod script;
 mod shell;
 mod ssh;
@@ -28,6 +29,7 @@ mod tests;
 mod transport;
 mod tree;
 mod unarchive;
+mod undo;
 mod unpack;
 mod user;
 
@@ -38,7 +40,7 @@ pub use transport::{Kex, SshTarget, Transport};
 use async_trait::async_trait;
 use runner_model::{
     Acting, Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, RunId,
-    ServiceAction, State, TargetName,
+    ServiceAction, State, TargetName, UndoKey,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -52,8 +54,20 @@ pub trait Connection: Send + Sync {
     fn name(&self) -> &TargetName;
 
     /// Makes the folder of this run's intents on the target (`<root>/.runner/runs/<run>`, or `~/.runner/<plan>/runs/<run>`
-    /// without a root). Called once, before the first effect.
+    /// without a root), or goes on in it. Called once, before the first effect.
     async fn begin(&self, place: &RunPlace) -> Result<(), Failure>;
+
+    /// What the run has written here so far, line by line, this runner's intents included; `None` when it is nothing.
+    /// After [`Connection::begin`].
+    async fn intents(&self) -> Result<Option<Vec<u8>>, Failure>;
+
+    /// The runs that have a folder here, the newest last. No run need have begun.
+    async fn runs(&self, root: Option<&RemotePath>, plan: &str) -> Result<Vec<RunId>, Failure>;
+
+    /// Ends the process groups that an earlier runner of this run has left here, and waits until they are gone. Answers
+    /// how many there were. What a service's command started is left alone, and so is what has made a group of its own.
+    /// After [`Connection::begin`]. Fails with `conflict` when some of it still runs.
+    async fn end_left(&self) -> Result<u32, Failure>;
 
     /// What a run would need of the machine, and what is there; changes nothing. No run need have begun.
     async fn examine(&self, asked: &Examination) -> Result<Examined, Failure>;
@@ -121,9 +135,74 @@ impl<'a> Within<'a> {
     }
 }
 
-/// A journal line that is appended to the run's file on the target, in the same request and before the effect.
+/// What comes before an effect, in the same request.
 #[derive(Debug, Clone, Copy)]
-pub struct Intent<'a>(pub &'a str);
+pub struct Intent<'a> {
+    /// A journal line that is appended to the run's file on the target.
+    pub line: &'a str,
+    /// Under what key a copy is kept of what a change destroys; `None`: none is.
+    pub undo: Option<&'a UndoKey>,
+}
+
+impl<'a> Intent<'a> {
+    /// An intent that keeps no copy.
+    pub fn new(line: &'a str) -> Self {
+        Self { line, undo: None }
+    }
+}
+
+/// What a change came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// The size of the archive for [`Change::Archive`], whether anything differed (0 or 1) for [`Change::Unarchive`], else 0.
+    pub size: u64,
+    /// What became of the copy that an undo needs.
+    pub copy: Kept,
+    /// How many folders [`Change::Mkdir`] made, parents included.
+    pub made_folders: u32,
+    /// What [`Change::Unarchive`] left, which nobody knows before.
+    pub after: Option<State>,
+}
+
+/// What became of the copy that an undo needs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Kept {
+    /// The state before says all, or no copy was asked for.
+    #[default]
+    NotNeeded,
+    /// It is in the run's folder on the target.
+    Made,
+    /// The acting user cannot reach that folder: why. The change was made all the same.
+    Impossible(String),
+}
+
+/// A change that is to be undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// What was done.
+    pub change: Change,
+    /// What was there before. Of a secret, with the digest and size as a record may keep them.
+    pub before: State,
+    /// What was there afterwards: for [`Change::Unarchive`], [`Applied::after`].
+    pub after: State,
+    /// Where the copy is, if one was kept.
+    pub key: Option<UndoKey>,
+    /// [`Applied::made_folders`]; 0 where it is not known.
+    pub made_folders: u32,
+}
+
+/// How an undo ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undone {
+    /// What was there before is there again.
+    Restored,
+    /// It was there already, or the change is one that is never undone.
+    Nothing,
+    /// Neither what was there before nor what the change had left: this is there. Nothing was touched.
+    Conflict(State),
+    /// What an undo needs is missing: why. Nothing was touched.
+    NoCopy(String),
+}
 
 /// What a command printed while it ran. Lines are raw: whoever shows them escapes them.
 pub trait OutputSink: Send + Sync {
@@ -182,15 +261,20 @@ pub trait Target: Send + Sync {
 
     /// What the change would find and leave; writes nothing. Fails as the change itself would (`conflict`, `not-found`).
     async fn observe(&self, change: &Change, within: Within<'_>) -> Result<Observed, Failure>;
-    /// Appends the intent, then makes the change. `before` is what [`Target::observe`] saw. Answers the size of the
-    /// archive for [`Change::Archive`], whether anything differed for [`Change::Unarchive`], else 0.
+    /// Appends the intent, keeps a copy of what the change destroys if the intent has a key for it, then makes the change.
+    /// `before` is what [`Target::observe`] saw. A disk without room for the copy is a `conflict`: nothing was changed.
     async fn apply(
         &self,
         change: &Change,
         before: &State,
         within: Within<'_>,
         intent: Intent<'_>,
-    ) -> Result<u64, Failure>;
+    ) -> Result<Applied, Failure>;
+    /// Puts back what was there before the change, if what the change left still stands: content, mode, owner, group and
+    /// links. The intent is appended before anything is put back. A failure after that says what is not as it was.
+    async fn undo(&self, undo: &Undo, within: Within<'_>, intent: Intent<'_>) -> Result<Undone, Failure>;
+    /// Removes the copies of this run that belong to this user, and what was noted of its process groups.
+    async fn forget(&self) -> Result<(), Failure>;
     /// Appends the intent, then asks the init system, or runs the inventory's service command. Returns when the unit
     /// has reached the state.
     async fn service(&self, unit: &str, action: ServiceAction, intent: Intent<'_>) -> Result<(), Failure>;

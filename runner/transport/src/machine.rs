@@ -7,11 +7,11 @@ use crate::payload::Payloads;
 use crate::release::Maker;
 use crate::script::Line;
 use crate::shell::{Answer, Lost, Shell};
-use crate::user::User;
+use crate::user::{User, odd};
 use crate::{Connection, Examination, Examined, RunPlace, Target, Within};
 use async_trait::async_trait;
 use runner_artifact::Store;
-use runner_model::{Acting, Failure, FailureKind, RemotePath, TargetName};
+use runner_model::{Acting, Failure, FailureKind, RemotePath, RunId, TargetName, UndoKey};
 use runner_secret::Vault;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,6 +52,14 @@ pub(crate) struct Shared {
     pub(crate) vault: Arc<Vault>,
     pub(crate) payloads: Payloads,
     pub(crate) limits: Limits,
+    /// What the names begin with under which this runner notes its process groups.
+    pub(crate) prefix: String,
+}
+
+impl Shared {
+    pub(crate) fn new(store: Arc<Store>, vault: Arc<Vault>, limits: Limits) -> Self {
+        Self { store, vault, payloads: Payloads::default(), limits, prefix: crate::shell::nonce() }
+    }
 }
 
 /// What the first request learned.
@@ -105,8 +113,8 @@ pub(crate) struct Machine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) service_command: Option<Vec<String>>,
     slots: Mutex<HashMap<Acting, Arc<tokio::sync::Mutex<Slot>>>>,
-    /// The run's folder, for a login shell that is opened anew.
-    place: Mutex<Option<(RemotePath, String)>>,
+    /// The run's folder.
+    place: Mutex<Option<Place>>,
     root: Mutex<Option<RemotePath>>,
     maker: Mutex<Option<Maker>>,
     /// A channel that is done with its request and can take another of the same user. Never more than one: every
@@ -114,6 +122,16 @@ pub(crate) struct Machine {
     idle: Mutex<Option<(Acting, Channel)>>,
     closed: AtomicBool,
     sent: AtomicU64,
+}
+
+/// The folder of the run.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Where it is, and its name, for a login shell that is opened anew.
+    runs: RemotePath,
+    run: String,
+    /// Where it really is, wherever links lead.
+    pub(crate) real: RemotePath,
 }
 
 /// A shell that is ready, and the facts of its user.
@@ -166,6 +184,29 @@ impl Machine {
     /// Script text that tells which folders will be asked about.
     pub(crate) fn likely(&self) -> String {
         self.root().map(|root| format!("K={}; ", crate::script::quoted(root.as_str()))).unwrap_or_default()
+    }
+
+    /// The folder of the run.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Script text that tells where process groups are noted.
+    pub(crate) fn noting(&self) -> String {
+        let tell = |place: Place| {
+            let folder = format!("{}/groups", place.real);
+            format!("GD={}; GN={}; ", crate::script::quoted(&folder), self.shared.prefix)
+        };
+        self.place().map(tell).unwrap_or_default()
+    }
+
+    /// Script text that tells where a copy is kept.
+    pub(crate) fn copy(&self, what: &str, key: Option<&UndoKey>) -> Result<String, Failure> {
+        let Some(key) = key else { return Ok(String::new()) };
+        let place = self.place().ok_or_else(|| {
+            Failure::new(FailureKind::Other, format!("{what}: no run has begun on the target"))
+        })?;
+        Ok(format!("UD={}; UK={key}; ", crate::script::quoted(&format!("{}/undo", place.real))))
     }
 
     pub(crate) fn count_sent(&self, bytes: u64) {
@@ -255,20 +296,18 @@ impl Machine {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
         let shell = Shell::open(&*self.host, login, limit).await?;
-        let place = match login {
-            Login::Own => self.place.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            Login::Sudo(_) => None,
-        };
+        let place = self.place();
         // The first answer takes what a banner printed with it.
         let first = shell.ask("", Line::new("true"), limit);
         let likely = self.likely();
         let hello = shell.ask(&likely, Line::new("hello").arg(uid).arg(group), limit);
         let begin = async {
-            match &place {
-                Some((folder, run)) => {
-                    Some(shell.ask("", Line::new("v_begin").arg(folder.as_str()).arg(run), limit).await)
+            match (&place, login) {
+                (Some(Place { runs, run, .. }), Login::Own) => {
+                    Some(shell.ask("", self.begin_line(runs, run), limit).await)
                 }
-                None => None,
+                (Some(_), Login::Sudo(_)) => Some(shell.ask(&self.noting(), Line::new("mark"), limit).await),
+                (None, _) => None,
             }
         };
         let (first, hello, begin) = tokio::join!(first, hello, begin);
@@ -277,6 +316,10 @@ impl Machine {
         }
         let facts = Arc::new(Facts::parse(&self.expect(&what, hello).await?.out));
         Ok(Ready { shell: Arc::new(shell), facts })
+    }
+
+    fn begin_line(&self, runs: &RemotePath, run: &str) -> Line {
+        Line::new("v_begin").arg(runs.as_str()).arg(run).word(&self.shared.prefix)
     }
 
     fn without_shell(&self, user: &str, login: &str, failure: Failure) -> Failure {
@@ -373,18 +416,17 @@ impl Connection for Connected {
         let maker = Maker { run: place.run.clone(), plan: place.executes.plan, lock: place.executes.lock };
         *machine.maker.lock().unwrap_or_else(PoisonError::into_inner) = Some(maker);
         let mut tried = Vec::new();
-        let home = ready.facts.get("home").parse::<RemotePath>().ok();
-        let in_home = home.and_then(|home| home.join(&format!(".runner/{}/runs", place.plan)).ok());
-        let in_root = place.root.as_ref().and_then(|root| root.join(".runner/runs").ok());
         // Where the login user may not write to the root, as when another user owns it, the home serves.
-        for folder in [in_root, in_home].into_iter().flatten() {
-            let line = Line::new("v_begin").arg(folder.as_str()).arg(place.run.as_str());
+        for folder in crate::resume::folders(&ready.facts, place.root.as_ref(), &place.plan) {
+            let line = machine.begin_line(&folder, place.run.as_str());
             let setup = Within::both(std::slice::from_ref(&folder)).writing().setup();
             let setup = format!("{}{setup}", machine.likely());
             let answer = ready.shell.ask(&setup, line, machine.limits().verb).await;
             match machine.expect(&what, answer).await {
-                Ok(_) => {
-                    let place = (folder, place.run.as_str().to_owned());
+                Ok(answer) => {
+                    let real = String::from_utf8_lossy(&answer.out);
+                    let real = real.trim_end_matches('\n').parse().map_err(|_| odd(&what, &answer))?;
+                    let place = Place { runs: folder, run: place.run.as_str().to_owned(), real };
                     *machine.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
                     return Ok(());
                 }
@@ -398,6 +440,18 @@ impl Connection for Connected {
                 format!("{what}: the login user has no home, and the plan no root"),
             )
         }))
+    }
+
+    async fn intents(&self) -> Result<Option<Vec<u8>>, Failure> {
+        self.0.login().do_intents().await
+    }
+
+    async fn runs(&self, root: Option<&RemotePath>, plan: &str) -> Result<Vec<RunId>, Failure> {
+        self.0.login().do_runs(root, plan).await
+    }
+
+    async fn end_left(&self) -> Result<u32, Failure> {
+        self.0.end_left().await
     }
 
     async fn examine(&self, asked: &Examination) -> Result<Examined, Failure> {

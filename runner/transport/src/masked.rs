@@ -3,7 +3,7 @@
 //! What a command prints is hidden while it streams, before it is cut into lines ([`crate::command`]). Bytes that go into
 //! the artifact store stay as they are.
 
-use crate::{Forward, Intent, Observed, Output, OutputSink, Target, Within};
+use crate::{Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within};
 use async_trait::async_trait;
 use runner_model::{
     Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, ServiceAction, State,
@@ -94,8 +94,20 @@ impl<T: Target> Target for Masked<T> {
         before: &State,
         within: Within<'_>,
         intent: Intent<'_>,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Applied, Failure> {
         self.failure(self.target.apply(change, before, within, intent).await)
+    }
+
+    async fn undo(&self, undo: &Undo, within: Within<'_>, intent: Intent<'_>) -> Result<Undone, Failure> {
+        let undone = self.failure(self.target.undo(undo, within, intent).await)?;
+        Ok(match undone {
+            Undone::Conflict(state) => Undone::Conflict(self.state(state)),
+            other => other,
+        })
+    }
+
+    async fn forget(&self) -> Result<(), Failure> {
+        self.failure(self.target.forget().await)
     }
 
     async fn service(&self, unit: &str, action: ServiceAction, intent: Intent<'_>) -> Result<(), Failure> {

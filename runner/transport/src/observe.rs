@@ -321,7 +321,7 @@ impl User {
 }
 
 impl Seen {
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let Some((stat, digest, link)) = &self.found else { return State::Absent };
         let (owner, group) = (stat.owner.clone(), stat.group.clone());
         match (stat.kind, digest, link) {
@@ -334,7 +334,7 @@ impl Seen {
         }
     }
 
-    fn numbers(&self) -> (String, String) {
+    pub(crate) fn numbers(&self) -> (String, String) {
         self.found.as_ref().map(|(stat, ..)| (stat.uid.clone(), stat.gid.clone())).unwrap_or_default()
     }
 

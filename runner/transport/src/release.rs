@@ -113,7 +113,7 @@ impl User {
         root: &RemotePath,
         release: &ReleaseId,
         mark: Mark,
-        Intent(intent): Intent<'_>,
+        intent: Intent<'_>,
     ) -> Result<(), Failure> {
         let what = format!("mark the release {release} on {}", self.machine.name());
         let found = self.accounts(root, Within::both(std::slice::from_ref(root))).await?;
@@ -129,7 +129,7 @@ impl User {
             .map_err(|error| Failure::new(FailureKind::Other, format!("{what}: {error}")))?;
         let ready = self.ready(&what).await?;
         let limit = self.machine.limits().verb;
-        let line = Line::new("j").arg(intent).word("v_account").arg(root.as_str()).arg(release.as_str());
+        let line = Line::new("j").arg(intent.line).word("v_account").arg(root.as_str()).arg(release.as_str());
         let line = line.arg(temporary()).arg(text);
         match ready.shell.ask(&Within::both(std::slice::from_ref(root)).reading().setup(), line, limit).await
         {

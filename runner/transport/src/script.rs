@@ -7,13 +7,15 @@ use runner_model::{Failure, FailureKind};
 use std::sync::LazyLock;
 
 /// The script, in the order in which it is read.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 9] = [
     include_str!("prelude/base.sh"),
     include_str!("prelude/paths.sh"),
     include_str!("prelude/read.sh"),
     include_str!("prelude/change.sh"),
     include_str!("prelude/release.sh"),
     include_str!("prelude/archive.sh"),
+    include_str!("prelude/undo.sh"),
+    include_str!("prelude/groups.sh"),
     include_str!("prelude/command.sh"),
 ];
 
@@ -139,6 +141,16 @@ mod tests {
     fn the_prelude_is_one_line_without_single_quotes() {
         assert!(!PRELUDE.contains(['\'', '\n']), "{:?}", PRELUDE.find('\''));
         assert!(!PRELUDE.contains("; ;"), "an empty statement");
+    }
+
+    #[test]
+    fn no_function_takes_the_name_of_another() {
+        let parts = PARTS.concat();
+        let mut names: Vec<&str> = parts.lines().filter_map(|line| line.strip_suffix("() {")).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert!(all > 100 && names.len() == all, "{names:?}");
     }
 
     #[test]

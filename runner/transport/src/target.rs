@@ -1,7 +1,7 @@
 //! The verbs behind the trait.
 
 use crate::user::User;
-use crate::{Forward, Intent, Observed, Output, OutputSink, Target, Within};
+use crate::{Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within};
 use async_trait::async_trait;
 use runner_model::{
     Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, ServiceAction, State,
@@ -61,8 +61,16 @@ impl Target for User {
         before: &State,
         within: Within<'_>,
         intent: Intent<'_>,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Applied, Failure> {
         self.do_apply(change, before, within, intent).await
+    }
+
+    async fn undo(&self, undo: &Undo, within: Within<'_>, intent: Intent<'_>) -> Result<Undone, Failure> {
+        self.do_undo(undo, within, intent).await
+    }
+
+    async fn forget(&self) -> Result<(), Failure> {
+        self.do_forget().await
     }
 
     async fn service(&self, unit: &str, action: ServiceAction, intent: Intent<'_>) -> Result<(), Failure> {

@@ -5,7 +5,6 @@ mod hostile;
 
 use crate::local::Local;
 use crate::machine::{Connected, Limits, Machine, Shared};
-use crate::payload::Payloads;
 use crate::{Connection, Executes, Intent, Observed, OutputSink, RunPlace, Target, Within};
 use runner_artifact::{Node, Store, Tree};
 use runner_model::{
@@ -53,28 +52,30 @@ async fn in_every_shell(check: impl AsyncFn(&Bench)) {
 
 impl Bench {
     async fn new(shell: &'static str, words: &[&str]) -> Self {
+        Self::with(shell, words, Arc::default()).await
+    }
+
+    async fn with(shell: &'static str, words: &[&str], vault: Arc<runner_secret::Vault>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
         let store = Arc::new(Store::open(dir.path().join("store")).expect("a store"));
-        let shared = Shared {
-            store: Arc::clone(&store),
-            vault: Arc::default(),
-            payloads: Payloads::default(),
-            limits: Limits::default(),
-        };
+        let shared = Shared::new(Arc::clone(&store), vault, Limits::default());
         let host = Arc::new(Local::with_shell(words));
         let machine = Machine::new(TargetName::localhost(), host, Arc::new(shared), None);
         let connection = Connected(Arc::new(machine));
         let bench = Self { shell, target: connection.acting(&Acting::Login), dir, store, connection };
         std::fs::create_dir(bench.at("root")).expect("mkdir");
-        let place = RunPlace {
-            root: Some(bench.path("root")),
+        bench.connection.begin(&bench.place()).await.expect(shell);
+        bench
+    }
+
+    fn place(&self) -> RunPlace {
+        RunPlace {
+            root: Some(self.path("root")),
             plan: "test".to_owned(),
             run: "run-1".parse().expect("id"),
             executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
-        };
-        bench.connection.begin(&place).await.expect(shell);
-        bench
+        }
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -109,7 +110,7 @@ impl Bench {
             .unwrap_or_else(|e| panic!("{}: {change:?}: {e}\n{}", self.shell, e.detail));
         let before = self.intents();
         self.target
-            .apply(change, &seen.before, Within::both(&[self.root()]), Intent("{\"intent\":\"it's\"}"))
+            .apply(change, &seen.before, Within::both(&[self.root()]), Intent::new("{\"intent\":\"it's\"}"))
             .await
             .unwrap_or_else(|e| panic!("{}: {change:?}: {e}\n{}", self.shell, e.detail));
         assert_eq!(self.intents(), before + 1, "one intent");
@@ -412,7 +413,7 @@ async fn a_tree_is_laid_out_once_and_then_from_what_is_there() {
         let two = "two".parse().expect("an id");
         let before = bench.intents();
         for _ in 0..2 {
-            let marked = bench.target.mark(&bench.path("root"), &two, Mark::Good, Intent("{}")).await;
+            let marked = bench.target.mark(&bench.path("root"), &two, Mark::Good, Intent::new("{}")).await;
             marked.expect("marked");
         }
         assert_eq!(bench.intents(), before + 1, "the second time there was nothing to do");
@@ -448,11 +449,11 @@ async fn an_archive_is_made_and_read_back() {
             let seen = bench.observe(&change).await.expect("observed");
             let size = bench
                 .target
-                .apply(&change, &seen.before, Within::both(&[bench.root()]), Intent("{}"))
+                .apply(&change, &seen.before, Within::both(&[bench.root()]), Intent::new("{}"))
                 .await
                 .expect(end);
             let file = bench.at(&format!("root/b.{end}"));
-            assert_eq!(size, file.metadata().expect("made").len());
+            assert_eq!(size.size, file.metadata().expect("made").len());
             let list = format!(
                 "{unzip} {} < '{}' | tar -tf -",
                 if unzip == "cat" { "" } else { "-dc" },
@@ -476,7 +477,7 @@ async fn commands_run_in_a_clean_place_and_say_how_they_ended() {
         let log = Log::default();
         let never = CancellationToken::new();
         let run = async |command: &Command| {
-            bench.target.run(command, Within::both(&within), Some(Intent("{}")), &log, &never).await
+            bench.target.run(command, Within::both(&within), Some(Intent::new("{}")), &log, &never).await
         };
         let out =
             run(&command(&["printf", "%s|", "a b", "it's", "x\ny", "-n", "$HOME", ""])).await.expect("ran");

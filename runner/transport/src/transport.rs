@@ -3,7 +3,6 @@
 use crate::Connection;
 use crate::local::Local;
 use crate::machine::{Connected, Limits, Machine, Shared};
-use crate::payload::Payloads;
 use crate::ssh::Ssh;
 use runner_artifact::Store;
 use runner_model::{Failure, TargetName};
@@ -60,7 +59,7 @@ impl Transport {
 
     /// The same with these secrets: put where a request says, and hidden in everything that comes from a target.
     pub fn with_secrets(store: Arc<Store>, limits: Limits, vault: Arc<Vault>) -> Self {
-        Self { shared: Arc::new(Shared { store, vault, payloads: Payloads::default(), limits }) }
+        Self { shared: Arc::new(Shared::new(store, vault, limits)) }
     }
 
     /// A machine over SSH. Returns when it has answered its first request.

@@ -1,8 +1,7 @@
 //! Putting an archive back. What is in it is judged by the listing of the target's own `tar`, before anything of it is
 //! unpacked: an archive may come from anywhere, and not every `tar` keeps its members inside of the folder.
 
-use crate::Intent;
-use crate::change::owner;
+use crate::change::{done, kept, owner};
 use crate::channel::Input;
 use crate::held::Held;
 use crate::listing::Listed;
@@ -12,7 +11,8 @@ use crate::script::Line;
 use crate::shell::{Answer, nonce};
 use crate::tree::listed;
 use crate::user::{User, odd, split};
-use runner_model::{Attributes, Digest, EntryKind, Failure, FailureKind, RemotePath};
+use crate::{Applied, Intent};
+use runner_model::{Attributes, Digest, EntryKind, Failure, FailureKind, RemotePath, State};
 use std::collections::HashSet;
 
 /// What goes where.
@@ -63,7 +63,7 @@ impl User {
         let (folder, base) = split(archive);
         let mark = nonce();
         let line = Line::new("v_contents").arg(folder).arg(base).word(packer).word(&mark);
-        let answer = self.long(what, held, &line, Input::None).await?;
+        let answer = self.long(what, held, None, &line, Input::None).await?;
         match answer.status {
             0 => {}
             41 => {
@@ -79,14 +79,15 @@ impl User {
             .map_err(|(kind, why)| Failure::new(kind, format!("{what}: `{archive}` {why}")))
     }
 
-    /// Answers whether anything differed.
+    /// Answers whether anything differed, and what is there now.
     pub(crate) async fn unarchive(
         &self,
         what: &str,
         how: &Unarchive<'_>,
+        before: &State,
         held: Held<'_>,
         intent: Intent<'_>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Applied, Failure> {
         let sound = self.sound(what, how.archive, held).await?;
         self.intend(what, intent).await?;
         let (folder, base) = split(how.path);
@@ -102,7 +103,7 @@ impl User {
             .word(&sound.sum)
             .arg(owner(how.attributes))
             .word(&mark);
-        let answer = self.long(what, held, &line, Input::None).await?;
+        let answer = self.long(what, held, None, &line, Input::None).await?;
         if answer.status != 0 {
             let why = crate::unpack::last_line(&answer.out);
             return Err(refusal(what, &Answer { out: why, ..answer }));
@@ -121,7 +122,8 @@ impl User {
             Ok(false) => {}
             Ok(true) => {
                 let answer = discard().await?;
-                return if answer.status == 0 { Ok(false) } else { Err(refusal(what, &answer)) };
+                let same = Applied { after: Some(before.clone()), ..Applied::default() };
+                return if answer.status == 0 { Ok(same) } else { Err(refusal(what, &answer)) };
             }
             Err(failure) => {
                 discard().await?;
@@ -139,9 +141,15 @@ impl User {
                 return Err(conflict(what, "the file in the archive has a name that is not UTF-8"));
             }
         };
-        let line = Line::new("v_swap").arg(&folder).arg(&base).arg(&key).arg(&temporary).arg(inside);
-        let answer = self.call(what, held, None, line, self.machine.limits().data).await?;
-        if answer.status == 0 { Ok(true) } else { Err(refusal(what, &answer)) }
+        let line = kept("v_swap", intent).arg(&folder).arg(&base).arg(&key).arg(&temporary).arg(inside);
+        let limit = self.machine.limits().data;
+        let answer = self.call_with_copy(what, held, None, intent.undo, line, limit).await?;
+        if answer.status != 0 {
+            discard().await?;
+        }
+        let swapped = done(what, &answer)?;
+        let (now, _) = self.stands(what, how.path, held, true).await?;
+        Ok(Applied { size: 1, after: Some(now), ..swapped })
     }
 
     /// Whether what is at the path is what was unpacked, but for times.

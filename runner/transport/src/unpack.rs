@@ -1,7 +1,7 @@
 //! Laying a tree out: what is unchanged is copied on the target, the rest is sent, all is verified beside and then
 //! renamed.
 
-use crate::change::owner;
+use crate::change::{done, kept, owner};
 use crate::channel::Input;
 use crate::held::Held;
 use crate::listing::Listed;
@@ -13,7 +13,7 @@ use crate::script::Line;
 use crate::shell::{Answer, nonce};
 use crate::tree::{blocking, listed, stored};
 use crate::user::{User, split};
-use crate::{Intent, Within};
+use crate::{Applied, Intent, Within};
 use runner_artifact::{Node, Tree, TreePath};
 use runner_model::{Attributes, Digest, Failure, FailureKind, Link, Mark, ReleaseId, RemotePath, State};
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl User {
         before: &State,
         held: Held<'_>,
         intent: Intent<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Applied, Failure> {
         let (folder, base) = split(how.path);
         let wanted = self.wanted(what, how.tree, how.links).await?;
         if let State::Directory { tree: Some(tree), .. } = before {
@@ -72,11 +72,11 @@ impl User {
                 return Err(conflict(what, "the folder is there and holds other things"));
             }
             if how.attributes.owner.is_none() && how.attributes.group.is_none() {
-                return Ok(());
+                return Ok(Applied::default());
             }
-            let line = Line::new("v_own").arg(folder).arg(base).arg(owner(how.attributes));
+            let line = kept("v_own", intent).arg(folder).arg(base).arg(owner(how.attributes));
             let answer = self.call(what, held, Some(intent), line, self.machine.limits().data).await?;
-            return if answer.status == 0 { Ok(()) } else { Err(refusal(what, &answer)) };
+            return done(what, &answer);
         }
         let release = self.machine.release_at(how.path);
         let mut present = match how.reuse {
@@ -113,7 +113,7 @@ impl User {
         };
         let line = Line::new("v_place").arg(folder).arg(base).arg(temporary).arg(id).arg(account);
         let answer = self.call(what, held, None, line, self.machine.limits().verb).await?;
-        if answer.status == 0 { Ok(()) } else { Err(refusal(what, &answer)) }
+        done(what, &answer)
     }
 
     /// The manifest of an earlier release: of its account where it has one, else of what is there.
@@ -140,8 +140,9 @@ impl User {
         let file = file.map_err(|bad| Failure::new(FailureKind::Invalid, format!("{what}: {bad}")))?;
         let (folder, base) = split(&file);
         let line = Line::new("v_cat").arg(folder).arg(base);
-        let answer =
-            self.long(what, Within::both(std::slice::from_ref(root)).reading(), &line, Input::None).await?;
+        let answer = self
+            .long(what, Within::both(std::slice::from_ref(root)).reading(), None, &line, Input::None)
+            .await?;
         if answer.status != 0 {
             return Err(refusal(what, &answer));
         }
@@ -194,7 +195,7 @@ impl User {
             .arg(reuse_base)
             .arg(owner(how.attributes))
             .word(&mark);
-        let answer = self.long(what, held, &line, Input::File(file)).await?;
+        let answer = self.long(what, held, None, &line, Input::File(file)).await?;
         match answer.status {
             0 => {}
             50 => return Ok(Laid::CopiesFailed),

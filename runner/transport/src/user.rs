@@ -6,7 +6,7 @@ use crate::machine::{Machine, Ready, refusal};
 use crate::script::Line;
 use crate::shell::Answer;
 use crate::{Intent, Within};
-use runner_model::{Acting, Digest, Entry, Failure, FailureKind, RemotePath};
+use runner_model::{Acting, Digest, Entry, Failure, FailureKind, RemotePath, UndoKey};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,18 +50,34 @@ impl User {
         line: Line,
         limit: Duration,
     ) -> Result<Answer, Failure> {
+        let key = intent.and_then(|intent| intent.undo);
+        self.call_with_copy(what, held, intent, key, line, limit).await
+    }
+
+    /// The same about the copy of this key, whether the intent has it or not.
+    pub(crate) async fn call_with_copy(
+        &self,
+        what: &str,
+        held: Held<'_>,
+        intent: Option<Intent<'_>>,
+        key: Option<&UndoKey>,
+        line: Line,
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
         let ready = self.ready(what).await?;
+        let copy = self.machine.copy(what, key)?;
         let first = match (&self.acting, intent) {
-            (Acting::Login, Some(Intent(text))) => Line::new("j").arg(text).and(&line),
+            (Acting::Login, Some(Intent { line: text, .. })) => Line::new("j").arg(text).and(&line),
             (Acting::As(_), Some(intent)) => {
                 self.intend(what, intent).await?;
                 line.clone()
             }
             (_, None) => line.clone(),
         };
-        let mut answer = self.ask(what, &ready, &held.exceptions(), first, limit).await?;
+        let mut answer =
+            self.ask(what, &ready, &format!("{copy}{}", held.exceptions()), first, limit).await?;
         if answer.status == 46 {
-            answer = self.ask(what, &ready, &held.setup(), line, limit).await?;
+            answer = self.ask(what, &ready, &format!("{copy}{}", held.setup()), line, limit).await?;
         }
         Ok(answer)
     }
@@ -81,9 +97,9 @@ impl User {
     }
 
     /// Writes the intent on its own, for an effect that happens in another shell or on another channel.
-    pub(crate) async fn intend(&self, what: &str, Intent(text): Intent<'_>) -> Result<(), Failure> {
+    pub(crate) async fn intend(&self, what: &str, intent: Intent<'_>) -> Result<(), Failure> {
         let login = self.machine.ready(&Acting::Login).await?;
-        let line = Line::new("j").arg(text).word("true");
+        let line = Line::new("j").arg(intent.line).word("true");
         let answer = self.ask(what, &login, "", line, self.machine.limits().verb).await?;
         if answer.status == 0 { Ok(()) } else { Err(refusal(what, &answer)) }
     }

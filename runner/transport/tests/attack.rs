@@ -190,7 +190,7 @@ async fn try_change(target: &dyn Target, change: &Change, grant: &[RemotePath]) 
             runner_model::State::Absent
         }
     };
-    let outcome = target.apply(change, &before, Within::both(grant), Intent("{}")).await;
+    let outcome = target.apply(change, &before, Within::both(grant), Intent::new("{}")).await;
     if change.path().as_str().contains("/open/")
         && let Ok(_) = outcome
     {

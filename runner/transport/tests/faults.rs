@@ -25,7 +25,7 @@ async fn fails(target: &dyn Target, change: &Change, within: &[RemotePath]) -> F
     match target.observe(change, Within::both(within)).await {
         Err(failure) => failure,
         Ok(seen) => {
-            let outcome = target.apply(change, &seen.before, Within::both(within), Intent("{}")).await;
+            let outcome = target.apply(change, &seen.before, Within::both(within), Intent::new("{}")).await;
             outcome.expect_err("it cannot be done")
         }
     }

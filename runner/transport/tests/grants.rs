@@ -6,14 +6,14 @@ mod common;
 use common::{Bench, Quiet, command, fleet, path, target};
 use runner_fleet::{Fleet, Sudo};
 use runner_model::{Acting, Attributes, Change, Failure, FailureKind, State};
-use runner_transport::{Intent, Places, Target, Within};
+use runner_transport::{Applied, Intent, Places, Target, Within};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-async fn attempt(target: &dyn Target, change: &Change, within: Within<'_>) -> Result<u64, Failure> {
+async fn attempt(target: &dyn Target, change: &Change, within: Within<'_>) -> Result<Applied, Failure> {
     let seen = target.observe(change, within).await;
     let before = seen.map_or(State::Absent, |seen| seen.before);
-    target.apply(change, &before, within, Intent("{}")).await
+    target.apply(change, &before, within, Intent::new("{}")).await
 }
 
 fn denied<T: std::fmt::Debug>(what: &str, result: Result<T, Failure>) {

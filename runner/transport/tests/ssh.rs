@@ -212,7 +212,7 @@ async fn another_user_acts_through_sudo() {
         .run(
             &command(&["id", "-u"]),
             Within::both(&[]),
-            Some(Intent("{}")),
+            Some(Intent::new("{}")),
             &Quiet,
             &CancellationToken::new(),
         )
@@ -272,7 +272,7 @@ async fn without_a_shell_sudo_still_serves_commands_and_services() {
         }
     }
     as_root
-        .service("nginx", ServiceAction::Restart, Intent("{}"))
+        .service("nginx", ServiceAction::Restart, Intent::new("{}"))
         .await
         .unwrap_or_else(|e| panic!("{e}\n{}", e.detail));
     assert!(as_root.service_is_active("nginx").await.expect("asked"));
@@ -283,7 +283,8 @@ async fn without_a_shell_sudo_still_serves_commands_and_services() {
     };
     eprintln!("{}", socket.display());
     fleet.host(1).break_service().expect("broken");
-    let failure = as_root.service("nginx", ServiceAction::Restart, Intent("{}")).await.expect_err("broken");
+    let failure =
+        as_root.service("nginx", ServiceAction::Restart, Intent::new("{}")).await.expect_err("broken");
     eprintln!("{failure}\n{}", failure.detail);
     assert!(matches!(failure.kind, FailureKind::CommandFailed | FailureKind::Timeout));
     connection.close().await;

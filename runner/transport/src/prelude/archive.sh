@@ -177,17 +177,34 @@ gone() {
   }
 }
 
-# v_swap FOLDER BASE KEY TEMPORARY INSIDE: what was unpacked takes the place of what is there, which is removed last.
+# v_swap FOLDER BASE KEY TEMPORARY INSIDE: what was unpacked takes the place of what is there, which is kept, or removed
+# last.
 v_swap() {
   AB=1
   at "$1" "$2" || return
-  o=./.runner-old-$3.$$
+  LM=-
+  o=
   if here; then
     [ ! -L "$B" ] && { [ -d "$B" ] || [ -f "$B" ]; } || {
       no 42 "something else than a folder or a file is there"
       return
     }
-    alone "$1/$2" "$B" || return
+    alone "$1/$2" "$B" && nest || return
+    o=./.runner-old-$3.$$
+    if [ -n "$UC" ]; then
+      p=f
+      [ ! -d "$B" ] || p=t
+      if far; then
+        double "$B" "$UC/$p" || {
+          spoilt
+          return
+        }
+      else
+        o=$UC/$p
+      fi
+      KP=made
+    fi
+    loose "$B" || return
     mv -T -- "$B" "$o" || return 47
   fi
   # A folder that its owner may not write to cannot be moved out of another one.
@@ -197,7 +214,7 @@ v_swap() {
     chmod u+w -- "./$4/$5"
   }
   mv -T -- "./$4/$5" "$B" || {
-    ! there "$o" || mv -T -- "$o" "$B"
+    ! there "$o" || mv -T -- "$o" "$B" && dress "$B" "$LM" -
     gone "./$4"
     return 47
   }

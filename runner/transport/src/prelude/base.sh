@@ -26,6 +26,11 @@ IB=
 UZ=
 PK=
 K=.
+UD=
+UK=
+UC=
+KP=
+GD=
 OK=$n
 SK=$n
 Z=
@@ -58,6 +63,7 @@ q() {
   S=
   SX=
   AB=
+  UK=
   umask 022
   set -f +C
   printf "%s:%s:%s\n" "$N" "$i" "$s"

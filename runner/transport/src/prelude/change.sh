@@ -21,7 +21,7 @@ place() {
 
 # v_write FOLDER BASE TEMPORARY UMASK MODE OWNER TEXT
 v_write() {
-  at "$1" "$2" || return
+  at "$1" "$2" && keep || return
   umask "$4"
   set -C
   printf "%s" "$7" > "./$3" || {
@@ -36,7 +36,7 @@ v_write() {
 
 # v_put FOLDER BASE TEMPORARY UMASK MODE OWNER SHA256: the content is what follows on stdin.
 v_put() {
-  at "$1" "$2" || return
+  at "$1" "$2" && keep || return
   umask "$4"
   set -C
   cat > "./$3" || {
@@ -64,14 +64,16 @@ down() {
       *) R= ;;
     esac
     mkdir -- "./$b" || return 47
+    k=$((k + 1))
     step "$b" || return
     Z=
   done
 }
 
-# v_mkdir FOLDER BASE MODE OWNER
+# v_mkdir FOLDER BASE MODE OWNER: answers how many folders it made.
 v_mkdir() {
   near "$1" "$2" || return
+  k=0
   [ -z "$R" ] || down || return
   if here; then
     [ -d "$B" ] && [ ! -L "$B" ] || {
@@ -80,8 +82,10 @@ v_mkdir() {
     }
   else
     mkdir -- "$B" || return 47
+    k=$((k + 1))
   fi
-  dress "$B" "$3" "$4"
+  dress "$B" "$3" "$4" || return
+  printf "made %s\n" "$k"
 }
 
 # v_symlink FOLDER BASE TEMPORARY POINTS-TO
@@ -125,10 +129,12 @@ move() {
 v_remove() {
   at "$1" "$2" || return
   here || return 0
-  if [ -L "$B" ] || [ ! -d "$B" ]; then
+  if [ -L "$B" ]; then
     rm -f -- "$B" || return 47
-  else
+  elif [ -d "$B" ]; then
     rmdir -- "$B" || return 42
+  else
+    drop f
   fi
 }
 
@@ -138,11 +144,16 @@ v_rmtree() {
   at "$1" "$2" || return
   here || return 0
   alone "$1/$2" "$B" || return
-  rm -rf -- "$B" || return 47
+  UC=
+  if [ -L "$B" ]; then
+    rm -f -- "$B" || return 47
+  elif [ -d "$B" ]; then
+    drop t || return
+  else
+    drop f || return
+  fi
   case $PWD in
-    */releases)
-      cd -P .. || return 0
-      [ -e "./.runner/releases/$2.json" ] && [ ! -L ./.runner ] && rm -f -- "./.runner/releases/$2.json" "./.runner/releases/$2.tree" ;;
+    */releases) cd -P .. && unlist "$2" ;;
   esac
   return 0
 }

@@ -2,13 +2,10 @@
 
 # group: the process group of this channel, for whoever must end it.
 group() {
-  x=$$
-  if [ -r "/proc/$$/stat" ]; then
-    read -r x < "/proc/$$/stat"
-    x=${x##*) }
-    x=${x#* * }
-    x=${x%% *}
-  fi
+  own
+  p=$x
+  noted "$p"
+  x=$p
   printf "%s:group:%s\n" "$N" "$x"
   printf "%s:group:%s\n" "$N" "$x" >&2
 }
@@ -87,7 +84,10 @@ v_run() {
     ) <&3 >&4 3<&- 4>&- &
     p=$!
     exec 3<&- 4>&- </dev/null
-    [ -z "$y" ] || printf "%s:group:%s\n" "$N" "$p" >&2
+    [ -z "$y" ] || {
+      noted "$p"
+      printf "%s:group:%s\n" "$N" "$p" >&2
+    }
     wait "$p"
     s=$?
   fi
@@ -162,7 +162,7 @@ launched() {
     exec 3<&- 4>&- 6>&- 8<&- 9>&-
     unset LC_ALL OLDPWD SHLVL
     if [ -n "$y" ]; then
-      read -r p x < /proc/self/stat && printf "%s:group:%s\n" "$N" "$p" >&2
+      read -r p x < /proc/self/stat && noted "$p" && printf "%s:group:%s\n" "$N" "$p" >&2
       set -- "$y" "$@"
     fi
     eval "$E"

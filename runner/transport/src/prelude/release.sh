@@ -1,6 +1,7 @@
 # Runs, trees and releases.
 
-# v_begin FOLDER RUN: makes the folder of a run and keeps its file of intents open as 9.
+# v_begin FOLDER RUN PREFIX: makes the folder of a run and keeps its file of intents open as 9. Whatever user a step acts
+# as may add to the folders for copies and for groups, and list neither. Answers where the folder really is.
 v_begin() {
   near "$1" "$2" || return
   # Where targets are one machine, another one may have been faster: what it made is checked like what was there.
@@ -12,11 +13,20 @@ v_begin() {
     [ "$x" -eq 47 ] && [ "$t" -gt 0 ] || return "$x"
     near "$1" "$2" || return
   done
-  here || mkdir -m 700 -- "$B" || here || return 47
+  here || mkdir -m 711 -- "$B" || here || return 47
   case $PWD in
     */.runner/runs) there ../releases || mkdir -- ../releases || there ../releases ;;
   esac
+  for p in undo groups; do
+    there "$B/$p" || mkdir -m 1733 -- "$B/$p" || there "$B/$p" || return 47
+  done
+  umask 077
   command exec 9>>"$B/intents.jsonl" || return 47
+  umask 022
+  GN=$3
+  GD=$V/$2/groups
+  mark
+  printf "%s\n" "$V/$2"
 }
 
 # v_unpack FOLDER BASE KEY UNZIP REUSE-FOLDER REUSE-BASE OWNER MARK: what comes on stdin is a tar with `tree/`, the
@@ -87,9 +97,15 @@ copy() {
 # v_own FOLDER BASE OWNER: of all in it.
 v_own() {
   AB=1
-  into "$1" "$2" && alone "$1/$2" . && {
-    chown -R -h -- "$3" . || return 47
-  }
+  into "$1" "$2" && alone "$1/$2" . && nest || return
+  if [ -n "$UC" ]; then
+    double . "$UC/t" || {
+      spoilt
+      return
+    }
+    KP=made
+  fi
+  chown -R -h -- "$3" . || return 47
 }
 
 v_discard() {

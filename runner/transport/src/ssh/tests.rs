@@ -2,7 +2,6 @@
 
 use super::Ssh;
 use crate::machine::{Connected, Limits, Machine, Shared};
-use crate::payload::Payloads;
 use crate::{Connection as _, Executes, Kex, RunPlace, SshTarget, Within};
 use runner_fleet::{Error, Fleet};
 use runner_model::{Acting, Digest, FailureKind};
@@ -40,8 +39,7 @@ async fn a_dead_master_is_said_and_replaced_and_a_closed_one_leaves_nothing() {
     };
     let dir = tempfile::tempdir().expect("a folder");
     let store = Arc::new(runner_artifact::Store::open(dir.path().join("store")).expect("a store"));
-    let shared =
-        Shared { store, vault: Arc::default(), payloads: Payloads::default(), limits: Limits::default() };
+    let shared = Shared::new(store, Arc::default(), Limits::default());
     let name = target.name.clone();
     let ssh = Arc::new(Ssh::new(target, Duration::from_secs(10), vec![]).expect("a target"));
     let connected = Connected(Arc::new(Machine::new(name, Arc::clone(&ssh) as _, Arc::new(shared), None)));

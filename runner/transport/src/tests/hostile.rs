@@ -2,7 +2,7 @@
 //! What must not happen is looked for on the disk, not only in the answers.
 
 use super::*;
-use crate::Places;
+use crate::{Applied, Places};
 use runner_model::Failure;
 
 fn within<'a>(reads: &'a [RemotePath], writes: &'a [RemotePath], except: &'a [RemotePath]) -> Within<'a> {
@@ -10,10 +10,10 @@ fn within<'a>(reads: &'a [RemotePath], writes: &'a [RemotePath], except: &'a [Re
 }
 
 /// What a change ends with, observed and then applied whatever was observed.
-async fn attempt(bench: &Bench, change: &Change, within: Within<'_>) -> Result<u64, Failure> {
+async fn attempt(bench: &Bench, change: &Change, within: Within<'_>) -> Result<Applied, Failure> {
     let seen = bench.target.observe(change, within).await;
     let before = seen.as_ref().map_or(State::Absent, |seen| seen.before.clone());
-    let applied = bench.target.apply(change, &before, within, Intent("{}")).await;
+    let applied = bench.target.apply(change, &before, within, Intent::new("{}")).await;
     assert_eq!(seen.as_ref().err().map(|f| f.kind), applied.as_ref().err().map(|f| f.kind), "{change:?}");
     applied
 }
@@ -162,7 +162,7 @@ async fn no_link_leads_into_what_belongs_to_the_runner() {
             ] {
                 let seen = bench.target.observe(&change, both).await;
                 let before = seen.map_or(State::Absent, |seen| seen.before);
-                let applied = bench.target.apply(&change, &before, both, Intent("{}")).await;
+                let applied = bench.target.apply(&change, &before, both, Intent::new("{}")).await;
                 denied(bench, &format!("{change:?}"), applied);
             }
         }
@@ -215,9 +215,17 @@ async fn what_is_excepted_is_so_by_every_name() {
             for name in ["srv/data", "srv/alias/secret"] {
                 let path = bench.path(name);
                 let change = Change::RemoveTree { path: path.clone() };
-                denied(bench, name, bench.target.apply(&change, &State::Other, both, Intent("{}")).await);
+                denied(
+                    bench,
+                    name,
+                    bench.target.apply(&change, &State::Other, both, Intent::new("{}")).await,
+                );
                 let change = Change::Rename { path: path.clone(), to: bench.path("srv/moved") };
-                denied(bench, name, bench.target.apply(&change, &State::Other, both, Intent("{}")).await);
+                denied(
+                    bench,
+                    name,
+                    bench.target.apply(&change, &State::Other, both, Intent::new("{}")).await,
+                );
                 denied(bench, name, bench.target.fetch(&path, both).await);
                 denied(bench, name, bench.target.digest(&path, both).await);
             }
@@ -372,7 +380,7 @@ async fn what_nobody_reads_is_never_a_request() {
                 command.stdin = Some(runner_model::Content::Text(script.clone()));
                 let _ = bench.target.run(&command, both, None, &Log::default(), &never).await;
             }
-            let applied = bench.target.apply(&big, &State::Absent, both, Intent("{}")).await;
+            let applied = bench.target.apply(&big, &State::Absent, both, Intent::new("{}")).await;
             assert_eq!(applied.expect_err("no folder").kind, FailureKind::NotFound, "{}", bench.shell);
         }
         assert!(!bench.at("root/gone").exists(), "{}: content was carried out", bench.shell);
@@ -422,7 +430,7 @@ async fn hostile_shell(script: &str) -> (tempfile::TempDir, Result<Arc<dyn Targe
     let dir = tempfile::tempdir().expect("a folder");
     let store = Arc::new(Store::open(dir.path().join("store")).expect("a store"));
     let limits = Limits { verb: Duration::from_secs(1), ..Limits::default() };
-    let shared = Shared { store, vault: Arc::default(), payloads: Payloads::default(), limits };
+    let shared = Shared::new(store, Arc::default(), limits);
     // What `-c` and the program become is the script's own business.
     let host = Arc::new(Local::with_shell(["sh", "-c", script, "sh"]));
     let machine = Machine::new(TargetName::localhost(), host, Arc::new(shared), None);

@@ -103,7 +103,7 @@ pub(crate) async fn change(target: &dyn Target, change: &Change, within: &[Remot
         .await
         .unwrap_or_else(|e| panic!("{change:?}: {e}\n{}", e.detail));
     target
-        .apply(change, &seen.before, Within::both(within), Intent("{}"))
+        .apply(change, &seen.before, Within::both(within), Intent::new("{}"))
         .await
         .unwrap_or_else(|e| panic!("{change:?}: {e}\n{}", e.detail));
     seen
