@@ -2,6 +2,8 @@
 
 mod archives;
 mod hostile;
+mod resume;
+mod undo;
 
 use crate::local::Local;
 use crate::machine::{Connected, Limits, Machine, Shared};
