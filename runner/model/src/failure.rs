@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What went wrong, for a program. The same words as `error-kind` in the WIT.
+/// What went wrong, for a program. The same words as `error-kind` in the WIT, and one that no guest ever sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
@@ -28,6 +28,9 @@ pub enum FailureKind {
     Unknown,
     /// Anything else.
     Other,
+    /// Only in a dry run: what was asked depends on an effect that was not carried out, and only the real thing could
+    /// tell. The host ends the invocation as `unknown from here`; a guest never sees it.
+    Unknown,
 }
 
 /// Why a host call or a step failed.
