@@ -184,6 +184,8 @@ async fn calls() -> Outcome<Cost> {
             secrets: std::collections::BTreeMap::new(),
             layers: Arc::clone(&layers),
             diff: false,
+            waits: true,
+            rehearsal: None,
         };
         let started = Instant::now();
         let ended = sandbox.invoke(&prepared, params.clone(), context, Limits::default()).await;

@@ -13,6 +13,7 @@ mod crash_matrix;
 mod cron;
 mod databases;
 mod doctor;
+mod dry_run;
 mod facts;
 mod files;
 mod goes_live;

@@ -115,7 +115,10 @@ async fn attempt_once(run: &Run, step: &ScheduledStep, target: &TargetName, atte
 
     let (end, outcome) = match invoked.result {
         // What is done is done, even if it was to be stopped meanwhile.
-        Ok(value) => (End::Ok, Outcome::Passed(value)),
+        Ok(value) => match invoked.unknown {
+            None => (End::Ok, Outcome::Passed(value)),
+            Some(why) => (End::Unknown { why }, Outcome::Passed(value)),
+        },
         Err(_) if cut.is_cancelled() => (End::Cancelled, Outcome::Stopped { begun: true }),
         Err(failure) => {
             let failure = if timed_out { late(step, failure) } else { failure };
@@ -144,7 +147,7 @@ async fn given_up(run: &Run, cancel: &CancellationToken) {
 }
 
 fn nothing(failure: Failure) -> Invoked {
-    Invoked { result: Err(failure), stderr: String::new(), tally: Tally::default() }
+    Invoked { result: Err(failure), unknown: None, stderr: String::new(), tally: Tally::default() }
 }
 
 /// The failure of an invocation whose time was up; what it said itself is kept, since it may tell where it hung.

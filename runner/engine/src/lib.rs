@@ -67,8 +67,11 @@ pub struct Invocation {
 /// How an invocation ended.
 #[derive(Debug, Clone)]
 pub struct Invoked {
-    /// The outputs, a JSON object that is valid under the module's schema; or why it failed.
+    /// The outputs, a JSON object that is valid under the module's schema; or why it failed. Of an invocation of which
+    /// only the real thing could tell more: `null`.
     pub result: Result<Value, Failure>,
+    /// In a dry run: why nobody can tell what it would do from some call on.
+    pub unknown: Option<String>,
     /// The tail of the guest's stderr.
     pub stderr: String,
     /// What it did.

@@ -92,6 +92,8 @@ pub enum EffectEnd {
     },
     /// Nobody waited for its end: it may have happened.
     InDoubt,
+    /// It would be done: this is a dry run.
+    Planned,
 }
 
 /// What a change made different, for people.
@@ -165,7 +167,7 @@ impl Effected {
         };
         let of_the_end: Vec<&mut String> = match &mut self.end {
             EffectEnd::Failed { failure } => vec![&mut failure.message, &mut failure.detail],
-            EffectEnd::Done | EffectEnd::InDoubt => vec![],
+            EffectEnd::Done | EffectEnd::InDoubt | EffectEnd::Planned => vec![],
         };
         let of_the_difference = match &mut self.difference {
             Some(Difference::Text { unified: text, .. } | Difference::Line { line: text }) => Some(text),

@@ -81,6 +81,11 @@ pub enum End {
     },
     /// It was not run, or was stopped.
     Cancelled,
+    /// What it would do from some call on only the real thing could tell: this is a dry run.
+    Unknown {
+        /// What would be asked, and why nobody can answer.
+        why: String,
+    },
 }
 
 /// In what state a target is left.

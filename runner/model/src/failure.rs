@@ -28,9 +28,6 @@ pub enum FailureKind {
     Unknown,
     /// Anything else.
     Other,
-    /// Only in a dry run: what was asked depends on an effect that was not carried out, and only the real thing could
-    /// tell. The host ends the invocation as `unknown from here`; a guest never sees it.
-    Unknown,
 }
 
 /// Why a host call or a step failed.

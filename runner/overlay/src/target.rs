@@ -12,7 +12,9 @@ use runner_model::{
     Change, Command, Digest, Entry, EntryKind, Failure, FailureKind, Mark, Release, ReleaseId, RemotePath,
     ServiceAction, State, TargetName,
 };
-use runner_transport::{Forward, Intent, Observed, Output, OutputSink, Target, Within};
+use runner_transport::{
+    Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
+};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -259,12 +261,21 @@ impl Target for Over {
         _before: &State,
         within: Within<'_>,
         _intent: Intent<'_>,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Applied, Failure> {
         let recorded = self.view().recorded(change, within).await?;
         let what = self.what(change.verb(), change.path());
-        let answer = recorded.answer;
+        let size = recorded.answer;
         self.overlay.record(&what, change, recorded)?;
-        Ok(answer)
+        Ok(Applied { size, ..Applied::default() })
+    }
+
+    async fn undo(&self, undo: &Undo, _within: Within<'_>, _intent: Intent<'_>) -> Result<Undone, Failure> {
+        let what = self.what("undo", undo.change.path());
+        Err(Failure::new(FailureKind::Unknown, format_args!("{what}: a dry run has nothing to undo")))
+    }
+
+    async fn forget(&self) -> Result<(), Failure> {
+        Ok(())
     }
 
     async fn service(&self, unit: &str, action: ServiceAction, _intent: Intent<'_>) -> Result<(), Failure> {

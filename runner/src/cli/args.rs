@@ -144,6 +144,13 @@ pub(crate) struct Which {
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) which: Which,
+    /// Change nothing, and tell what would change: on each target, in order, as far as it can be known.
+    ///
+    /// The steps run as they always do. What they read is real, and has their own changes laid over it; what they would
+    /// change, ask of a service or send is listed, with a diff of text files. Where a command or a request would see the
+    /// world as it was before that, a step ends as `unknown from here`. `exec` does exactly what is listed, up to there.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }

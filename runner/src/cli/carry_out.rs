@@ -33,6 +33,8 @@ pub(super) struct Order<'a> {
     pub(super) shown: &'a Shown,
     /// The run to go on with; `None`: a new one.
     pub(super) resumed: Option<Resumed>,
+    /// Nothing is changed: it is told what would be.
+    pub(super) dry: bool,
 }
 
 /// A run that somebody goes on with.
@@ -62,7 +64,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fail> {
 }
 
 async fn go(order: Order<'_>) -> Result<u8, Fail> {
-    let Order { loaded, mut checked, locked, policy, vars, shown: args, resumed } = order;
+    let Order { loaded, mut checked, locked, policy, vars, shown: args, resumed, dry } = order;
     let faults = Faults::of_process().map_err(Fail::usage)?;
     let (inventory, answer) = (checked.inventory, checked.answer.take());
     let limit = checked.limited.as_ref().map(|limited| runner_model::Limited {
@@ -74,7 +76,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let vault = Arc::new(secret::fetch(&resolved, &loaded.folder).await?);
     let again = again(&loaded.file, &vars, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
     let run = resumed.as_ref().map_or_else(new_run_id, |resumed| resumed.header.run.clone());
-    let telemetry = telemetry::start(&run, &resolved);
+    let telemetry = if dry { None } else { telemetry::start(&run, &resolved) };
     let settings = Settings {
         around: Around {
             again: Some(again),
@@ -86,7 +88,8 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         events: args.events.clone(),
         ..Settings::of_process()
     };
-    let mut reporters = settings.reporters().map_err(|error| {
+    let reporters = if dry { settings.of_dry_run() } else { settings.reporters() };
+    let mut reporters = reporters.map_err(|error| {
         Fail::usage(error).hint("`--events` names a file in a folder that is there and is yours")
     })?;
     let signals = Signals::of_process()
@@ -94,10 +97,16 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
 
     let store = open_store()?;
     keep_modules(&loaded, &store)?;
+    let scratch = dry.then(tempfile::tempdir).transpose();
+    let scratch = scratch.map_err(|error| Fail::internal(format_args!("cannot make a folder: {error}")))?;
     let (header, journal, before) = match resumed {
         Some(Resumed { header, journal, before }) => (header, journal, before),
         None => {
-            let folder = run_folder(&loaded.folder, &run).map_err(cannot_keep)?;
+            // The record of a dry run is nobody's to go on with.
+            let folder = match &scratch {
+                None => run_folder(&loaded.folder, &run).map_err(cannot_keep)?,
+                Some(scratch) => scratch.path().to_owned(),
+            };
             let answer = answer.map(|answer| frozen(answer, &store)).transpose()?;
             let limit = limit.as_ref().map(|limit| limit.pattern.clone());
             let found = (inventory, answer, limit, vars.into_iter().collect());
@@ -154,7 +163,8 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         before,
         faults,
         events: events.clone(),
-        diff: args.diff,
+        diff: args.diff || dry,
+        dry,
     };
     let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
     let host = Arc::new(host);

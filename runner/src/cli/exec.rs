@@ -20,5 +20,14 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
     permitted(policy.as_ref(), &checked.resolved, locked)?;
     let locked = locked.clone();
     let vars = args.which.vars.clone();
-    carry_out(Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed: None })
+    carry_out(Order {
+        loaded,
+        checked,
+        locked,
+        policy,
+        vars,
+        shown: &args.shown,
+        resumed: None,
+        dry: args.dry_run,
+    })
 }

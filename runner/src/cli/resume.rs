@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     let assume = args.assume.map(|assume| assume == Assume::Done);
     let before = Continued { run: Arc::new(before), assumed: BTreeMap::new(), assume };
     let resumed = Some(Resumed { header: record.header, journal, before });
-    carry_out(Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed })
+    carry_out(Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed, dry: false })
 }
 
 /// The plan, checked as it was when the run began: with the same variables, for the same targets.

@@ -30,6 +30,7 @@ pub fn trace(events: &[Stamped]) -> Value {
                     End::Ok => "ok".to_owned(),
                     End::Failed { failure, .. } => failure.message.clone(),
                     End::Cancelled => "cancelled".to_owned(),
+                    End::Unknown { why } => format!("unknown: {why}"),
                 };
                 let args = json!({ "attempt": attempt, "end": how, "tally": tally });
                 spans.push(span(rows.of(target), step.as_str(), "step", *at, *milliseconds, args));
@@ -39,6 +40,7 @@ pub fn trace(events: &[Stamped]) -> Value {
                     EffectEnd::Done => "done",
                     EffectEnd::Failed { failure } => &failure.message,
                     EffectEnd::InDoubt => "in doubt",
+                    EffectEnd::Planned => "planned",
                 };
                 let args = json!({ "class": effected.class, "number": effected.number, "end": how });
                 let row = rows.of(&effected.target);

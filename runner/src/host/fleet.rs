@@ -25,7 +25,8 @@ pub trait Connect: Send + Sync {
 pub(super) struct Fleet {
     resolved: Arc<Resolved>,
     run: RunId,
-    executes: Executes,
+    /// `None`: nothing is kept on targets, since nothing is done there.
+    executes: Option<Executes>,
     connect: Arc<dyn Connect>,
     connections: Mutex<BTreeMap<TargetName, Slot>>,
 }
@@ -34,7 +35,7 @@ impl Fleet {
     pub(super) fn new(
         resolved: Arc<Resolved>,
         run: RunId,
-        executes: Executes,
+        executes: Option<Executes>,
         connect: Arc<dyn Connect>,
     ) -> Self {
         Self { resolved, run, executes, connect, connections: Mutex::default() }
@@ -61,13 +62,15 @@ impl Fleet {
         let connection = slot
             .get_or_try_init(|| async {
                 let connection = self.connect.connect(&self.entry(name)?).await?;
-                let place = RunPlace {
-                    root: self.resolved.root(name).cloned(),
-                    plan: self.resolved.plan.to_string(),
-                    run: self.run.clone(),
-                    executes: self.executes,
-                };
-                connection.begin(&place).await?;
+                if let Some(executes) = self.executes {
+                    let place = RunPlace {
+                        root: self.resolved.root(name).cloned(),
+                        plan: self.resolved.plan.to_string(),
+                        run: self.run.clone(),
+                        executes,
+                    };
+                    connection.begin(&place).await?;
+                }
                 Ok::<_, Failure>(connection)
             })
             .await?;

@@ -1,6 +1,7 @@
 //! Carries out invocations in this process: the one place where the plan, the sandbox, the connections, the store and
 //! the journal meet. The engine sees only its trait.
 
+mod dry;
 mod events;
 mod facts;
 mod faults;
@@ -16,10 +17,11 @@ pub use fleet::{Connect, Connections};
 pub use http::Requests;
 
 use crate::module::load::Module;
-use crate::sandbox::context::{Context, Given, Marks, RunInfo, cancelled};
+use crate::sandbox::context::{Context, Given, Http, Machines, Marks, RunInfo, cancelled};
 use crate::sandbox::limits::Limits;
 use crate::sandbox::{Ended, Origin, Prepared, Sandbox};
 use async_trait::async_trait;
+use dry::{DryMachines, DryRequests, DryRun};
 use fleet::Fleet;
 use past::Continued;
 use record::JournalRecord;
@@ -78,6 +80,8 @@ pub struct Parts {
     pub events: EventSender,
     /// Whether events of changes say what they made different.
     pub diff: bool,
+    /// Nothing is changed: it is only told what would be.
+    pub dry: bool,
 }
 
 /// A module that is ready to run.
@@ -95,7 +99,9 @@ pub struct Host {
     modules: BTreeMap<ModuleRef, Ready>,
     sandbox: Sandbox,
     fleet: Arc<Fleet>,
-    http: Arc<Requests>,
+    machines: Arc<dyn Machines>,
+    http: Arc<dyn Http>,
+    dry: Option<Arc<DryRun>>,
     vault: Arc<Vault>,
     store: Arc<Store>,
     workspace: Workspace,
@@ -130,14 +136,31 @@ impl Host {
             })?;
             ready.insert(reference, Ready { prepared, schemas });
         }
-        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), parts.executes, connect));
+        let executes = (!parts.dry).then_some(parts.executes);
+        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), executes, connect));
+        let real = Arc::new(Requests::new(fleet.clone(), Arc::clone(&store)));
+        let dry = parts.dry.then(|| {
+            let (resolved, store, vault) =
+                (Arc::clone(&resolved), Arc::clone(&store), Arc::clone(&parts.vault));
+            Arc::new(DryRun::new(run.clone(), resolved, store, vault))
+        });
+        let (machines, http): (Arc<dyn Machines>, Arc<dyn Http>) = match &dry {
+            None => (fleet.clone(), real),
+            Some(dry) => (
+                Arc::new(DryMachines { fleet: Arc::clone(&fleet), dry: Arc::clone(dry) }),
+                Arc::new(DryRequests { real, dry: Arc::clone(dry) }),
+            ),
+        };
         Ok(Self {
-            http: Arc::new(Requests::new(fleet.clone(), Arc::clone(&store))),
+            machines,
+            http,
+            dry,
             record: Arc::new(JournalRecord {
                 journal: Arc::clone(&parts.journal),
                 vault: Arc::clone(&parts.vault),
                 events: parts.events.clone(),
                 before: parts.before.clone(),
+                dry: parts.dry,
                 faults: Arc::new(parts.faults),
             }),
             vault: parts.vault,
@@ -256,14 +279,14 @@ impl Host {
             events: self.events.clone(),
             cancel,
             acting: self.resolved.acting(step, &current),
-            machines: self.fleet.clone(),
+            machines: Arc::clone(&self.machines),
             origin: self.origin.clone(),
             record: self.record.clone(),
             marks: Arc::clone(&self.marks),
             given: Arc::clone(&self.given),
             store: Arc::clone(&self.store),
             workspace: Arc::new(self.workspace.snapshot()),
-            http: self.http.clone(),
+            http: Arc::clone(&self.http),
             vault: Arc::clone(&self.vault),
             secrets: step
                 .secrets
@@ -275,6 +298,8 @@ impl Host {
                 .collect(),
             layers: Arc::new(begun.layers.clone()),
             diff: self.diff,
+            waits: self.dry.is_none(),
+            rehearsal: self.dry.as_ref().map(|dry| Arc::clone(&dry.rehearsal)),
         }
     }
 
@@ -286,7 +311,14 @@ impl Host {
         };
         let begun = match prepared {
             Ok(begun) => begun,
-            Err(failure) => return failed(failure),
+            Err(failure) => {
+                return match &self.dry {
+                    None => failed(failure),
+                    Some(dry) => dry
+                        .judge_unbegun(invocation.outputs.iter(), failure)
+                        .map_or_else(failed, |why| unknown(why, Tally::default())),
+                };
+            }
         };
         let Invocation { step, target, attempt, .. } = invocation;
         let context = self.context(invocation, &begun, cancel);
@@ -309,7 +341,14 @@ impl Host {
         self.marks.settle(&info, changed, result.is_ok());
         tally.bytes_sent = self.fleet.bytes_sent(&current).saturating_sub(sent_before);
         self.record.ended(step, target, *attempt, &result, tally.fuel);
-        Invoked { result, stderr, tally }
+        let result = match (result, &self.dry) {
+            (Err(failure), Some(dry)) => match dry.judge(&current, failure, tally) {
+                Ok(why) => return unknown(why, tally),
+                Err(failure) => Err(failure),
+            },
+            (result, _) => result,
+        };
+        Invoked { result, unknown: None, stderr, tally }
     }
 }
 
@@ -324,7 +363,12 @@ struct Begun<'a> {
 
 /// An invocation that did not begin.
 fn failed(failure: Failure) -> Invoked {
-    Invoked { result: Err(failure), stderr: String::new(), tally: Tally::default() }
+    Invoked { result: Err(failure), unknown: None, stderr: String::new(), tally: Tally::default() }
+}
+
+/// An invocation of which only the real thing could tell more.
+fn unknown(why: String, tally: Tally) -> Invoked {
+    Invoked { result: Ok(Value::Null), unknown: Some(why), stderr: String::new(), tally }
 }
 
 /// A variable as text: text as it is, all else as JSON.
@@ -369,6 +413,9 @@ impl Executor for Host {
     }
 
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {
+        if self.dry.is_some() {
+            return Ok(());
+        }
         let (Some((release, _)), Some(root)) = (self.known_release(), self.resolved.root(target)) else {
             return Ok(());
         };

@@ -22,6 +22,8 @@ pub(super) struct JournalRecord {
     pub(super) events: EventSender,
     /// What earlier parts of the run did.
     pub(super) before: Continued,
+    /// What is done is only planned.
+    pub(super) dry: bool,
     pub(super) faults: Arc<Faults>,
 }
 
@@ -224,6 +226,7 @@ impl Record for JournalRecord {
         let line = journal.append_durable(&entry).await?;
         self.faults.at(Boundary::AfterIntent).await;
         Ok(Box::new(Intended {
+            dry: self.dry,
             faults: Arc::clone(&self.faults),
             journal: Arc::clone(journal),
             vault: Arc::clone(vault),
@@ -274,6 +277,7 @@ fn effected(call: &Call, effect: &Effect) -> Effected {
 
 /// An effect whose intent is on disk.
 struct Intended {
+    dry: bool,
     faults: Arc<Faults>,
     journal: Arc<Journal>,
     vault: Arc<Vault>,
@@ -305,7 +309,7 @@ impl Intended {
         effected.end = match outcome {
             Outcome::Done(value) => {
                 self.outcome(key, Ok(value));
-                EffectEnd::Done
+                if self.dry { EffectEnd::Planned } else { EffectEnd::Done }
             }
             Outcome::Failed(failure) => {
                 self.outcome(key, Err(failure.clone()));

@@ -88,7 +88,7 @@ fn call(
         crate::sandbox::wasi::link(&mut linker)?;
     }
     linker.define_unknown_imports_as_traps(component)?;
-    let clock = Clock::default();
+    let clock = Clock::new(false);
     let bare = Bare {
         table: ResourceTable::new(),
         meter: Meter::new(limits.clone()),

@@ -46,6 +46,8 @@ impl World {
             secrets: Default::default(),
             layers: Arc::new(Layers::default()),
             diff: false,
+            waits: false,
+            rehearsal: None,
         })
     }
 }

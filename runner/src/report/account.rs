@@ -220,7 +220,7 @@ impl Account {
             known.left.add(effected);
         }
         let Some(difference) = &effected.difference else { return };
-        if effected.end != EffectEnd::Done {
+        if !matches!(effected.end, EffectEnd::Done | EffectEnd::Planned) {
             return;
         }
         let what = effected.act.words();

@@ -31,6 +31,7 @@ impl Left {
         match &effected.end {
             EffectEnd::Done => self.done(&effected.act, words),
             EffectEnd::InDoubt => self.doubts.push(words),
+            EffectEnd::Planned => {}
             EffectEnd::Failed { failure } => {
                 if let Act::Service { unit, action } = &effected.act {
                     self.services.insert(unit.clone(), (*action, false));

@@ -69,7 +69,7 @@ impl Live {
             Event::Log { step, target, message, .. } => self.note(step, target, message.clone()),
             Event::StepFinished { step, target, end, .. } => {
                 let doing = match end {
-                    End::Ok => Doing::Passed(step.clone()),
+                    End::Ok | End::Unknown { .. } => Doing::Passed(step.clone()),
                     End::Failed { .. } | End::Cancelled => Doing::Failed(step.clone()),
                 };
                 self.set(target, doing, at);

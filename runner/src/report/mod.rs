@@ -12,6 +12,7 @@ mod left;
 mod live;
 pub(crate) mod paint;
 mod plain;
+mod planned;
 mod summary;
 pub(crate) mod table;
 mod telemetry;
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 pub use again::{Again, Around};
 pub use json::{Document, EventLog};
 pub use plain::Plain;
+pub use planned::Planned;
 pub use summary::Summary;
 pub use telemetry::Sent;
 pub use terminal::Terminal;
@@ -129,6 +131,23 @@ impl Settings {
         if self.json {
             reporters.push(Box::new(Document::new(io::stdout()).around(&self.around)));
         }
+        Ok(reporters)
+    }
+}
+
+impl Settings {
+    /// The reporters of a dry run: nothing happens, so nothing but what was found is shown.
+    ///
+    /// # Errors
+    /// When the file for the events cannot be made.
+    pub fn of_dry_run(&self) -> Result<Vec<Box<dyn Reporter>>, CannotWrite> {
+        let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
+        if let Some(path) = &self.events {
+            let file = File::create(path).map_err(|error| CannotWrite { path: path.clone(), error })?;
+            reporters.push(Box::new(EventLog::new(BufWriter::new(file))));
+        }
+        let colours = self.colours && io::stdout().is_terminal();
+        reporters.push(Box::new(Planned::new(io::stdout(), self.json, colours)));
         Ok(reporters)
     }
 }

@@ -96,6 +96,7 @@ fn lines(event: &Event) -> Vec<String> {
                 End::Ok => format!("{target}  {step}: ok in {took}{}", did(tally)),
                 End::Failed { failure, .. } => format!("{target}  {step}: failed after {took}: {failure}"),
                 End::Cancelled => format!("{target}  {step}: cancelled after {took}"),
+                End::Unknown { why } => format!("{target}  {step}: unknown from here: {why}"),
             }
         }
         Event::StepRetried { step, target, delay, .. } => {

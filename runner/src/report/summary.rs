@@ -167,41 +167,46 @@ fn changes(out: &mut String, account: &Account, paint: Paint) {
         let on = names(targets.iter().map(TargetName::as_str));
         let _ = write!(out, "\n{} {}", paint.strong(&format!("changed on {on}:")), text::shown(what));
         let by = paint.faint(&format!("({step})"));
-        match difference {
-            Difference::Line { line } if line.is_empty() => {
-                let _ = writeln!(out, " {by}");
-            }
-            Difference::Line { line } => {
-                let _ = writeln!(out, " {by}\n  {}", text::shown(line));
-            }
-            Difference::Secret => {
-                let _ = writeln!(out, " {by}\n  secret, changed");
-            }
-            Difference::Hidden { why, before, after } => {
-                let before = before.map_or_else(|| "nothing".to_owned(), size);
-                let _ = writeln!(out, " {by}\n  {before} became {} ({})", size(*after), why.word());
-            }
-            Difference::Text { unified, added, removed, left_out } => {
-                let _ = writeln!(out, " {by} +{added} -{removed}");
-                for line in unified.lines() {
-                    let line = match line.as_bytes().first() {
-                        Some(b'+') => paint.good(line),
-                        Some(b'-') => paint.bad(line),
-                        Some(b'@') => paint.faint(line),
-                        _ => text::shown(line).into_owned(),
-                    };
-                    let _ = writeln!(out, "  {line}");
-                }
-                if *left_out > 0 {
-                    let more = count(usize::try_from(*left_out).unwrap_or(usize::MAX), "more line");
-                    let _ = writeln!(out, "  {}", paint.faint(&format!("… {more}, not shown")));
-                }
-            }
-        }
+        self::difference(out, paint, &format!(" {by}"), difference);
     }
     if account.changed_more > 0 {
         let more = count(account.changed_more, "more change");
         let _ = writeln!(out, "\n{}", paint.faint(&format!("… {more}: all are in the file of `--events`")));
+    }
+}
+
+/// What a change made different: the end of a line that names the change, and what belongs below it.
+pub(super) fn difference(out: &mut String, paint: Paint, by: &str, difference: &Difference) {
+    match difference {
+        Difference::Line { line } if line.is_empty() => {
+            let _ = writeln!(out, "{by}");
+        }
+        Difference::Line { line } => {
+            let _ = writeln!(out, "{by}\n  {}", text::shown(line));
+        }
+        Difference::Secret => {
+            let _ = writeln!(out, "{by}\n  secret, changed");
+        }
+        Difference::Hidden { why, before, after } => {
+            let before = before.map_or_else(|| "nothing".to_owned(), size);
+            let _ = writeln!(out, "{by}\n  {before} became {} ({})", size(*after), why.word());
+        }
+        Difference::Text { unified, added, removed, left_out } => {
+            let _ = writeln!(out, "{by} +{added} -{removed}");
+            for line in unified.lines() {
+                let line = match line.as_bytes().first() {
+                    Some(b'+') => paint.good(line),
+                    Some(b'-') => paint.bad(line),
+                    Some(b'@') => paint.faint(line),
+                    _ => text::shown(line).into_owned(),
+                };
+                let _ = writeln!(out, "  {line}");
+            }
+            if *left_out > 0 {
+                let more = count(usize::try_from(*left_out).unwrap_or(usize::MAX), "more line");
+                let _ = writeln!(out, "  {}", paint.faint(&format!("… {more}, not shown")));
+            }
+        }
     }
 }
 

@@ -41,20 +41,28 @@ impl Origin {
 }
 
 /// The time of one invocation, since it began; shared by all of its clocks.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Clock(Arc<Mutex<Duration>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Clock {
+    passed: Arc<Mutex<Duration>>,
+    waits: bool,
+}
 
 impl Clock {
+    /// `waits`: a sleep takes its time.
+    pub(crate) fn new(waits: bool) -> Self {
+        Self { passed: Arc::default(), waits }
+    }
+
     /// The time now, a tick later than when it was last read.
     fn read(&self) -> Duration {
-        let mut passed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
         *passed = passed.saturating_add(TICK);
         *passed
     }
 
     /// Moves to this time, when it is later.
     fn move_to(&self, time: Duration) {
-        let mut passed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
         *passed = time.max(*passed);
     }
 }
@@ -86,7 +94,7 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A sleep of the guest: it really waits, and moves the clock by exactly what was asked for.
+/// A sleep of the guest: it really waits, where it is to, and moves the clock by exactly what was asked for.
 struct Sleep {
     clock: Clock,
     /// When it ends, by the guest's clock.
@@ -121,10 +129,11 @@ pub(crate) struct SleepsView<'a> {
 
 impl SleepsView<'_> {
     fn sleep(&mut self, from: Duration, time: Duration) -> wasmtime::Result<Resource<DynPollable>> {
+        let now = tokio::time::Instant::now();
         let sleep = Sleep {
             clock: self.clock.clone(),
             until: from.saturating_add(time),
-            really: tokio::time::Instant::now().checked_add(time),
+            really: if self.clock.waits { now.checked_add(time) } else { Some(now) },
         };
         let sleep = self.table.push(sleep)?;
         subscribe(self.table, sleep)
@@ -172,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_sleep_moves_the_clock_by_what_was_asked_for() {
-        let clock = Clock::default();
+        let clock = Clock::new(true);
         assert_eq!(HostMonotonicClock::now(&clock), 1_000);
         let wall = WallClock(Duration::from_secs(5), clock.clone());
         assert_eq!(wall.now(), Duration::from_secs(5) + 2 * TICK);

@@ -5,6 +5,7 @@
 
 use super::clock::Origin;
 use async_trait::async_trait;
+use runner_artifact::WorkspacePath;
 use runner_engine::EventSender;
 use runner_model::grant::{Ask, Granted, Layers};
 use runner_model::{
@@ -377,6 +378,33 @@ pub struct Context {
     pub layers: Arc<Layers>,
     /// Whether people want to see what changes make different.
     pub diff: bool,
+    /// Whether a sleep takes its time: in a dry run and in a replay it only moves the clock.
+    pub waits: bool,
+    /// In a dry run: what it keeps in mind of the workspace. Machines and requests are rehearsed behind their traits.
+    pub rehearsal: Option<Arc<Rehearsal>>,
+}
+
+/// Files of the workspace that a dry run would have written.
+#[derive(Debug, Default)]
+pub struct Rehearsal(Mutex<Vec<WorkspacePath>>);
+
+impl Rehearsal {
+    /// This would have been written.
+    pub(crate) fn wrote(&self, path: WorkspacePath) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
+    /// Whether what is at a path is what it would be.
+    pub(crate) fn knows(&self, path: &WorkspacePath) -> Result<(), Failure> {
+        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match written.iter().find(|written| written.is_within(path) || path.is_within(written)) {
+            None => Ok(()),
+            Some(written) => Err(Failure::new(
+                FailureKind::Unknown,
+                format_args!("read `{path}` of the plan's folder, after `{written}` would have been written"),
+            )),
+        }
+    }
 }
 
 impl Context {

@@ -144,7 +144,7 @@ impl From<HttpAnswer> for Response {
 
 impl HttpAnswer {
     /// What stands in for an answer that nobody has.
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { status: 204, headers: Vec::new(), body: String::new(), truncated: false }
     }
 }
@@ -235,7 +235,8 @@ impl HostRequest for State {
         let context = self.context.clone();
         let send = |sending: Sending| async move { context.http.send(&context, &sending).await };
         let answer = self.send_request("http.send", &request, send, Some(HttpAnswer::none())).await?;
-        Ok(self.answer(answer)?.map(Into::into))
+        let listed = self.context.rehearsal.is_some() && request.effect.mutates();
+        Ok(self.answer(answer)?.map(|answer| Response { skipped: listed, ..answer.into() }))
     }
 
     async fn download(&mut self, this: Resource<Request>) -> Answer<Resource<Artifact>> {

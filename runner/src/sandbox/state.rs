@@ -34,6 +34,8 @@ pub struct State {
     pub(crate) opened: BTreeSet<Digest>,
     /// Whether a call was answered `cancelled`.
     pub(crate) told_cancelled: bool,
+    /// How far sleeps moved the clock that did not take their time.
+    pub(crate) slept: Duration,
     number: u32,
     held: usize,
     wasi: WasiCtx,
@@ -64,7 +66,7 @@ impl State {
         );
         let stderr = Tail::new(limits.stderr);
         let invocation = format!("{}/{}", info.operation_key(), info.attempt);
-        let clock = Clock::default();
+        let clock = Clock::new(context.waits);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
@@ -79,6 +81,7 @@ impl State {
             changed: BTreeSet::new(),
             opened: BTreeSet::new(),
             told_cancelled: false,
+            slept: Duration::ZERO,
             number: 0,
             held: 0,
             context: Arc::new(context),

@@ -12,7 +12,8 @@ impl Host for State {
         if let Some(Ok(milliseconds)) = self.recorded(&call)? {
             return Ok(milliseconds);
         }
-        let milliseconds = u64::try_from(now().as_millis()).unwrap_or(u64::MAX);
+        let now = now().saturating_add(self.slept);
+        let milliseconds = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.context.record.looked(&call, &Ok(json!(milliseconds)));
         Ok(milliseconds)
     }
@@ -21,8 +22,14 @@ impl Host for State {
         let call =
             self.call("timer.sleep", EffectClass::Read, None, json!({ "milliseconds": milliseconds }))?;
         let context = self.context.clone();
+        let time = Duration::from_millis(milliseconds.into());
+        if !context.waits {
+            self.slept = self.slept.saturating_add(time);
+        }
         let sleep = context.or_cancelled(async {
-            tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
+            if context.waits {
+                tokio::time::sleep(time).await;
+            }
             Ok(())
         });
         self.read_call(&call, sleep).await

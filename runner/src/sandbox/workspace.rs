@@ -22,6 +22,9 @@ pub(crate) fn granted(context: &Context, path: &str, write: bool) -> Result<Work
     context.not_cancelled()?;
     let path: WorkspacePath = path.parse()?;
     context.allow(&Ask::File { write, path: path.as_str() })?;
+    if let Some(rehearsal) = &context.rehearsal {
+        rehearsal.knows(&path)?;
+    }
     Ok(path)
 }
 
@@ -100,6 +103,12 @@ impl State {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 self.changed.insert((context.info.current.clone(), path.as_str().to_owned()));
+                if let Some(rehearsal) = &context.rehearsal {
+                    rehearsal.wrote(path);
+                    self.tally.changes += 1;
+                    pending.end(Outcome::Done(json!(true)));
+                    return self.answer(Ok(true));
+                }
                 let workspace = Arc::clone(&context.workspace);
                 let saved = tokio::task::spawn_blocking(move || workspace.save(&path, &content)).await;
                 let saved = saved.unwrap_or_else(|error| {

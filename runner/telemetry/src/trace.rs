@@ -146,7 +146,7 @@ impl Trace {
                     KeyValue::new("runner.changes", i64::from(tally.changes)),
                 ]);
                 match end {
-                    End::Ok => {}
+                    End::Ok | End::Unknown { .. } => {}
                     End::Failed { failure, .. } => failed(&span, failure),
                     End::Cancelled => span.span().set_attribute(KeyValue::new("error.type", "cancelled")),
                 }
@@ -218,7 +218,7 @@ impl Trace {
         let below = self.steps.get(&(step.clone(), target.clone())).unwrap_or(&self.run);
         let span = self.open(act.kind().to_owned(), at.saturating_sub(*milliseconds), below, attributes);
         match end {
-            EffectEnd::Done => {}
+            EffectEnd::Done | EffectEnd::Planned => {}
             EffectEnd::Failed { failure } => failed(&span, failure),
             EffectEnd::InDoubt => {
                 span.span().set_attribute(KeyValue::new("error.type", "in-doubt"));
@@ -284,13 +284,14 @@ pub(crate) fn outcome_of(end: &EffectEnd) -> &'static str {
         EffectEnd::Done => "done",
         EffectEnd::Failed { .. } => "failed",
         EffectEnd::InDoubt => "in-doubt",
+        EffectEnd::Planned => "planned",
     }
 }
 
 /// In the words of the semantic conventions.
 pub(crate) fn result_of(end: &End) -> &'static str {
     match end {
-        End::Ok => "success",
+        End::Ok | End::Unknown { .. } => "success",
         End::Failed { failure, .. } if failure.kind == FailureKind::Timeout => "timeout",
         End::Failed { .. } => "failure",
         End::Cancelled => "cancellation",

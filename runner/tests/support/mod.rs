@@ -262,6 +262,8 @@ impl Run {
                 ..Layers::new(self.grants.clone(), self.grants.clone())
             }),
             diff: self.diff,
+            waits: true,
+            rehearsal: None,
         };
         let info = context.info.clone();
         let started = std::time::Instant::now();
