@@ -187,7 +187,7 @@ pub struct Undo {
     pub after: State,
     /// Where the copy is, if one was kept.
     pub key: Option<UndoKey>,
-    /// [`Applied::made_folders`]; 0 where it is not known.
+    /// [`Applied::made_folders`], or [`Observed::folders`] where that is not known.
     pub made_folders: u32,
 }
 
@@ -230,6 +230,8 @@ pub struct Observed {
     pub before: State,
     /// What will be there. Equal to `before`: there is nothing to do.
     pub after: State,
+    /// How many folders [`Change::Mkdir`] would make, parents included: for an undo that does not know what it did make.
+    pub folders: u32,
 }
 
 /// The verbs of one machine, as one user. All are cancelled by dropping the future or by `cancel`; what they started

@@ -84,8 +84,8 @@ impl<T: Target> Target for Masked<T> {
     }
 
     async fn observe(&self, change: &Change, within: Within<'_>) -> Result<Observed, Failure> {
-        let Observed { before, after } = self.failure(self.target.observe(change, within).await)?;
-        Ok(Observed { before: self.state(before), after: self.state(after) })
+        let Observed { before, after, folders } = self.failure(self.target.observe(change, within).await)?;
+        Ok(Observed { before: self.state(before), after: self.state(after), folders })
     }
 
     async fn apply(

@@ -13,6 +13,8 @@ use runner_model::{Attributes, Change, Digest, EntryKind, Failure, FailureKind, 
 pub(crate) struct Seen {
     /// Of the folder that it is in, or of the nearest one above that exists.
     folder: Stat,
+    /// How many folders are missing between that one and the path.
+    missing: u32,
     pub(crate) found: Option<(Stat, Option<Digest>, Option<String>)>,
 }
 
@@ -53,7 +55,8 @@ impl User {
                     State::Directory { .. } => seen.dressed(attributes),
                     _ => return Err(conflict(&what, "something else than a folder is there")),
                 };
-                Ok(Observed { before, after })
+                let folders = if before == State::Absent { seen.missing + 1 } else { 0 };
+                Ok(Observed { before, after, folders })
             }
             Change::Symlink { points_to, .. } => {
                 let (folder, base) = split(path);
@@ -68,14 +71,14 @@ impl User {
                     41 if answer.out.is_empty() => State::Absent,
                     _ => return Err(refusal(&what, &answer)),
                 };
-                Ok(Observed { before, after: State::Symlink { points_to: points_to.clone() } })
+                Ok(Observed { before, after: State::Symlink { points_to: points_to.clone() }, folders: 0 })
             }
             Change::Rename { to, .. } => {
                 let before = self.existing(&what, path, held).await?.state();
                 if self.see(&what, to, held, "v_saw").await?.found.is_some() {
                     return Err(conflict(&what, &format!("`{to}` exists")));
                 }
-                Ok(Observed { before, after: State::Absent })
+                Ok(Observed { before, after: State::Absent, folders: 0 })
             }
             Change::Remove { .. } => {
                 let seen = self.missing_is_absent(&what, path, held).await?;
@@ -84,7 +87,7 @@ impl User {
                 {
                     return Err(conflict(&what, "the folder is not empty"));
                 }
-                Ok(Observed { before: seen, after: State::Absent })
+                Ok(Observed { before: seen, after: State::Absent, folders: 0 })
             }
             Change::RemoveTree { .. } => {
                 let mut before = self.missing_is_absent(&what, path, held).await?;
@@ -98,13 +101,13 @@ impl User {
                         Err(failure) => return Err(failure),
                     };
                 }
-                Ok(Observed { before, after: State::Absent })
+                Ok(Observed { before, after: State::Absent, folders: 0 })
             }
             Change::SetAttributes { attributes, .. } => {
                 let seen = self.existing(&what, path, held).await?;
                 match seen.state() {
                     before @ (State::File { .. } | State::Directory { .. }) => {
-                        Ok(Observed { before, after: seen.dressed(attributes) })
+                        Ok(Observed { before, after: seen.dressed(attributes), folders: 0 })
                     }
                     State::Symlink { .. } => {
                         Err(conflict(&what, "it is a symbolic link, which is not followed"))
@@ -138,7 +141,7 @@ impl User {
                     State::Other => return Err(conflict(&what, "it is neither a file nor a folder")),
                 }
                 // What is in it is not known before it is unpacked.
-                Ok(Observed { before, after: State::Other })
+                Ok(Observed { before, after: State::Other, folders: 0 })
             }
             Change::Archive { path: from, into } => {
                 let is = async |verb: &str, path: &RemotePath, held| {
@@ -163,7 +166,7 @@ impl User {
                     _ => return Err(refusal(&what, &answer)),
                 }
                 // Its bytes are not known before it is made.
-                Ok(Observed { before: State::Absent, after: State::Other })
+                Ok(Observed { before: State::Absent, after: State::Other, folders: 0 })
             }
         }
     }
@@ -209,7 +212,7 @@ impl User {
             State::Directory { .. } => return Err(conflict(what, "a folder is there")),
             State::Other => return Err(conflict(what, "a device, a socket or a pipe is there")),
         };
-        Ok(Observed { before, after })
+        Ok(Observed { before, after, folders: 0 })
     }
 
     async fn observe_unpack(
@@ -254,7 +257,7 @@ impl User {
             owner: given(&attributes.owner, owner, &uid),
             group: given(&attributes.group, group, &gid),
         };
-        Ok(Observed { before, after })
+        Ok(Observed { before, after, folders: 0 })
     }
 
     async fn existing(&self, what: &str, path: &RemotePath, held: Held<'_>) -> Result<Seen, Failure> {
@@ -296,7 +299,12 @@ impl User {
             let mut parts = answer.out.splitn(3, |&b| b == b'\n');
             let mut stat = || listing::stat_line(std::str::from_utf8(parts.next()?).ok()?);
             let folder = stat()?;
-            let Some(found) = stat() else { return Some(Seen { folder, found: None }) };
+            let Some(found) = stat() else {
+                let way =
+                    answer.out.split(|&b| b == b'\n').nth(1).and_then(|line| line.strip_prefix(b"missing "));
+                let missing = way.map_or(0, |way| 1 + way.iter().filter(|&&b| b == b'/').count());
+                return Some(Seen { folder, missing: u32::try_from(missing).ok()?, found: None });
+            };
             let rest = parts.next().unwrap_or_default();
             let (digest, link) = match found.kind {
                 EntryKind::File => (Some(listing::sum(rest)?), None),
@@ -306,7 +314,7 @@ impl User {
                 }
                 _ => (None, None),
             };
-            Some(Seen { folder, found: Some((found, digest, link)) })
+            Some(Seen { folder, missing: 0, found: Some((found, digest, link)) })
         };
         seen().ok_or_else(|| odd(what, &answer))
     }

@@ -77,16 +77,27 @@ struct Left {
 impl Machine {
     pub(crate) async fn end_left(self: &Arc<Self>) -> Result<u32, Failure> {
         let what = format!("end what an earlier runner has left on {}", self.name());
+        let all = self.left(&what).await?;
         let mut ending = JoinSet::new();
-        for Left { acting, group } in self.left(&what).await? {
-            let machine = Arc::clone(self);
+        for Left { acting, group } in &all {
+            let (machine, acting, group) = (Arc::clone(self), acting.clone(), group.clone());
             ending.spawn(async move { end_groups(&machine, &acting, &[group]).await });
         }
-        let count = u32::try_from(ending.len()).unwrap_or(u32::MAX);
-        // Whether it is gone is seen below: a group that this user may not signal looks as if it were.
+        // A group that this user may not signal looks as if it were gone, and one that nobody has reaped as if it were
+        // not: what lives is looked for instead.
         ending.join_all().await;
-        let rest = self.left(&what).await?;
-        if count == 0 || rest.is_empty() {
+        let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let login = self.login();
+        let mut rest = Vec::new();
+        for left in all {
+            let line = Line::new("v_alive").word(&left.group);
+            let held = Within::default().reading();
+            match login.call(&what, held, None, line, self.limits().verb).await? {
+                answer if answer.status == 0 => rest.push(left),
+                _ => {}
+            }
+        }
+        if rest.is_empty() {
             return Ok(count);
         }
         let named = rest.iter().map(|left| match &left.acting {

@@ -42,6 +42,21 @@ mark() {
   noted "$x"
 }
 
+# v_alive GROUP: something of it lives, whoever it belongs to and whether or not its leader does.
+v_alive() {
+  set +f
+  for p in /proc/[0-9]*; do
+    { read -r x < "$p/stat"; } 2>/dev/null || continue
+    x=${x##*) }
+    case $x in
+      [ZX]" "*) continue ;;
+    esac
+    x=${x#* * }
+    [ "${x%% *}" != "$1" ] || return 0
+  done
+  return 1
+}
+
 # v_left FOLDER PREFIX: groups that still live, with the id and the name of whoever noted them; not those of this PREFIX.
 # Only a prefix that the login user has noted something under is believed.
 v_left() {

@@ -170,11 +170,11 @@ v_saw_link() {
   readlink -- "$B"
 }
 
-# v_near FOLDER BASE: the same where the folder may be missing.
+# v_near FOLDER BASE: the same where the folder may be missing, with the way to it from the one that is there.
 v_near() {
   near "$1" "$2" || return
   if [ -n "$R" ]; then
-    stat -c "%f %s %Y %u %g %U %G" -- .
+    stat -c "%f %s %Y %u %g %U %G" -- . && printf "missing %s\n" "$R"
   else
     saw
   fi

@@ -17,6 +17,7 @@ v_begin() {
   case $PWD in
     */.runner/runs) there ../releases || mkdir -- ../releases || there ../releases ;;
   esac
+  there "$B/groups" || mkdir -m 1733 -- "$B/undo" "$B/groups" 2>/dev/null
   for p in undo groups; do
     there "$B/$p" || mkdir -m 1733 -- "$B/$p" || there "$B/$p" || return 47
   done

@@ -46,6 +46,7 @@ async fn keep(bench: &Bench, name: &str, change: &Change) -> Result<(Undo, Appli
     let key = key(name);
     let intent = Intent { line: "{}", undo: Some(&key) };
     let applied = bench.target.apply(change, &seen.before, Within::both(&all), intent).await?;
+    assert_eq!(applied.made_folders, seen.folders, "as it was foreseen");
     let after = applied.after.clone().unwrap_or(seen.after);
     let made_folders = applied.made_folders;
     let undo = Undo { change: change.clone(), before: seen.before, after, key: Some(key), made_folders };
