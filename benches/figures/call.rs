@@ -6,7 +6,7 @@ use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
 use runner::module::load::Loader;
 use runner::sandbox::context::{
-    Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Past, Pending,
+    Acts, Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Past, Pending,
     Record, RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
@@ -58,7 +58,7 @@ impl Record for World {
 
     fn looked(&self, _: &Call, _: &Result<Value, Failure>) {}
 
-    async fn intend(&self, _: &Call, _: &Effect) -> Result<Box<dyn Pending>, Failure> {
+    async fn intend(&self, _: &Call, _: &Effect, _: Acts) -> Result<Box<dyn Pending>, Failure> {
         Ok(Box::new(Forgotten))
     }
 }

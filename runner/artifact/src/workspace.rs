@@ -252,6 +252,23 @@ impl Snapshot {
         }
     }
 
+    /// Makes the path be gone: a file, a link, or a folder with all in it. `true`: something was there.
+    ///
+    /// # Errors
+    /// `denied`: the path is the host's.
+    pub fn remove(&self, path: &WorkspacePath) -> Result<bool, Failure> {
+        let Some((folder, name)) = self.parent("remove", path)? else { return Ok(false) };
+        let io = |error| fail("remove", path, error);
+        let removed = match folder.stat(&name).map_err(io)?.as_ref().map(kind_of) {
+            None => return Ok(false),
+            Some(FileType::Directory) => folder.remove_tree(&name),
+            Some(_) => folder.remove(&name),
+        };
+        removed.and_then(|()| folder.sync()).map_err(io)?;
+        self.forget(path, None);
+        Ok(true)
+    }
+
     fn save_file(&self, what: &'static str, path: &WorkspacePath, digest: &Digest) -> Result<bool, Failure> {
         let store = &self.workspace.store;
         let mut content = store.open_verified(digest)?;

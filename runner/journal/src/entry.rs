@@ -82,6 +82,9 @@ pub enum Entry {
         /// What undoes it, when that is known before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo: Option<Payload>,
+        /// As whom it is done and where it may be: the same hold for its undo.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acts: Option<Payload>,
     },
     /// What came of an intent. An intent without one is in doubt.
     Outcome {
@@ -123,6 +126,20 @@ pub enum Entry {
         /// Fuel that it used.
         fuel: u64,
     },
+    /// An effect of the run is going to be undone. On the disk before it is, here and on the target.
+    Undo {
+        /// Which.
+        key: EffectKey,
+        /// In words.
+        told: Box<Told>,
+    },
+    /// What came of an undo. One without is in doubt; what is there tells.
+    Undone {
+        /// The same.
+        key: EffectKey,
+        /// How it ended.
+        end: UndoEnd,
+    },
     /// The run ended. Nothing follows but [`Entry::Resumed`].
     Closed {
         /// How.
@@ -156,6 +173,31 @@ pub struct Left {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// How the undo of an effect ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum UndoEnd {
+    /// What was there before is there again, or what had been asked was asked again.
+    Done,
+    /// There was nothing to undo: it had never happened.
+    Nothing,
+    /// Somebody changed it since: it was left alone.
+    Conflict {
+        /// What is the matter.
+        why: String,
+    },
+    /// Only a person can: what there is to do.
+    Manual {
+        /// In words.
+        what: String,
+    },
+    /// It went wrong.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
 }
 
 /// An effect in words, for reports.

@@ -90,6 +90,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             before: Some(State::Symlink { points_to: "releases/1".to_owned() }),
             after: Some(State::Symlink { points_to: "releases/2".to_owned() }),
             undo: None,
+            acts: None,
         },
         Entry::Outcome { key: key(3), answer: Answer::Ok(inline(json!(true))), left: None },
         Entry::Intent {
@@ -101,6 +102,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             before: None,
             after: None,
             undo: Some(inline(json!({"argv": ["undo"]}))),
+            acts: None,
         },
         Entry::Outcome {
             key: key(4),

@@ -299,6 +299,10 @@ pub enum Verdict {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// It failed, and what it had done was undone.
+    RolledBack,
+    /// It failed, and not all that it had done could be undone.
+    RollbackFailed,
 }
 
 impl Verdict {
@@ -308,6 +312,8 @@ impl Verdict {
             Self::Done => 0,
             Self::Failed => 4,
             Self::Unreachable => 5,
+            Self::RolledBack => 6,
+            Self::RollbackFailed => 7,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

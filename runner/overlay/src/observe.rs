@@ -107,7 +107,7 @@ impl View {
             Ok(about) => about,
             // What is to be gone is gone with the folder that it was in.
             Err(failure) if gone && failure.kind == FailureKind::NotFound => {
-                return Ok(Observed { before: State::Absent, after: State::Absent });
+                return Ok(Observed { before: State::Absent, after: State::Absent, folders: 0 });
             }
             Err(failure) => {
                 // What it is made of is judged before the place is looked at.
@@ -153,7 +153,7 @@ impl View {
                     State::Directory { .. } => dressed(what, &before, attributes)?,
                     _ => return Err(conflict(what, "something else than a folder is there")),
                 };
-                Ok(Observed { before, after })
+                Ok(Observed { before, after, folders: 0 })
             }
             Change::Symlink { points_to, .. } => {
                 self.asked_elsewhere(what, change).await?;
@@ -162,7 +162,7 @@ impl View {
                     _ => return Err(conflict(what, "something else than a symbolic link is there")),
                 };
                 let points_to = self.vault.hide(points_to.as_str());
-                Ok(Observed { before, after: State::Symlink { points_to } })
+                Ok(Observed { before, after: State::Symlink { points_to }, folders: 0 })
             }
             Change::Rename { path, to } => {
                 let before = self.existing(what, path, place).await?;
@@ -171,7 +171,7 @@ impl View {
                 {
                     return Err(conflict(what, &format!("`{to}` exists")));
                 }
-                Ok(Observed { before, after: State::Absent })
+                Ok(Observed { before, after: State::Absent, folders: 0 })
             }
             Change::Remove { .. } => {
                 let before = self.state(what, &place.node).await?;
@@ -180,18 +180,18 @@ impl View {
                 {
                     return Err(conflict(what, "the folder is not empty"));
                 }
-                Ok(Observed { before, after: State::Absent })
+                Ok(Observed { before, after: State::Absent, folders: 0 })
             }
             Change::RemoveTree { path } => {
                 let before = self.with_tree(what, path, place).await?;
-                Ok(Observed { before, after: State::Absent })
+                Ok(Observed { before, after: State::Absent, folders: 0 })
             }
             Change::SetAttributes { path, attributes } => {
                 self.asked_elsewhere(what, change).await?;
                 match self.existing(what, path, place).await? {
                     before @ (State::File { .. } | State::Directory { .. }) => {
                         let after = dressed(what, &before, attributes)?;
-                        Ok(Observed { before, after })
+                        Ok(Observed { before, after, folders: 0 })
                     }
                     State::Symlink { .. } => {
                         Err(conflict(what, "it is a symbolic link, which is not followed"))
@@ -212,7 +212,7 @@ impl View {
                     before => before,
                 };
                 // What is in it is not known before it is unpacked.
-                Ok(Observed { before, after: State::Other })
+                Ok(Observed { before, after: State::Other, folders: 0 })
             }
             Change::Archive { into, .. } => {
                 self.asked_elsewhere(what, change).await?;
@@ -220,7 +220,7 @@ impl View {
                     return Err(conflict(what, &format!("`{into}` exists")));
                 }
                 // Its bytes are not known before it is made.
-                Ok(Observed { before: State::Absent, after: State::Other })
+                Ok(Observed { before: State::Absent, after: State::Other, folders: 0 })
             }
         }
     }
@@ -262,7 +262,7 @@ impl View {
             State::Directory { .. } => return Err(conflict(what, "a folder is there")),
             State::Other => return Err(conflict(what, "a device, a socket or a pipe is there")),
         };
-        Ok(Observed { before, after })
+        Ok(Observed { before, after, folders: 0 })
     }
 
     async fn observed_unpack(
@@ -299,7 +299,11 @@ impl View {
             }
             _ => (given(what, &attributes.owner, &owner)?, given(what, &attributes.group, &group)?),
         };
-        Ok(Observed { before, after: State::Directory { tree: Some(wanted), mode, owner, group } })
+        Ok(Observed {
+            before,
+            after: State::Directory { tree: Some(wanted), mode, owner, group },
+            folders: 0,
+        })
     }
 
     /// What the real target says of a change that is the same but for its place, where nothing is: so what it is made of

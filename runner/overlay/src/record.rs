@@ -56,7 +56,7 @@ impl View {
     /// What the change would leave. Fails where it could not be made, as far as reading tells.
     pub(crate) async fn recorded(&self, change: &Change, within: Within<'_>) -> Result<Recorded, Failure> {
         let what = &self.what(change.verb(), change.path());
-        let Observed { before, after } = self.observed(change, within).await?;
+        let Observed { before, after, .. } = self.observed(change, within).await?;
         let about = match self.about(what, change, &within).await {
             Ok(about) => about,
             // Gone with the folder that it was in.

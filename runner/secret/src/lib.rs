@@ -31,7 +31,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub struct Vault {
     values: BTreeMap<SecretName, Value>,
     variables: Vec<String>,
-    /// Digests of values are made with it; it is nowhere else, and gone with the run.
+    /// Digests of values are made with it. Whoever keeps it for a run that may be gone on with keeps it apart from them.
     key: Zeroizing<[u8; 32]>,
     mask: RwLock<Arc<Mask>>,
 }
@@ -64,6 +64,17 @@ impl Vault {
     #[must_use]
     pub fn from_variables(self, variables: Vec<String>) -> Self {
         Self { variables, ..self }
+    }
+
+    /// The same with the key of an earlier part of the run: only then digests of the two can be compared.
+    #[must_use]
+    pub fn with_key(self, key: [u8; 32]) -> Self {
+        Self { key: Zeroizing::new(key), ..self }
+    }
+
+    /// What digests are made with.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.key
     }
 
     /// The variables of the runner that hold values.

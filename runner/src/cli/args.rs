@@ -186,6 +186,12 @@ pub(crate) struct Resume {
     /// What became of effects of which nobody else can tell: look, and say so.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) assume: Option<Assume>,
+    /// Undo what the run did instead, backwards, wherever what it left still stands.
+    ///
+    /// What runs on a target is asked again when its files are as they were. What somebody changed since is left alone, and
+    /// named, and so is what only a person can undo: then it ends with 7.
+    #[arg(long, conflicts_with = "assume")]
+    pub(crate) undo: bool,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }

@@ -10,15 +10,19 @@ use crate::report::{Again, Around, Reporting, Sent, Settings};
 use crate::sandbox::{Origin, Sandbox};
 use crate::secret;
 use runner_artifact::{Store, Workspace};
-use runner_engine::{About, Signals};
+use runner_engine::{About, EventSender, Signals};
 use runner_journal::{Engine, FORMAT, Header, InventoryAnswer, Journal, new_run_id, run_folder};
 use runner_model::grant::WorkspacePath;
 use runner_model::lock::LockedEnvironment;
 use runner_model::plan::InventorySource;
 use runner_model::policy::EnvironmentPolicy;
-use runner_model::{Digest, Resolved, RunId};
+use runner_model::{Digest, Resolved, RunId, Verdict};
+use runner_secret::Vault;
 use runner_transport::{Executes, Limits, Transport};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,7 +77,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         of: checked.resolved.rollout.len(),
     });
     let resolved = Arc::new(checked.into_run());
-    let vault = Arc::new(secret::fetch(&resolved, &loaded.folder).await?);
+    let vault = secret::fetch(&resolved, &loaded.folder).await?;
     let again = again(&loaded.file, &vars, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
     let run = resumed.as_ref().map_or_else(new_run_id, |resumed| resumed.header.run.clone());
     let telemetry = if dry { None } else { telemetry::start(&run, &resolved) };
@@ -117,11 +121,6 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         }
     };
     let journal = Arc::new(journal);
-    let executes = Executes { plan: header.plan_digest, lock: header.lock_digest };
-    let origin = Origin {
-        started: header.started.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs(),
-        seed: header.seed,
-    };
     let seal = Arc::clone(&settings.around.seal);
     reporters.insert(0, Box::new(EventJournal::new(Arc::clone(&journal), shown(journal.path()), seal)));
 
@@ -138,38 +137,19 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         environment: resolved.environment.clone(),
         limit,
     };
-    let connections = Connections::new(
-        Transport::with_secrets(Arc::clone(&store), Limits::default(), Arc::clone(&vault)),
-        resolved.ssh.clone(),
-        inventory_folder(&loaded, &resolved),
-    );
-    let parts = Parts {
-        run,
-        resolved: Arc::clone(&resolved),
-        locked,
-        policy,
-        reserved_files: reserved(&loaded),
-        sandbox: Sandbox::new(&loaded.engine)
-            .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error:#}")))?,
-        modules: loaded.modules,
-        vault,
-        connect: Arc::new(connections),
-        workspace: Workspace::open(&loaded.folder, Arc::clone(&store))
-            .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
-        store,
-        origin,
-        executes,
-        journal,
-        before,
-        faults,
-        events: events.clone(),
-        diff: args.diff || dry,
-        dry,
-    };
-    let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
-    let host = Arc::new(host);
+    let run_folder = loaded.folder.join(".runner/runs").join(run.as_str());
+    let vault = Arc::new(keyed(vault, &run_folder, dry)?);
+    let schedule = resolved.schedule();
+    let kit = Kit { loaded, resolved, locked, policy, vault, store };
+    let how = How { diff: args.diff || dry, dry };
+    let host = host(kit, header, journal, before, faults, events.clone(), how)?;
     let reporting = Reporting::start(receiver, reporters);
-    let report = runner_engine::run(about, resolved.schedule(), host.clone(), events, signals).await;
+    let report = runner_engine::run(about, schedule, host.clone(), events, signals).await;
+    if report.verdict == Verdict::Done && !dry {
+        // Nobody undoes what went well.
+        host.forget().await;
+        let _ = std::fs::remove_file(run_folder.join(KEY));
+    }
     let shown_well = reporting.end().await;
     let send = async {
         match sending {
@@ -188,6 +168,94 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         Fail::internal(format_args!("the run went on, and its account was lost: {error}"))
     })?;
     Ok(report.verdict.exit_code())
+}
+
+/// What a run acts with, and by whose leave.
+pub(super) struct Kit {
+    pub(super) loaded: Loaded,
+    pub(super) resolved: Arc<Resolved>,
+    pub(super) locked: LockedEnvironment,
+    pub(super) policy: Option<EnvironmentPolicy>,
+    pub(super) vault: Arc<Vault>,
+    pub(super) store: Arc<Store>,
+}
+
+/// How a run is carried out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct How {
+    diff: bool,
+    dry: bool,
+}
+
+/// Whoever carries out the invocations of a run, or undoes them.
+pub(super) fn host(
+    kit: Kit,
+    header: Header,
+    journal: Arc<Journal>,
+    before: Continued,
+    faults: Faults,
+    events: EventSender,
+    How { diff, dry }: How,
+) -> Result<Arc<Host>, Fail> {
+    let Kit { loaded, resolved, locked, policy, vault, store } = kit;
+    let connections = Connections::new(
+        Transport::with_secrets(Arc::clone(&store), Limits::default(), Arc::clone(&vault)),
+        resolved.ssh.clone(),
+        inventory_folder(&loaded, &resolved),
+    );
+    let parts = Parts {
+        run: header.run,
+        resolved,
+        locked,
+        policy,
+        reserved_files: reserved(&loaded),
+        sandbox: Sandbox::new(&loaded.engine)
+            .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error:#}")))?,
+        modules: loaded.modules,
+        vault,
+        connect: Arc::new(connections),
+        workspace: Workspace::open(&loaded.folder, Arc::clone(&store))
+            .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
+        store,
+        origin: Origin {
+            started: header.started.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs(),
+            seed: header.seed,
+        },
+        executes: Executes { plan: header.plan_digest, lock: header.lock_digest },
+        journal,
+        before,
+        faults,
+        events,
+        diff,
+        dry,
+    };
+    let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
+    Ok(Arc::new(host))
+}
+
+/// The file beside the journal of a run that did not end well, with which the digests of secrets in it were made.
+const KEY: &str = "key";
+
+/// The vault with the key of the run, which is kept until the run has ended well: whoever goes on with it, or undoes it,
+/// must tell whether a file still holds the secret that it was given.
+pub(super) fn keyed(vault: Vault, folder: &Path, dry: bool) -> Result<Vault, Fail> {
+    if vault.is_empty() || dry {
+        return Ok(vault);
+    }
+    let file = folder.join(KEY);
+    let cannot = |error| Fail::internal(format_args!("cannot keep `{}`: {error}", shown(&file)));
+    match std::fs::read(&file) {
+        Ok(key) => match <[u8; 32]>::try_from(key) {
+            Ok(key) => Ok(vault.with_key(key)),
+            Err(_) => Err(Fail::refused(format_args!("`{}` is not what was written there", shown(&file)))),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
+            made.and_then(|mut made| made.write_all(vault.key())).map_err(cannot)?;
+            Ok(vault)
+        }
+        Err(error) => Err(cannot(error)),
+    }
 }
 
 /// The modules go into the store, so that the run can be done again when the plan has others.

@@ -26,6 +26,7 @@ mod secrets;
 mod show;
 mod status;
 mod telemetry;
+mod undo;
 mod vars_files;
 mod wrap;
 

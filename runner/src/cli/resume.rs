@@ -5,13 +5,14 @@ use super::carry_out::{Order, Resumed, carry_out, engine, open_store};
 use super::fail::Fail;
 use super::load::{self, Checked, Loaded, Programs, shown};
 use super::runs::{chosen, folder};
+use super::undo::undo;
 use super::{permitted, stale, talk, warn};
 use crate::history;
 use crate::host::past::{Continued, PastCall, PastRun};
 use runner_artifact::Store;
-use runner_journal::{Damage, Header, Journal, NotResumed, Record};
+use runner_journal::{Damage, Entry, Header, Journal, NotResumed, Record};
 use runner_model::lock::{Lock, LockedEnvironment};
-use runner_model::{Digest, EffectClass, EffectKey, Limit, Verdict};
+use runner_model::{Digest, EffectClass, EffectKey, Limit, RunId, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,10 +22,7 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     let file = shown(&past.journal());
     let record = past.record.map_err(|damage| broken(&file, &damage))?;
     whole(&record, &file)?;
-    if record.closed() == Some(Verdict::Done) {
-        return Err(Fail::refused(format_args!("the run {run} ended well: there is nothing to go on with"))
-            .hint(format_args!("`runner report {run}` shows what it did")));
-    }
+    refuse_the_ended(args, &run, &record)?;
     let loaded = Loaded::read(&args.plan)?;
     let store = open_store()?;
     let header = &record.header;
@@ -39,7 +37,9 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     same_as_begun(header, &loaded, &checked, &locked)?;
 
     let before = past_of(&record, &store)?;
-    decided(args, &before)?;
+    if !args.undo {
+        decided(args, &before)?;
+    }
     let (journal, record) = Journal::resume(&past.folder, store).map_err(|why| not_resumed(&file, why))?;
     if let Some(torn) = &record.damage {
         talk(&format!("{file}: {torn}; nothing that it announced has happened\n"));
@@ -49,7 +49,30 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     let assume = args.assume.map(|assume| assume == Assume::Done);
     let before = Continued { run: Arc::new(before), assumed: BTreeMap::new(), assume };
     let resumed = Some(Resumed { header: record.header, journal, before });
-    carry_out(Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed, dry: false })
+    let order = Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed, dry: false };
+    if args.undo { undo(order) } else { carry_out(order) }
+}
+
+/// Some runs have nothing left to go on with, or to undo.
+fn refuse_the_ended(args: &Resume, run: &RunId, record: &Record) -> Result<(), Fail> {
+    let why = match (record.closed(), args.undo) {
+        (Some(Verdict::Done), false) => "ended well: there is nothing to go on with",
+        (Some(Verdict::Done), true) => "ended well, and nothing was kept to undo it with",
+        (Some(Verdict::RolledBack), _) => "is undone",
+        (None, false) if undo_was_begun(record) => {
+            "is undone in part: undo the rest with `--undo`, or begin anew"
+        }
+        (Some(Verdict::RollbackFailed), false) => {
+            "is undone in part: undo the rest with `--undo`, or begin anew"
+        }
+        _ => return Ok(()),
+    };
+    Err(Fail::refused(format_args!("the run {run} {why}"))
+        .hint(format_args!("`runner report {run}` shows what it did")))
+}
+
+fn undo_was_begun(record: &Record) -> bool {
+    record.entries.iter().any(|recorded| matches!(recorded.entry, Entry::Undo { .. }))
 }
 
 /// The plan, checked as it was when the run began: with the same variables, for the same targets.

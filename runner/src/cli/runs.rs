@@ -97,6 +97,8 @@ pub(super) fn word(verdict: Verdict) -> &'static str {
         Verdict::Unreachable => "unreachable",
         Verdict::Interrupted => "interrupted",
         Verdict::Terminated => "terminated",
+        Verdict::RolledBack => "undone",
+        Verdict::RollbackFailed => "undone in part",
     }
 }
 

@@ -81,6 +81,8 @@ impl Invocations {
             | Entry::Event(_)
             | Entry::Facts { .. }
             | Entry::Mark { .. }
+            | Entry::Undo { .. }
+            | Entry::Undone { .. }
             | Entry::Marked { .. }
             | Entry::Closed { .. } => {}
         }

@@ -27,6 +27,8 @@ pub(super) struct Fleet {
     run: RunId,
     /// `None`: nothing is kept on targets, since nothing is done there.
     executes: Option<Executes>,
+    /// An earlier part of the run may have left processes there.
+    continues: bool,
     connect: Arc<dyn Connect>,
     connections: Mutex<BTreeMap<TargetName, Slot>>,
 }
@@ -35,10 +37,10 @@ impl Fleet {
     pub(super) fn new(
         resolved: Arc<Resolved>,
         run: RunId,
-        executes: Option<Executes>,
+        (executes, continues): (Option<Executes>, bool),
         connect: Arc<dyn Connect>,
     ) -> Self {
-        Self { resolved, run, executes, connect, connections: Mutex::default() }
+        Self { resolved, run, executes, continues, connect, connections: Mutex::default() }
     }
 
     fn slot(&self, name: &TargetName) -> Slot {
@@ -70,6 +72,10 @@ impl Fleet {
                         executes,
                     };
                     connection.begin(&place).await?;
+                    if self.continues {
+                        let ended = connection.end_left().await?;
+                        tracing::debug!(target = %name, ended, "process groups that the run had left");
+                    }
                 }
                 Ok::<_, Failure>(connection)
             })

@@ -251,11 +251,10 @@ impl Requests {
     }
 }
 
-#[async_trait]
-impl Http for Requests {
-    async fn send(&self, context: &Context, sending: &Sending) -> Result<HttpAnswer, Failure> {
+impl Requests {
+    /// Sends a request that was granted, with these values of secrets.
+    pub(super) async fn send_with(&self, vault: &Vault, sending: &Sending) -> Result<HttpAnswer, Failure> {
         Self::in_time(sending, async {
-            let vault = &context.vault;
             let mut response = self.exchange(vault, sending).await?;
             let status = response.status().as_u16();
             let headers = response.headers().iter().map(|(name, value)| {
@@ -282,6 +281,13 @@ impl Http for Requests {
             Ok(HttpAnswer { status, headers, body: String::from_utf8_lossy(&body).into_owned(), truncated })
         })
         .await
+    }
+}
+
+#[async_trait]
+impl Http for Requests {
+    async fn send(&self, context: &Context, sending: &Sending) -> Result<HttpAnswer, Failure> {
+        self.send_with(&context.vault, sending).await
     }
 
     async fn download(&self, context: &Context, sending: &Sending) -> Result<Download, Failure> {

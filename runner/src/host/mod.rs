@@ -10,11 +10,13 @@ mod http;
 pub mod past;
 mod record;
 pub(crate) mod schema;
+mod undo;
 
 pub use events::EventJournal;
 pub use faults::Faults;
 pub use fleet::{Connect, Connections};
 pub use http::Requests;
+pub use undo::Undoing;
 
 use crate::module::load::Module;
 use crate::sandbox::context::{Context, Given, Http, Machines, Marks, RunInfo, cancelled};
@@ -23,7 +25,7 @@ use crate::sandbox::{Ended, Origin, Prepared, Sandbox};
 use async_trait::async_trait;
 use dry::{DryMachines, DryRequests, DryRun};
 use fleet::Fleet;
-use past::Continued;
+use past::{Continued, PastRun};
 use record::JournalRecord;
 use runner_artifact::{Store, Workspace};
 use runner_engine::{EventSender, Executor, Invocation, Invoked};
@@ -101,6 +103,7 @@ pub struct Host {
     fleet: Arc<Fleet>,
     machines: Arc<dyn Machines>,
     http: Arc<dyn Http>,
+    requests: Arc<Requests>,
     dry: Option<Arc<DryRun>>,
     vault: Arc<Vault>,
     store: Arc<Store>,
@@ -137,7 +140,9 @@ impl Host {
             ready.insert(reference, Ready { prepared, schemas });
         }
         let executes = (!parts.dry).then_some(parts.executes);
-        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), executes, connect));
+        let continues = !parts.before.run.order.is_empty();
+        let kept_there = (executes, continues);
+        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), kept_there, connect));
         let real = Arc::new(Requests::new(fleet.clone(), Arc::clone(&store)));
         let dry = parts.dry.then(|| {
             let (resolved, store, vault) =
@@ -145,15 +150,16 @@ impl Host {
             Arc::new(DryRun::new(run.clone(), resolved, store, vault))
         });
         let (machines, http): (Arc<dyn Machines>, Arc<dyn Http>) = match &dry {
-            None => (fleet.clone(), real),
+            None => (fleet.clone(), real.clone()),
             Some(dry) => (
                 Arc::new(DryMachines { fleet: Arc::clone(&fleet), dry: Arc::clone(dry) }),
-                Arc::new(DryRequests { real, dry: Arc::clone(dry) }),
+                Arc::new(DryRequests { real: real.clone(), dry: Arc::clone(dry) }),
             ),
         };
         Ok(Self {
             machines,
             http,
+            requests: real,
             dry,
             record: Arc::new(JournalRecord {
                 journal: Arc::clone(&parts.journal),
@@ -161,6 +167,10 @@ impl Host {
                 events: parts.events.clone(),
                 before: parts.before.clone(),
                 dry: parts.dry,
+                kept: Mutex::default(),
+                taken: Mutex::default(),
+                header: parts.journal.first_line().to_owned(),
+                waiting: Arc::default(),
                 faults: Arc::new(parts.faults),
             }),
             vault: parts.vault,
@@ -171,7 +181,7 @@ impl Host {
             events: parts.events,
             diff: parts.diff,
             modules: ready,
-            marks: Arc::default(),
+            marks: Arc::new(marks_of(&parts.before.run)),
             given: Arc::default(),
             facts: facts::Known::of_before(&parts.before.run),
             before: parts.before,
@@ -350,6 +360,15 @@ impl Host {
         };
         Invoked { result, unknown: None, stderr, tally }
     }
+}
+
+/// What attempts changed that are over: the next one answers `true` for it.
+fn marks_of(run: &PastRun) -> Marks {
+    let marks = Marks::default();
+    for (step, target, changed) in run.changed_before() {
+        marks.remember(step, target, changed);
+    }
+    marks
 }
 
 /// An invocation that may begin.

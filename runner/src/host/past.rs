@@ -1,15 +1,14 @@
 //! What earlier parts of a run did, as its journal has it: for whoever goes on with the run, or does it again.
 
-use crate::sandbox::context::{Call, Doubt, Past};
+use crate::sandbox::context::{Acts, Call, Changed, Doubt, Past};
 use runner_artifact::Store;
-use runner_journal::{Answer, Entry, Record};
-use runner_journal::{Payload, Told};
+use runner_journal::{Answer, Entry, Left, Payload, Record, Told, UndoEnd};
 use runner_model::{
-    Digest, EffectClass, EffectKey, Event, Fact, Failure, FailureKind, ReleaseId, State, StepId, TargetFacts,
-    TargetName,
+    Act, Digest, EffectClass, EffectKey, Event, Fact, Failure, FailureKind, ReleaseId, State, StepId,
+    TargetFacts, TargetName,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Names an invocation.
@@ -26,6 +25,10 @@ pub struct PastRun {
     pub live: BTreeMap<TargetName, Option<ReleaseId>>,
     /// What targets said of themselves.
     pub facts: BTreeMap<TargetName, TargetFacts>,
+    /// Effects, in the order in which they began.
+    pub effects: Vec<EffectKey>,
+    /// How undos ended that somebody made already.
+    pub undone: BTreeMap<EffectKey, UndoEnd>,
 }
 
 /// One invocation.
@@ -41,6 +44,8 @@ pub struct PastInvocation {
     pub calls: BTreeMap<u32, PastCall>,
     /// How it ended, and the fuel that it used; `None`: it did not.
     pub ended: Option<(Result<Value, Failure>, u64)>,
+    /// Only its effects are known: the rest was lost, and the targets kept these.
+    pub partial: bool,
 }
 
 /// One call.
@@ -67,6 +72,12 @@ pub struct PastEffect {
     pub before: Option<State>,
     /// What was to be there.
     pub after: Option<State>,
+    /// What undoes it: a command, a request, the digest of a file.
+    pub undo: Option<Value>,
+    /// As whom it was done, and where it might be.
+    pub acts: Acts,
+    /// What it left, as far as it was not known before.
+    pub left: Left,
 }
 
 impl PastRun {
@@ -107,6 +118,7 @@ impl PastRun {
                     about: about.as_ref().map(|about| about.load(store)).transpose()?,
                     calls: BTreeMap::new(),
                     ended: None,
+                    partial: false,
                 };
                 self.order.push(key.clone());
                 self.invocations.insert(key, invocation);
@@ -122,9 +134,20 @@ impl PastRun {
                 };
                 self.put(key, call);
             }
-            Entry::Intent { key, class, call, args, told, before, after, undo: _ } => {
-                let told = told.as_deref().cloned();
-                let effect = Some(PastEffect { told, before: before.clone(), after: after.clone() });
+            Entry::Intent { key, class, call, args, told, before, after, undo, acts } => {
+                self.begun(key);
+                let acts = acts.as_ref().map(|acts| acts.load(store)).transpose()?;
+                let effect = Some(PastEffect {
+                    told: told.as_deref().cloned(),
+                    before: before.clone(),
+                    after: after.clone(),
+                    undo: undo.as_ref().map(|undo| undo.load(store)).transpose()?,
+                    acts: acts.and_then(|acts| serde_json::from_value(acts).ok()).unwrap_or_default(),
+                    left: Left::default(),
+                });
+                // One that is in doubt and was begun again is where it was begun last.
+                self.effects.retain(|known| known != key);
+                self.effects.push(key.clone());
                 let call = PastCall {
                     class: *class,
                     call: call.clone(),
@@ -134,12 +157,18 @@ impl PastRun {
                 };
                 self.put(key, call);
             }
-            Entry::Outcome { key, answer, left: _ } => {
+            Entry::Outcome { key, answer, left } => {
                 let answer = load(answer, store)?;
                 if let Some(call) = self.of(key).and_then(|invocation| invocation.calls.get_mut(&key.number))
                 {
                     call.answer = Some(answer);
+                    if let Some((effect, left)) = call.effect.as_mut().zip(left.as_deref()) {
+                        effect.left = left.clone();
+                    }
                 }
+            }
+            Entry::Undone { key, end } => {
+                self.undone.insert(key.clone(), end.clone());
             }
             Entry::InvocationEnded { step, target, attempt, answer, fuel } => {
                 let answer = load(answer, store)?;
@@ -149,12 +178,30 @@ impl PastRun {
                 }
             }
             Entry::Header(_)
+            | Entry::Undo { .. }
             | Entry::Mark { .. }
             | Entry::Marked { .. }
             | Entry::Closed { .. }
             | Entry::Resumed { .. } => {}
         }
         Ok(())
+    }
+
+    /// An effect of an invocation that nothing else is known of.
+    fn begun(&mut self, key: &EffectKey) {
+        let invocation = (key.step.clone(), key.target.clone(), key.attempt);
+        if !self.invocations.contains_key(&invocation) {
+            self.order.push(invocation.clone());
+            let partial = PastInvocation {
+                module: Digest::of(""),
+                params: Value::Null,
+                about: None,
+                calls: BTreeMap::new(),
+                ended: None,
+                partial: true,
+            };
+            self.invocations.insert(invocation, partial);
+        }
     }
 
     fn of(&mut self, key: &EffectKey) -> Option<&mut PastInvocation> {
@@ -173,9 +220,49 @@ impl PastRun {
         let of_step = self.invocations.iter().filter(|((s, t, _), _)| s == step && t == target);
         match of_step.max_by_key(|(key, _)| key.2) {
             None => 0,
-            Some(((_, _, attempt), PastInvocation { ended: Some((Err(_), _)), .. })) => *attempt,
+            Some(((_, _, attempt), PastInvocation { ended: Some((Err(_), _)), .. }))
+            | Some(((_, _, attempt), PastInvocation { partial: true, .. })) => *attempt,
             Some(((_, _, attempt), _)) => attempt - 1,
         }
+    }
+
+    /// What attempts changed that are over, by step and target.
+    pub fn changed_before(&self) -> impl Iterator<Item = (StepId, TargetName, Changed)> {
+        self.invocations.iter().filter_map(|((step, target, attempt), invocation)| {
+            if *attempt > self.attempts_over(step, target) {
+                return None;
+            }
+            let changed = invocation.calls.values().filter_map(|call| match &call.effect.as_ref()?.told {
+                Some(Told { on, act: Act::Change { path, .. } }) => Some((on.clone()?, path.clone())),
+                Some(Told { act: Act::Workspace { path }, .. }) => Some((target.clone(), path.clone())),
+                _ => None,
+            });
+            Some((step.clone(), target.clone(), changed.collect()))
+        })
+    }
+
+    /// Of an invocation of which only effects are known, in this attempt or another: one like this call, that was not
+    /// taken yet.
+    pub fn effect_like(&self, call: &Call, args: &Value, taken: &BTreeSet<EffectKey>) -> Option<EffectKey> {
+        let of_step = self.invocations.iter().filter(|((step, target, _), invocation)| {
+            invocation.partial && *step == call.key.step && *target == call.key.target
+        });
+        of_step
+            .flat_map(|((step, target, attempt), invocation)| {
+                invocation.calls.iter().map(move |(number, past)| {
+                    let (step, target) = (step.clone(), target.clone());
+                    (EffectKey { step, target, attempt: *attempt, number: *number }, past)
+                })
+            })
+            .find(|(key, past)| past.is(call.call, args) && !taken.contains(key))
+            .map(|(key, _)| key)
+    }
+
+    /// An effect and all that is known of it.
+    pub fn effect(&self, key: &EffectKey) -> Option<(&PastCall, &PastEffect)> {
+        let invocation = self.invocations.get(&(key.step.clone(), key.target.clone(), key.attempt))?;
+        let call = invocation.calls.get(&key.number)?;
+        Some((call, call.effect.as_ref()?))
     }
 
     /// Effects of which nobody knows whether they were done, in the order of their invocations.

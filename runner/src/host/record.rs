@@ -1,18 +1,20 @@
 //! The journal as the sandbox sees it: calls with their answers, intents before they happen, outcomes after.
 
 use super::faults::{Boundary, Faults};
-use super::past::{Continued, PastInvocation};
-use crate::sandbox::context::{Call, Doubt, Effect, Outcome, Past, Pending, Record};
+use super::past::{Continued, PastCall, PastInvocation};
+use crate::sandbox::context::{Acts, Call, Doubt, Effect, Outcome, Past, Pending, Record};
 use async_trait::async_trait;
 use runner_engine::EventSender;
-use runner_journal::{Answer, Entry, Journal, Payload, Told};
+use runner_journal::{Answer, Entry, Journal, Left, Payload, Told};
 use runner_model::{
-    Act, Digest, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId, State, StepId, TargetFacts,
-    TargetName,
+    Act, Acting, Digest, EffectClass, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId, State,
+    StepId, TargetFacts, TargetName,
 };
 use runner_secret::Vault;
+use runner_transport::{Applied, Kept};
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Keeps the account of a run, and tells its reporters of each effect that is over.
@@ -25,6 +27,14 @@ pub(super) struct JournalRecord {
     /// What is done is only planned.
     pub(super) dry: bool,
     pub(super) faults: Arc<Faults>,
+    /// Where copies may have been kept for undos, and process groups noted, and whose they are.
+    pub(super) kept: Mutex<BTreeSet<(TargetName, Acting)>>,
+    /// Effects of earlier parts that were taken for calls of this one.
+    pub(super) taken: Mutex<BTreeSet<EffectKey>>,
+    /// The first line of the journal.
+    pub(super) header: String,
+    /// Lines that the next intent takes to a machine.
+    pub(super) waiting: Arc<Mutex<BTreeMap<TargetName, Vec<String>>>>,
 }
 
 impl JournalRecord {
@@ -33,6 +43,48 @@ impl JournalRecord {
         if let Err(error) = entry(&self.journal).and_then(|entry| self.journal.append(&entry).map(|_| ())) {
             tracing::error!("{error}");
         }
+    }
+
+    /// What is known of a call where only effects are known: typed verbs tell by themselves whether they are done.
+    fn known_effect(&self, call: &Call) -> Past {
+        if !call.class.mutates() || call.call.starts_with("targets.") && call.class == EffectClass::Change {
+            return Past::New;
+        }
+        let args = self.vault.hide_json(call.with_machine());
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = self.before.run.effect_like(call, &args, &taken) else { return Past::New };
+        taken.insert(key.clone());
+        match self.before.run.effect(&key) {
+            Some((PastCall { answer: Some(answer), .. }, _)) => Past::Answered(answer.clone()),
+            Some((_, effect)) => Past::InDoubt(Doubt {
+                before: effect.before.clone(),
+                after: effect.after.clone(),
+                assumed: self.before.assumed.get(&key).copied().or(self.before.assume),
+            }),
+            None => Past::New,
+        }
+    }
+
+    /// What goes to a machine with the intent: the header of the run with the first one, and the outcomes of what was done
+    /// there since the last one. From these a run can be gone on with whose journal is lost.
+    fn for_target(&self, on: Option<&TargetName>, intent: String) -> String {
+        let Some(on) = on else { return intent };
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = || vec![self.header.clone()];
+        let mut lines = std::mem::take(waiting.entry(on.clone()).or_insert_with(first));
+        lines.push(intent);
+        lines.join("\n")
+    }
+
+    /// Where something was kept of the run for its undo, and by whom: also by its earlier parts.
+    pub(super) fn kept(&self) -> BTreeSet<(TargetName, Acting)> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let run = &self.before.run;
+        for (_, effect) in run.effects.iter().filter_map(|key| run.effect(key)) {
+            let on = effect.told.as_ref().and_then(|told| told.on.clone());
+            kept.extend(on.map(|on| (on, effect.acts.acting())));
+        }
+        kept
     }
 
     /// What an earlier part of the run did of an invocation.
@@ -83,7 +135,7 @@ impl JournalRecord {
         let entry = Entry::Mark { target: target.clone(), release: release.clone(), mark };
         let line = self.journal.append_durable(&entry).await?.text;
         self.faults.at(Boundary::AfterIntent).await;
-        Ok(line)
+        Ok(self.for_target(Some(target), line))
     }
 
     /// It was marked, or not.
@@ -132,13 +184,13 @@ fn answer(
 }
 
 /// What the journal keeps of an effect beside its call.
-struct Kept {
+struct States {
     before: Option<State>,
     after: Option<State>,
     undo: Option<Value>,
 }
 
-impl Kept {
+impl States {
     fn of(effect: &Effect) -> Self {
         let nothing = Self { before: None, after: None, undo: None };
         match effect {
@@ -155,6 +207,17 @@ impl Kept {
     }
 }
 
+/// What an undo needs to know beside the intent; mostly nothing.
+fn left(applied: Applied) -> Option<Box<Left>> {
+    let Applied { copy, made_folders, after, size: _ } = applied;
+    let no_copy = match copy {
+        Kept::Impossible(why) => Some(why),
+        Kept::NotNeeded | Kept::Made => None,
+    };
+    let left = Left { after, made_folders, no_copy };
+    (left != Left::default()).then(|| Box::new(left))
+}
+
 fn to_json(value: Option<impl serde::Serialize>) -> Option<Value> {
     value.and_then(|value| serde_json::to_value(value).ok())
 }
@@ -163,7 +226,9 @@ fn to_json(value: Option<impl serde::Serialize>) -> Option<Value> {
 impl Record for JournalRecord {
     fn past(&self, call: &Call) -> Result<Past, Failure> {
         let EffectKey { step, target, attempt, number } = &call.key;
-        let Some(invocation) = self.past_of(step, target, *attempt) else { return Ok(Past::New) };
+        let Some(invocation) = self.past_of(step, target, *attempt) else {
+            return Ok(self.known_effect(call));
+        };
         let past = invocation.of(call, &self.vault.hide_json(call.with_machine()))?;
         Ok(match past {
             Past::InDoubt(doubt) => {
@@ -207,10 +272,14 @@ impl Record for JournalRecord {
         });
     }
 
-    async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure> {
+    async fn intend(&self, call: &Call, effect: &Effect, acts: Acts) -> Result<Box<dyn Pending>, Failure> {
         self.faults.at(Boundary::BeforeIntent).await;
         let (journal, vault) = (&self.journal, &self.vault);
-        let kept = Kept::of(effect);
+        if let Some(on) = &call.on {
+            let keeps = (on.clone(), acts.acting());
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(keeps);
+        }
+        let kept = States::of(effect);
         let mut told = effected(call, effect);
         told.hide(|text| vault.hide(text));
         let entry = Entry::Intent {
@@ -222,6 +291,7 @@ impl Record for JournalRecord {
             before: kept.before,
             after: kept.after,
             undo: kept.undo.map(|undo| journal.payload(vault.hide_json(undo))).transpose()?,
+            acts: to_json(Some(acts)).map(|acts| journal.payload(acts)).transpose()?,
         };
         let line = journal.append_durable(&entry).await?;
         self.faults.at(Boundary::AfterIntent).await;
@@ -231,7 +301,8 @@ impl Record for JournalRecord {
             journal: Arc::clone(journal),
             vault: Arc::clone(vault),
             events: self.events.clone(),
-            line: line.text,
+            line: self.for_target(call.on.as_ref(), line.text),
+            waiting: Arc::clone(&self.waiting),
             begun: Instant::now(),
             effected: Some(Box::new(told)),
         }))
@@ -277,6 +348,7 @@ fn effected(call: &Call, effect: &Effect) -> Effected {
 
 /// An effect whose intent is on disk.
 struct Intended {
+    waiting: Arc<Mutex<BTreeMap<TargetName, Vec<String>>>>,
     dry: bool,
     faults: Arc<Faults>,
     journal: Arc<Journal>,
@@ -289,12 +361,24 @@ struct Intended {
 }
 
 impl Intended {
-    fn outcome(&self, key: EffectKey, answered: Result<Value, Failure>) {
+    fn outcome(
+        &self,
+        key: EffectKey,
+        on: Option<TargetName>,
+        answered: Result<Value, Failure>,
+        left: Option<Box<Left>>,
+    ) {
         let entry = answer(&self.journal, &self.vault, answered)
-            .map(|answer| Entry::Outcome { key, answer, left: None })
-            .and_then(|entry| self.journal.append(&entry).map(|_| ()));
-        if let Err(error) = entry {
-            tracing::error!("{error}");
+            .map(|answer| Entry::Outcome { key, answer, left })
+            .and_then(|entry| self.journal.append(&entry));
+        match entry {
+            Ok(line) => {
+                if let Some(on) = on {
+                    let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    waiting.entry(on).or_default().push(line.text);
+                }
+            }
+            Err(error) => tracing::error!("{error}"),
         }
     }
 
@@ -306,13 +390,18 @@ impl Intended {
         let Effected { step, target, attempt, number, .. } = &*effected;
         let key =
             EffectKey { step: step.clone(), target: target.clone(), attempt: *attempt, number: *number };
+        let on = effected.on.clone();
         effected.end = match outcome {
             Outcome::Done(value) => {
-                self.outcome(key, Ok(value));
+                self.outcome(key, on, Ok(value), None);
+                if self.dry { EffectEnd::Planned } else { EffectEnd::Done }
+            }
+            Outcome::Applied(value, applied) => {
+                self.outcome(key, on, Ok(value), left(applied));
                 if self.dry { EffectEnd::Planned } else { EffectEnd::Done }
             }
             Outcome::Failed(failure) => {
-                self.outcome(key, Err(failure.clone()));
+                self.outcome(key, on, Err(failure.clone()), None);
                 EffectEnd::Failed { failure }
             }
             Outcome::Abandoned => EffectEnd::InDoubt,

@@ -77,13 +77,15 @@ fn payloads(record: &Record) -> BTreeSet<Digest> {
             Entry::Facts { facts, .. } => (vec![facts], None),
             Entry::InvocationStarted { params, about, .. } => (about.iter().chain([params]).collect(), None),
             Entry::Call { args, answer, .. } => (vec![args], Some(answer)),
-            Entry::Intent { args, undo, .. } => (undo.iter().chain([args]).collect(), None),
+            Entry::Intent { args, undo, acts, .. } => (undo.iter().chain(acts).chain([args]).collect(), None),
             Entry::Outcome { answer, .. }
             | Entry::Marked { answer, .. }
             | Entry::InvocationEnded { answer, .. } => (vec![], Some(answer)),
             Entry::Header(_)
             | Entry::Event(_)
             | Entry::Mark { .. }
+            | Entry::Undo { .. }
+            | Entry::Undone { .. }
             | Entry::Closed { .. }
             | Entry::Resumed { .. } => (vec![], None),
         };

@@ -14,7 +14,7 @@ pub use other::{Act, Compared};
 use crate::host::past::{InvocationKey, PastInvocation, PastRun, called};
 use crate::host::schema::Schemas;
 use crate::module::load::{Loader, Module};
-use crate::sandbox::context::{Call, Effect, Past, Pending, Record, RunInfo};
+use crate::sandbox::context::{Acts, Call, Effect, Past, Pending, Record, RunInfo};
 use crate::sandbox::limits::Limits;
 use crate::sandbox::{Ended, Origin, Prepared, Sandbox};
 use async_trait::async_trait;
@@ -291,7 +291,7 @@ impl Record for Strict {
 
     fn looked(&self, _: &Call, _: &Result<Value, Failure>) {}
 
-    async fn intend(&self, _: &Call, _: &Effect) -> Result<Box<dyn Pending>, Failure> {
+    async fn intend(&self, _: &Call, _: &Effect, _: Acts) -> Result<Box<dyn Pending>, Failure> {
         Err(Failure::new(FailureKind::Unknown, "a replay has no world"))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Replay, about, end};
 use crate::host::past::{InvocationKey, PastCall, PastInvocation, called};
-use crate::sandbox::context::{Call, Effect, Past, Pending, Record};
+use crate::sandbox::context::{Acts, Call, Effect, Past, Pending, Record};
 use async_trait::async_trait;
 use runner_model::{Failure, FailureKind};
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ impl Record for Lenient {
 
     fn looked(&self, _: &Call, _: &Result<Value, Failure>) {}
 
-    async fn intend(&self, _: &Call, _: &Effect) -> Result<Box<dyn Pending>, Failure> {
+    async fn intend(&self, _: &Call, _: &Effect, _: Acts) -> Result<Box<dyn Pending>, Failure> {
         Err(Failure::new(FailureKind::Unknown, "a replay has no world"))
     }
 }

@@ -243,6 +243,8 @@ fn closing(account: &Account, verdict: Verdict, paint: Paint) -> String {
         Verdict::Unreachable => (paint.bad("targets unreachable"), format!(" after {took}")),
         Verdict::Interrupted => (paint.doubtful("interrupted"), format!(" after {took}")),
         Verdict::Terminated => (paint.doubtful("terminated"), format!(" after {took}")),
+        Verdict::RolledBack => (paint.bad("failed, and rolled back"), format!(" after {took}")),
+        Verdict::RollbackFailed => (paint.bad("failed, and so did the rollback"), format!(" after {took}")),
     };
     let place = match (&account.plan, &account.environment) {
         (Some(plan), Some(environment)) => format!("{plan} to {environment}: "),
@@ -322,8 +324,8 @@ pub(super) fn commands(account: &Account, verdict: Verdict, around: &Around) -> 
 
 fn next(out: &mut String, account: &Account, verdict: Verdict, around: &Around, paint: Paint) {
     let first = match verdict {
-        Verdict::Done => return,
-        Verdict::Failed => "mend the cause, then".to_owned(),
+        Verdict::Done | Verdict::RolledBack => return,
+        Verdict::Failed | Verdict::RollbackFailed => "mend the cause, then".to_owned(),
         Verdict::Unreachable => {
             let unreachable = ended(account, |end| matches!(end, TargetEnd::Unreachable { .. }));
             let unreachable = names(unreachable.into_iter().map(TargetName::as_str));

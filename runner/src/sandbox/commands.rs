@@ -139,7 +139,8 @@ impl State {
             let answer = context.or_cancelled(run(None)).await.and_then(judge);
             return Ok(self.looked(&call, answer)?.map(Into::into));
         }
-        let result = match context.record.intend(&call, &effect).await {
+        let result = match context.record.intend(&call, &effect, context.acts(ready.within.clone(), 0)).await
+        {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 let line = pending.line().to_owned();

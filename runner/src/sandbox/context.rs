@@ -10,10 +10,10 @@ use runner_engine::EventSender;
 use runner_model::grant::{Ask, Granted, Layers};
 use runner_model::{
     Acting, Change, Command, Difference, Digest, EffectClass, EffectKey, Failure, FailureKind, ReleaseId,
-    RemotePath, Request, RunId, SecretName, State as Found, StepId, TargetName,
+    RemotePath, Request, RunId, SecretName, State as Found, StepId, TargetName, UserName,
 };
 use runner_secret::Vault;
-use runner_transport::{Places, Within};
+use runner_transport::{Applied, Places, Within};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,14 +97,14 @@ pub struct Sending {
 
 /// Where the paths of a call may physically be. What is read and what is written is kept apart: a grant to read one
 /// folder must never widen where a link may lead a write.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Reach {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Reach {
     reads: Spots,
     writes: Spots,
 }
 
 /// One of the two lists.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Spots {
     granted: Vec<RemotePath>,
     except: Vec<RemotePath>,
@@ -135,7 +135,8 @@ impl Reach {
         reach
     }
 
-    pub(crate) fn as_within(&self) -> Within<'_> {
+    /// As the verbs of a machine take it.
+    pub fn as_within(&self) -> Within<'_> {
         Within { reads: self.reads.as_places(), writes: self.writes.as_places() }
     }
 }
@@ -222,11 +223,35 @@ pub enum Effect {
     },
 }
 
+/// As whom an effect is done, and where it may be: the same hold for its undo.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Acts {
+    /// `None`: whoever logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// Where its paths may physically be.
+    #[serde(default)]
+    pub reach: Reach,
+    /// How many folders it will make on the way.
+    #[serde(default)]
+    pub folders: u32,
+}
+
+impl Acts {
+    /// As this user.
+    pub fn acting(&self) -> Acting {
+        self.user.clone().map_or(Acting::Login, Acting::As)
+    }
+}
+
 /// How an effect ended, as the journal needs to know it.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// It was done; the answer that the guest got.
     Done(Value),
+    /// The same of a typed verb, with what its undo needs to know.
+    Applied(Value, Applied),
     /// It failed.
     Failed(Failure),
     /// Nobody waited for its end: the invocation was given up while it went on.
@@ -274,7 +299,7 @@ pub trait Record: Send + Sync {
     /// A call that changed nothing, or was refused, with its answer.
     fn looked(&self, call: &Call, answer: &Result<Value, Failure>);
     /// An effect that is about to happen. Returns when that is on disk; no effect without it.
-    async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure>;
+    async fn intend(&self, call: &Call, effect: &Effect, acts: Acts) -> Result<Box<dyn Pending>, Failure>;
 }
 
 /// What a step changed, kept until an invocation of it ends well, so that a retry still answers `true` for what an
@@ -292,6 +317,12 @@ impl Marks {
         marks
             .get(&(info.step.clone(), info.target.clone()))
             .is_some_and(|changed| changed.contains(&(on.clone(), path.to_owned())))
+    }
+
+    /// Takes in what an earlier part of the run changed in attempts that are over.
+    pub fn remember(&self, step: StepId, target: TargetName, changed: Changed) {
+        let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.entry((step, target)).or_default().extend(changed);
     }
 
     /// Takes over what an invocation changed: kept when it failed, forgotten when it ended well.
@@ -411,6 +442,15 @@ impl Context {
     /// Whether the step may do this; a denial names the layer that refuses and the line that mends it.
     pub(crate) fn allow(&self, ask: &Ask<'_>) -> Result<Granted, Failure> {
         Ok(self.layers.check(ask)?)
+    }
+
+    /// As whom an effect is done that may be there.
+    pub(crate) fn acts(&self, reach: Reach, folders: u32) -> Acts {
+        let user = match &self.acting {
+            Acting::Login => None,
+            Acting::As(user) => Some(user.clone()),
+        };
+        Acts { user, reach, folders }
     }
 
     /// The verbs of a machine, as the user that the step acts as.

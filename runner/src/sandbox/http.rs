@@ -3,7 +3,7 @@
 
 use super::bindings::wit::http::{Header, Host, HostRequest, Response};
 use super::bindings::wit::types::Effect as Class;
-use super::context::{Context, Download, Effect, HttpAnswer, Past, Sending};
+use super::context::{Acts, Context, Download, Effect, HttpAnswer, Past, Sending};
 use super::doubt::Became;
 use super::handles::{Artifact, Request, Secret, Target};
 use super::state::{Answer, State};
@@ -102,7 +102,7 @@ impl State {
                 (Err(failure), _) => return Ok(Err(failure)),
             }
         }
-        let result = match context.record.intend(&call, &effect).await {
+        let result = match context.record.intend(&call, &effect, Acts::default()).await {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 let sent = context.to_the_end(act(sending)).await;

@@ -17,7 +17,7 @@ use runner_model::{
     Attributes, Change, Digest, EffectClass, Entry, Failure, FailureKind, Link, RemotePath, TargetName,
     UserName,
 };
-use runner_transport::{Intent, Target as Verbs};
+use runner_transport::{Applied, Intent, Target as Verbs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -68,7 +68,8 @@ impl Context {
         }
         let verbs = self.verbs(on).await?;
         let seen = self.or_cancelled(verbs.observe(&change, within.as_within())).await?;
-        Ok((change, Observation { verbs, within, before: seen.before, after: seen.after }))
+        let folders = seen.folders;
+        Ok((change, Observation { verbs, within, before: seen.before, after: seen.after, folders }))
     }
 
     /// Text as content in the store.
@@ -200,7 +201,7 @@ impl State {
     ) -> Result<Changed, Failure> {
         let context = self.context.clone();
         context.not_cancelled()?;
-        let Observation { verbs, within, before, after } = seen;
+        let Observation { verbs, within, before, after, folders } = seen;
         let difference = if context.diff {
             Some(context.difference(&verbs, &change, &within, &before, &after).await)
         } else {
@@ -213,16 +214,18 @@ impl State {
             after: recorded(after),
             difference,
         };
-        let pending = context.record.intend(call, &effect).await?;
+        let pending = context.record.intend(call, &effect, context.acts(within.clone(), folders)).await?;
         // From here on the target may differ, whatever is answered.
         let touched = (on.clone(), change.path().as_str().to_owned());
         let first = self.changed.insert(touched.clone());
         let line = pending.line().to_owned();
-        let apply = verbs.apply(&change, &before, within.as_within(), Intent::new(&line));
+        let key = call.key.undo_key();
+        let intent = Intent { line: &line, undo: Some(&key) };
+        let apply = verbs.apply(&change, &before, within.as_within(), intent);
         let applied = context.to_the_end(apply).await;
-        match applied.map(|applied| applied.map(|applied| applied.size)) {
+        match applied {
             // Only what was unpacked could be compared.
-            Some(Ok(0)) if matches!(change, Change::Unarchive { .. }) => {
+            Some(Ok(Applied { size: 0, .. })) if matches!(change, Change::Unarchive { .. }) => {
                 if first {
                     self.changed.remove(&touched);
                 }
@@ -230,10 +233,10 @@ impl State {
                 pending.end(Outcome::Done(json!(differs)));
                 Ok(Changed { differs, size: 0 })
             }
-            Some(Ok(size)) => {
+            Some(Ok(applied)) => {
                 self.tally.changes += 1;
-                let changed = Changed { differs: true, size };
-                pending.end(Outcome::Done(changed.as_json(&change)));
+                let changed = Changed { differs: true, size: applied.size };
+                pending.end(Outcome::Applied(changed.as_json(&change), applied));
                 Ok(changed)
             }
             Some(Err(failure)) => {
@@ -254,6 +257,8 @@ struct Observation {
     within: Reach,
     before: runner_model::State,
     after: runner_model::State,
+    /// How many folders it will make.
+    folders: u32,
 }
 
 /// What a change answers.
@@ -263,6 +268,19 @@ struct Changed {
     differs: bool,
     /// Of an archive.
     size: u64,
+}
+
+/// What a change is recorded with: all that it is, for its undo; what does not parse with what it was given.
+fn arguments(change: &Result<Change, Failure>, given: impl FnOnce() -> Value) -> Value {
+    match change {
+        Ok(change) => serde_json::to_value(change).unwrap_or(Value::Null),
+        Err(_) => {
+            let Value::Object(given) = given() else { return Value::Null };
+            let short =
+                |value: Value| value.as_str().map_or(Value::Null, |given| text::line(given, 4096).into());
+            given.into_iter().map(|(name, value)| (name, short(value))).collect()
+        }
+    }
 }
 
 impl Changed {
@@ -546,10 +564,9 @@ impl HostTarget for State {
     }
 
     async fn rename(&mut self, on: Resource<Target>, old_path: String, new_path: String) -> Answer<()> {
-        let arguments =
-            json!({ "old-path": text::line(&old_path, 4096), "new-path": text::line(&new_path, 4096) });
         let change =
             remote_path(&old_path).and_then(|path| Ok(Change::Rename { path, to: remote_path(&new_path)? }));
+        let arguments = self::arguments(&change, || json!({ "path": old_path, "to": new_path }));
         Ok(self.change_verb("targets.rename", &on, arguments, change).await?.map(|_| ()))
     }
 
@@ -600,9 +617,9 @@ impl HostTarget for State {
     }
 
     async fn archive(&mut self, on: Resource<Target>, path: String, into: String) -> Answer<u64> {
-        let arguments = json!({ "path": text::line(&path, 4096), "into": text::line(&into, 4096) });
         let change =
             remote_path(&path).and_then(|path| Ok(Change::Archive { path, into: remote_path(&into)? }));
+        let arguments = self::arguments(&change, || json!({ "path": path, "into": into }));
         Ok(self.change_verb("targets.archive", &on, arguments, change).await?.map(|changed| changed.size))
     }
 
@@ -643,7 +660,8 @@ impl HostTarget for State {
             Err(failure) => return self.looked(&call, Err(failure)),
         };
         let effect = Effect::Service { unit: name.clone(), action };
-        let result = match context.record.intend(&call, &effect).await {
+        let acts = context.acts(Reach::default(), 0);
+        let result = match context.record.intend(&call, &effect, acts).await {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 let line = pending.line().to_owned();
@@ -669,11 +687,7 @@ impl State {
         path: &str,
         change: Result<Change, Failure>,
     ) -> Answer<bool> {
-        // The change has all that matters; what does not parse has only its path.
-        let arguments = match &change {
-            Ok(change) => serde_json::to_value(change).unwrap_or(Value::Null),
-            Err(_) => json!({ "path": text::line(path, 4096) }),
-        };
+        let arguments = arguments(&change, || json!({ "path": path }));
         Ok(self.change_verb(name, on, arguments, change).await?.map(|changed| changed.differs))
     }
 

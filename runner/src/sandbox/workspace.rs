@@ -3,12 +3,12 @@
 
 use super::bindings::wit::types;
 use super::bindings::wit::workspace::Host;
-use super::context::{Context, Effect, Outcome, Past};
+use super::context::{Acts, Context, Effect, Outcome, Past};
 use super::state::{Answer, State};
 use super::text;
 use runner_artifact::{Snapshot, WorkspacePath};
 use runner_model::grant::Ask;
-use runner_model::{Digest, EffectClass, Failure, FailureKind};
+use runner_model::{Digest, EffectClass, EntryKind, Failure, FailureKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -76,6 +76,8 @@ impl State {
             let (workspace, at) = (Arc::clone(&context.workspace), path.clone());
             let before = context
                 .blocking(move || match workspace.stat(&at)? {
+                    // Into the store, for an undo.
+                    Some(entry) if entry.kind == EntryKind::File => Ok(workspace.pack(&at, &[]).ok()),
                     // What cannot be digested differs from what can.
                     Some(_) => Ok(workspace.digest(&at).ok()),
                     None => Ok(None),
@@ -99,7 +101,7 @@ impl State {
             return self.looked(&call, Ok(marked));
         }
         let effect = Effect::Workspace { path: path.as_str().to_owned(), before, after: content };
-        let result = match context.record.intend(&call, &effect).await {
+        let result = match context.record.intend(&call, &effect, Acts::default()).await {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 self.changed.insert((context.info.current.clone(), path.as_str().to_owned()));

@@ -302,7 +302,7 @@ pub(crate) fn result_of(end: &End) -> &'static str {
 pub(crate) fn verdict_of(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Done => "success",
-        Verdict::Failed => "failure",
+        Verdict::Failed | Verdict::RolledBack | Verdict::RollbackFailed => "failure",
         Verdict::Unreachable => "error",
         Verdict::Interrupted | Verdict::Terminated => "cancellation",
     }
@@ -315,6 +315,8 @@ pub(crate) fn error_of(verdict: Verdict) -> Option<&'static str> {
         Verdict::Unreachable => Some("unreachable"),
         Verdict::Interrupted => Some("interrupted"),
         Verdict::Terminated => Some("terminated"),
+        Verdict::RolledBack => Some("rolled-back"),
+        Verdict::RollbackFailed => Some("rollback-failed"),
     }
 }
 

@@ -5,7 +5,7 @@ use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
 use runner::module::load::Loader;
 use runner::sandbox::context::{
-    Call, Context, Download, Effect, Given, Http, HttpAnswer, Machines, Marks, Outcome, Past, Pending,
+    Acts, Call, Context, Download, Effect, Given, Http, HttpAnswer, Machines, Marks, Outcome, Past, Pending,
     Record, RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
@@ -88,7 +88,7 @@ impl Pending for Intended {
 
     fn end(self: Box<Self>, outcome: Outcome) {
         let how = match outcome {
-            Outcome::Done(answer) => format!("done {answer}"),
+            Outcome::Done(answer) | Outcome::Applied(answer, _) => format!("done {answer}"),
             Outcome::Failed(failure) => format!("failed {:?}", failure.kind),
             Outcome::Abandoned => "abandoned".to_owned(),
         };
@@ -112,7 +112,7 @@ impl Record for Journal {
         self.0.lock().expect("no panic").push(format!("{} {how}", call.call));
     }
 
-    async fn intend(&self, call: &Call, effect: &Effect) -> Result<Box<dyn Pending>, Failure> {
+    async fn intend(&self, call: &Call, effect: &Effect, _: Acts) -> Result<Box<dyn Pending>, Failure> {
         if let Effect::Change { difference: Some(difference), .. } = effect {
             self.1.lock().expect("no panic").push(difference.clone());
         }

@@ -9,7 +9,7 @@ use crate::observe::conflict;
 use crate::script::Line;
 use crate::user::{User, split};
 use crate::{Applied, Intent, Kept, Undo, Undone, Within};
-use runner_model::{Acting, Attributes, Change, Failure, FailureKind, RemotePath, State};
+use runner_model::{Acting, Attributes, Change, Digest, Failure, FailureKind, RemotePath, State};
 
 /// What stands at a path.
 struct Stands {
@@ -71,6 +71,9 @@ impl User {
         if let Change::Archive { .. } = undo.change {
             return Ok(Undone::Nothing);
         }
+        if let Change::Unpack { .. } | Change::Unarchive { .. } = undo.change {
+            self.sweep(&what, path, held).await?;
+        }
         let now = self.now(&what, undo, path, held).await?;
         let way = match &undo.change {
             Change::Rename { to, .. } => {
@@ -117,6 +120,19 @@ impl User {
                 Err(conflict(&what, "it was put back, but not all of it is as it was")
                     .with_detail(lines.join("\n")))
             }
+        }
+    }
+
+    /// Removes what was laid out beside the path by a runner that did not come to give it its name.
+    async fn sweep(&self, what: &str, path: &RemotePath, held: Held<'_>) -> Result<(), Failure> {
+        let (folder, base) = split(path);
+        let key = Digest::of(&base).short();
+        let line = Line::new("v_sweep").arg(folder).arg(base).arg(key);
+        let answer = self.call(what, held, None, line, self.machine.limits().data).await?;
+        match answer.status {
+            // The folder is gone, or never was.
+            0 | 41 => Ok(()),
+            _ => Err(refusal(what, &answer)),
         }
     }
 

@@ -30,6 +30,24 @@ v_begin() {
   printf "%s\n" "$V/$2"
 }
 
+# swept NAME: removes what processes left here under this name that are no more.
+swept() {
+  set +f
+  for p in ./"$1".*; do
+    there "$p" || continue
+    x=${p#./"$1".}
+    [ -d "/proc/${x%%.*}" ] || rm -rf -- "$p"
+  done
+  set -f
+}
+
+# v_sweep FOLDER BASE KEY: what was laid out beside it and never got its name.
+v_sweep() {
+  at "$1" "$2" || return
+  swept ".runner-unpack-$3"
+  swept ".runner-unarchive-$3"
+}
+
 # v_unpack FOLDER BASE KEY UNZIP REUSE-FOLDER REUSE-BASE OWNER MARK: what comes on stdin is a tar with `tree/`, the
 # list of `copy`, and perhaps the account. Answers the name of the temporary folder and all that is in it.
 v_unpack() {
@@ -43,13 +61,7 @@ v_unpack() {
     no 51 "tar is missing on the target"
     return
   }
-  set +f
-  for p in ./.runner-unpack-"$3".*; do
-    there "$p" || continue
-    x=${p#./.runner-unpack-"$3".}
-    [ -d "/proc/${x%%.*}" ] || rm -rf -- "$p"
-  done
-  set -f
+  swept ".runner-unpack-$3"
   T=.runner-unpack-$3.$$
   H=$PWD
   mkdir -m 700 -- "./$T" || return 47

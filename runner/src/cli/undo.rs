@@ -1,0 +1,129 @@
+//! `runner resume --undo`.
+
+use super::args::Shown;
+use super::carry_out::{How, Kit, Order, Resumed, host, keyed, open_store, runtime};
+use super::fail::Fail;
+use super::load::shown;
+use super::{out, out_json};
+use crate::host::{Faults, Undoing};
+use crate::report::paint::Paint;
+use crate::secret;
+use runner_journal::{Journal, UndoEnd};
+use runner_model::words::count;
+use runner_model::{Verdict, text};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Undoes a run. Ends with 0 when nothing of it is left, and with 7 when something is.
+pub(super) fn undo(order: Order<'_>) -> Result<u8, Fail> {
+    runtime()?.block_on(go(order))
+}
+
+async fn go(order: Order<'_>) -> Result<u8, Fail> {
+    let Order { loaded, checked, locked, policy, shown: args, resumed, .. } = order;
+    let Some(Resumed { header, journal, before }) = resumed else {
+        return Err(Fail::internal("there is no run to undo"));
+    };
+    let run = header.run.clone();
+    let folder = loaded.folder.join(".runner/runs").join(run.as_str());
+    let resolved = Arc::new(checked.into_run());
+    let vault = Arc::new(keyed(secret::fetch(&resolved, &loaded.folder).await?, &folder, false)?);
+    let store = open_store()?;
+    let journal = Arc::new(journal);
+    let (events, _) = runner_engine::events();
+    let kit = Kit { loaded, resolved, locked, policy, vault, store };
+    let faults = Faults::of_process().map_err(Fail::usage)?;
+    let host = host(kit, header, Arc::clone(&journal), before, faults, events, How::default())?;
+    let live = !args.json;
+    let all = host
+        .undo(|undoing| {
+            if live {
+                super::talk(&told(undoing));
+            }
+        })
+        .await;
+    let left: Vec<&Undoing> = all.iter().filter(|one| is_left(&one.end)).collect();
+    let verdict = if left.is_empty() { Verdict::RolledBack } else { Verdict::RollbackFailed };
+    if left.is_empty() {
+        host.forget().await;
+    }
+    host.close().await;
+    let last = journal.close(verdict).await.map_err(Fail::internal)?;
+    show(args, &all, &left, &journal, &last.to_string(), run.as_str())?;
+    Ok(if left.is_empty() { 0 } else { verdict.exit_code() })
+}
+
+/// Whether somebody still has to do something.
+fn is_left(end: &UndoEnd) -> bool {
+    !matches!(end, UndoEnd::Done | UndoEnd::Nothing)
+}
+
+fn where_(one: &Undoing) -> String {
+    one.on.as_ref().map_or_else(|| "here".to_owned(), ToString::to_string)
+}
+
+/// What became of it, in words.
+fn word(end: &UndoEnd) -> (&'static str, String) {
+    match end {
+        UndoEnd::Done => ("undone", String::new()),
+        UndoEnd::Nothing => ("nothing to undo", String::new()),
+        UndoEnd::Conflict { why } => ("conflict", format!("left alone: {why}")),
+        UndoEnd::Manual { what } => ("manual", what.clone()),
+        UndoEnd::Failed { failure } => ("failed", failure.to_string()),
+    }
+}
+
+fn told(one: &Undoing) -> String {
+    let (word, why) = word(&one.end);
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    format!(
+        "{}\n",
+        text::shown(&format!("{}  {}: {}: {word}{why}", where_(one), one.key.step, one.act.words()))
+    )
+}
+
+fn show(
+    args: &Shown,
+    all: &[Undoing],
+    left: &[&Undoing],
+    journal: &Journal,
+    last: &str,
+    run: &str,
+) -> Result<(), Fail> {
+    let file = shown(journal.path());
+    if args.json {
+        let effects: Vec<Value> = all
+            .iter()
+            .map(|one| {
+                json!({
+                    "step": one.key.step, "target": one.key.target, "number": one.key.number, "on": one.on,
+                    "act": one.act, "end": one.end,
+                })
+            })
+            .collect();
+        let journal = json!({ "file": file, "last-hash": last });
+        return out_json(
+            &json!({ "run": run, "undone": left.is_empty(), "effects": effects, "journal": journal }),
+        );
+    }
+    let paint = Paint::NONE;
+    let mut text = String::new();
+    if !left.is_empty() {
+        let _ = writeln!(text, "{}", paint.strong("left for a person"));
+        for one in left {
+            let (word, why) = word(&one.end);
+            let line = format!("  on {}: {} ({word}): {why}", where_(one), one.act.words());
+            let _ = writeln!(text, "{}", text::shown(&line));
+        }
+        text.push('\n');
+    }
+    let undone = all.iter().filter(|one| one.end == UndoEnd::Done).count();
+    let what = count(undone, "effect");
+    let end = match left.len() {
+        0 => format!("the run {run} is undone: {what}"),
+        some => format!("the run {run} is undone in part: {what}, and {some} left"),
+    };
+    let _ = writeln!(text, "{end}\njournal: {file}, last hash {last}");
+    out(&text)
+}

@@ -1,0 +1,393 @@
+//! Undoing a run from what really happened: its effects backwards, each only where what it left still stands. What runs on
+//! a target is asked again, in order, when its files are as they were.
+//!
+//! Machines come one after another, the one that was touched last first.
+
+use super::Host;
+use super::past::{PastCall, PastEffect, PastRun};
+use crate::sandbox::context::{Acts, Sending};
+use runner_journal::{Entry, Told, UndoEnd};
+use runner_model::{
+    Act, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, Request, ServiceAction,
+    State, TargetName,
+};
+use runner_transport::{Intent, OutputSink, Target, Undo, Undone, Within};
+use serde_json::Value;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What became of one effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undoing {
+    /// Which.
+    pub key: EffectKey,
+    /// The machine; `None`: the plan's folder, or a request.
+    pub on: Option<TargetName>,
+    /// What had been done.
+    pub act: Act,
+    /// What the undo came to.
+    pub end: UndoEnd,
+}
+
+/// An effect that is to be undone.
+struct Done<'a> {
+    key: &'a EffectKey,
+    call: &'a PastCall,
+    effect: &'a PastEffect,
+    told: Told,
+}
+
+/// What a command says that undoes something goes nowhere: its status is what counts.
+struct Silent;
+
+impl OutputSink for Silent {
+    fn line(&self, _: bool, _: &str) {}
+}
+
+fn failed(failure: Failure) -> UndoEnd {
+    UndoEnd::Failed { failure }
+}
+
+fn manual(what: impl std::fmt::Display) -> UndoEnd {
+    UndoEnd::Manual { what: what.to_string() }
+}
+
+impl Host {
+    /// Undoes all that the run did, and tells of each effect as it comes.
+    pub async fn undo(&self, mut tell: impl FnMut(&Undoing)) -> Vec<Undoing> {
+        let run = Arc::clone(&self.before.run);
+        let mut all = Vec::new();
+        for machine in machines(&run) {
+            let done = effects(&run, machine.as_ref());
+            let (signals, changes): (Vec<_>, Vec<_>) =
+                done.into_iter().partition(|done| done.call.class == EffectClass::Signal);
+            for done in changes.iter().rev() {
+                let undoing = self.undo_one(&run, done).await;
+                tell(&undoing);
+                all.push(undoing);
+            }
+            for done in last_of_each(&signals) {
+                let undoing = self.recorded(done, self.signal_again(done)).await;
+                tell(&undoing);
+                all.push(undoing);
+            }
+        }
+        all
+    }
+
+    async fn undo_one(&self, run: &PastRun, done: &Done<'_>) -> Undoing {
+        if let Some(end @ (UndoEnd::Done | UndoEnd::Nothing)) = run.undone.get(done.key) {
+            return done.ended(end.clone());
+        }
+        match self.what_undoes(done) {
+            Ok(how) => self.recorded(done, self.carry_out(done, how)).await,
+            Err(end) => done.ended(end),
+        }
+    }
+
+    /// Intent, act, outcome: the undo of an effect is one itself.
+    async fn recorded(&self, done: &Done<'_>, act: impl Future<Output = UndoEnd>) -> Undoing {
+        let entry = Entry::Undo { key: done.key.clone(), told: Box::new(done.told.clone()) };
+        let end = match self.journal.append_durable(&entry).await {
+            Ok(_) => act.await,
+            Err(error) => return done.ended(failed(error.into())),
+        };
+        let entry = Entry::Undone { key: done.key.clone(), end: end.clone() };
+        match self.journal.append(&entry) {
+            Ok(_) => done.ended(end),
+            Err(error) => done.ended(failed(error.into())),
+        }
+    }
+
+    /// How an effect is undone, or why it is not.
+    fn what_undoes(&self, done: &Done<'_>) -> Result<How, UndoEnd> {
+        let args = || done.call.args.clone();
+        let Told { act, .. } = &done.told;
+        match act {
+            Act::Change { .. } => {
+                let change: Change = serde_json::from_value(without_machine(args()))
+                    .map_err(|error| manual(format_args!("its record cannot be read: {error}")))?;
+                if matches!(change, Change::Archive { .. }) {
+                    return Err(UndoEnd::Nothing);
+                }
+                if let Some(why) = &done.effect.left.no_copy {
+                    return Err(manual(format_args!("there is no copy of what was there: {why}")));
+                }
+                Ok(How::Change(Box::new(change)))
+            }
+            Act::Command { line, .. } => {
+                let command: Command = serde_json::from_value(without_machine(args()))
+                    .map_err(|error| manual(format_args!("its record cannot be read: {error}")))?;
+                if command.keep || never_began(done.call) {
+                    return Err(UndoEnd::Nothing);
+                }
+                match command.undo.clone() {
+                    Some(undo) => Ok(How::Command { command: Box::new(command), undo }),
+                    None => Err(manual(format_args!("undo what `{line}` did"))),
+                }
+            }
+            Act::Request { method, url } => {
+                if never_began(done.call) {
+                    return Err(UndoEnd::Nothing);
+                }
+                let undo = done.effect.undo.clone().map(serde_json::from_value::<Request>);
+                match undo {
+                    Some(Ok(undo)) if done.call.answer.is_some() => Ok(How::Request(Box::new(undo))),
+                    Some(_) => {
+                        Err(manual(format_args!("see whether `{method} {url}` was answered, and undo it")))
+                    }
+                    None => Err(manual(format_args!("undo what `{method} {url}` did"))),
+                }
+            }
+            Act::Workspace { path } => Ok(How::Workspace {
+                path: path.clone(),
+                before: done.effect.undo.as_ref().and_then(|digest| digest.as_str()?.parse().ok()),
+                after: done.call.args.get("content").and_then(|digest| digest.as_str()?.parse().ok()),
+            }),
+            Act::Service { .. } => Err(UndoEnd::Nothing),
+        }
+    }
+
+    async fn carry_out(&self, done: &Done<'_>, how: How) -> UndoEnd {
+        let end = match how {
+            How::Change(change) => self.undo_change(done, *change).await,
+            How::Command { command, undo } => self.undo_command(done, &command, &undo).await,
+            How::Request(undo) => self.send(*undo).await,
+            How::Workspace { path, before, after } => self.undo_workspace(&path, before, after),
+        };
+        end.unwrap_or_else(failed)
+    }
+
+    /// The verbs of the machine of an effect, as whoever did it.
+    async fn verbs_of(&self, done: &Done<'_>) -> Result<Arc<dyn Target>, Failure> {
+        let none = || Failure::new(FailureKind::Other, "its record names no machine");
+        let on = done.told.on.as_ref().ok_or_else(none)?;
+        Ok(self.fleet.connection(on).await?.acting(&done.effect.acts.acting()))
+    }
+
+    async fn undo_change(&self, done: &Done<'_>, change: Change) -> Result<UndoEnd, Failure> {
+        let PastEffect { before, after, left, acts, .. } = done.effect;
+        let (Some(before), Some(after)) = (before.clone(), left.after.clone().or_else(|| after.clone()))
+        else {
+            return Ok(manual("its record has not what was there before"));
+        };
+        let made_folders = if left.made_folders > 0 { left.made_folders } else { acts.folders };
+        let key = Some(done.key.undo_key());
+        let undo = Undo { change, before, after, key, made_folders };
+        let verbs = self.verbs_of(done).await?;
+        let line = line(done);
+        Ok(match verbs.undo(&undo, acts.reach.as_within(), Intent::new(&line)).await? {
+            Undone::Restored => UndoEnd::Done,
+            Undone::Nothing => UndoEnd::Nothing,
+            Undone::Conflict(now) => UndoEnd::Conflict { why: format!("now it is {}", short(&now)) },
+            Undone::NoCopy(why) => manual(format_args!("{why}; it was {}", short(&undo.before))),
+        })
+    }
+
+    async fn undo_command(
+        &self,
+        done: &Done<'_>,
+        command: &Command,
+        undo: &Command,
+    ) -> Result<UndoEnd, Failure> {
+        let verbs = self.verbs_of(done).await?;
+        let Acts { reach, .. } = &done.effect.acts;
+        if !matches!(done.call.answer, Some(Ok(_))) {
+            // It may have happened, in part or not at all: only its check can tell.
+            let Some(check) = &command.skip_if else {
+                return Ok(manual(format_args!(
+                    "see whether it was done; `{}` undoes it",
+                    undo.argv.join(" ")
+                )));
+            };
+            let seen = self.run_silently(&*verbs, check, reach.as_within(), None).await?;
+            if seen != 0 {
+                return Ok(UndoEnd::Nothing);
+            }
+        }
+        let line = line(done);
+        let status = self.run_silently(&*verbs, undo, reach.as_within(), Some(Intent::new(&line))).await?;
+        if status == 0 || undo.accept.contains(&status) {
+            return Ok(UndoEnd::Done);
+        }
+        let message = format!("`{}` ended with status {status}", undo.argv.join(" "));
+        Err(Failure::new(FailureKind::CommandFailed, message))
+    }
+
+    async fn run_silently(
+        &self,
+        verbs: &dyn Target,
+        command: &Command,
+        within: Within<'_>,
+        intent: Option<Intent<'_>>,
+    ) -> Result<u32, Failure> {
+        let ran = verbs.run(command, within, intent, &Silent, &CancellationToken::new()).await?;
+        Ok(ran.status)
+    }
+
+    async fn send(&self, request: Request) -> Result<UndoEnd, Failure> {
+        let url = runner_model::grant::parse_url(&request.url)?;
+        let title = format!("{} {url}", request.method);
+        // Whether its address may be connected to was granted with the request that it undoes.
+        let sending = Sending { request, url, named_literally: true };
+        let answer = self.requests.send_with(&self.vault, &sending).await?;
+        if (200..300).contains(&answer.status) {
+            return Ok(UndoEnd::Done);
+        }
+        Err(Failure::new(
+            FailureKind::Other,
+            format_args!("`{title}` was answered with status {}", answer.status),
+        ))
+    }
+
+    fn undo_workspace(
+        &self,
+        path: &str,
+        before: Option<Digest>,
+        after: Option<Digest>,
+    ) -> Result<UndoEnd, Failure> {
+        let workspace = self.workspace.snapshot();
+        let path = path.parse()?;
+        let now = match workspace.stat(&path)? {
+            Some(_) => workspace.digest(&path).ok(),
+            None => None,
+        };
+        Ok(match before {
+            before if now == before => UndoEnd::Nothing,
+            _ if now != after => UndoEnd::Conflict { why: "it was changed since".to_owned() },
+            Some(before) if self.store.has(&before) => {
+                workspace.save(&path, &before)?;
+                UndoEnd::Done
+            }
+            Some(_) => manual(format_args!("put back what `{path}` was: nobody has it any more")),
+            None => {
+                workspace.remove(&path)?;
+                UndoEnd::Done
+            }
+        })
+    }
+
+    /// Asks again what was asked: what runs must see the files that are there now.
+    async fn signal_again(&self, done: &Done<'_>) -> UndoEnd {
+        let again = async {
+            let line = line(done);
+            match &done.told.act {
+                Act::Service { unit, action } => {
+                    let action =
+                        if *action == ServiceAction::Reload { ServiceAction::Reload } else { *action };
+                    self.verbs_of(done).await?.service(unit, action, Intent::new(&line)).await?;
+                    Ok(UndoEnd::Done)
+                }
+                Act::Command { .. } => {
+                    let command: Command = serde_json::from_value(without_machine(done.call.args.clone()))
+                        .map_err(|error| Failure::new(FailureKind::Other, error))?;
+                    let verbs = self.verbs_of(done).await?;
+                    let within = done.effect.acts.reach.as_within();
+                    let status =
+                        self.run_silently(&*verbs, &command, within, Some(Intent::new(&line))).await?;
+                    if status == 0 || command.accept.contains(&status) {
+                        return Ok(UndoEnd::Done);
+                    }
+                    let message = format!("`{}` ended with status {status}", command.argv.join(" "));
+                    Err(Failure::new(FailureKind::CommandFailed, message))
+                }
+                Act::Request { .. } => {
+                    let request: Request = serde_json::from_value(without_machine(done.call.args.clone()))
+                        .map_err(|error| Failure::new(FailureKind::Other, error))?;
+                    self.send(request).await
+                }
+                Act::Change { .. } | Act::Workspace { .. } => Ok(UndoEnd::Nothing),
+            }
+        };
+        again.await.unwrap_or_else(failed)
+    }
+
+    /// Removes what was kept for undoing the run: it ended well, or all is undone.
+    pub async fn forget(&self) {
+        for (target, acting) in self.record.kept() {
+            let forgotten = async { self.fleet.connection(&target).await?.acting(&acting).forget().await };
+            if let Err(failure) = forgotten.await {
+                tracing::warn!("{failure}: copies of the run are left on {target}");
+            }
+        }
+    }
+}
+
+/// How an effect is undone.
+enum How {
+    Change(Box<Change>),
+    Command { command: Box<Command>, undo: Box<Command> },
+    Request(Box<Request>),
+    Workspace { path: String, before: Option<Digest>, after: Option<Digest> },
+}
+
+impl Done<'_> {
+    fn ended(&self, end: UndoEnd) -> Undoing {
+        let Told { on, act } = self.told.clone();
+        Undoing { key: self.key.clone(), on, act, end }
+    }
+}
+
+/// What the target keeps of an undo.
+fn line(done: &Done<'_>) -> String {
+    let EffectKey { step, target, attempt, number } = done.key;
+    serde_json::json!({ "undo": { "step": step, "target": target, "attempt": attempt, "number": number } })
+        .to_string()
+}
+
+/// The machines of a run's effects, the one that was touched last first.
+fn machines(run: &PastRun) -> Vec<Option<TargetName>> {
+    let mut machines = Vec::new();
+    for key in run.effects.iter().rev() {
+        let on = run.effect(key).and_then(|(_, effect)| effect.told.as_ref()?.on.clone());
+        if !machines.contains(&on) {
+            machines.push(on);
+        }
+    }
+    machines
+}
+
+fn effects<'a>(run: &'a PastRun, machine: Option<&TargetName>) -> Vec<Done<'a>> {
+    run.effects
+        .iter()
+        .filter_map(|key| {
+            let (call, effect) = run.effect(key)?;
+            let told = effect.told.clone()?;
+            (told.on.as_ref() == machine).then_some(Done { key, call, effect, told })
+        })
+        .collect()
+}
+
+/// Each thing that was asked, once, where it was asked last.
+fn last_of_each<'s, 'a>(signals: &'s [Done<'a>]) -> Vec<&'s Done<'a>> {
+    let mut last: Vec<&Done<'a>> = Vec::new();
+    for done in signals {
+        last.retain(|known| known.told.act != done.told.act);
+        last.push(done);
+    }
+    last
+}
+
+/// Whether an effect failed before anything of it could happen.
+fn never_began(call: &PastCall) -> bool {
+    let kinds = [FailureKind::Denied, FailureKind::Invalid, FailureKind::NotFound];
+    matches!(&call.answer, Some(Err(failure)) if kinds.contains(&failure.kind))
+}
+
+/// Arguments are recorded with the machine that they are about.
+fn without_machine(mut args: Value) -> Value {
+    if let Value::Object(fields) = &mut args {
+        fields.remove("on");
+    }
+    args
+}
+
+fn short(state: &State) -> String {
+    match state {
+        State::Absent => "gone".to_owned(),
+        State::File { mode, .. } => format!("another file, mode {mode:o}"),
+        State::Directory { mode, .. } => format!("another folder, mode {mode:o}"),
+        State::Symlink { points_to } => format!("a link to {points_to}"),
+        State::Other => "something else".to_owned(),
+    }
+}
