@@ -98,7 +98,11 @@ impl View {
             Change::Rename { .. } => {
                 let Some(to) = &about.to else { return Err(missing(what, "nothing is there")) };
                 if to.path.is_within(&path) {
-                    return Err(conflict(what, "the target's system refuses to move it into itself"));
+                    return Err(failure(
+                        FailureKind::Other,
+                        what,
+                        "the target's `mv` moves nothing into itself",
+                    ));
                 }
                 vec![(path, Node::Absent), (to.path.clone(), (*about.place.node).clone())]
             }
@@ -300,7 +304,12 @@ impl View {
         let Some((mode, owner, group)) = looks(after) else {
             return Err(unknown(what, "what it would leave"));
         };
-        let look = known(mode, owner, group, attributes);
+        let mut look = known(mode, owner, group, attributes);
+        if *before == State::Absent && self.whose(what, &about.place.folder).await?.inherited != 0 {
+            // Not every `tar` leaves the set-group-id bit to what it makes, nor the group that comes of it.
+            look.mode = None;
+            look.group = attributes.group.as_ref().and(look.group);
+        }
         let below = match before {
             State::Absent => Below::Laid(Laid { tree, at: String::new(), look: look.clone() }),
             _ if attributes.owner.is_none() && attributes.group.is_none() => {

@@ -1,6 +1,6 @@
 //! What is in a folder once the changes were made: its entries, and its manifest.
 
-use crate::node::{Below, Folder, Looks, Node};
+use crate::node::{Below, Content, Folder, Look, Looks, Node};
 use crate::unknown::{conflict, denied, failure, missing, unknown};
 use crate::view::{View, in_tree, only};
 use runner_artifact::{Node as TreeNode, Tree, TreePath};
@@ -105,13 +105,14 @@ impl View {
                 push(what, at, TreeNode::Symlink { points_to: points_to.clone() }, made)
             }
             Node::File { content, look } => {
-                if made.with_files
-                    && !matches!(content, crate::node::Content::Stored { .. } | crate::node::Content::Real(_))
-                {
-                    return Err(unknown(what, &format!("what `{at}` in it holds")));
-                }
-                if let (true, crate::node::Content::Real(path)) = (made.with_files, content) {
-                    self.reads.fetch(path, only(path)).await?;
+                match content {
+                    Content::Secret { .. } if made.with_files => {
+                        return Err(unknown(what, &format!("`{at}` in it would hold a secret")));
+                    }
+                    Content::Real(path) if made.with_files => {
+                        self.reads.fetch(path, only(path)).await?;
+                    }
+                    _ => {}
                 }
                 let Some(mode) = look.mode else {
                     return Err(unknown(what, &format!("the mode of `{at}` in it")));
@@ -146,7 +147,7 @@ impl View {
             Looks::Real(path) => {
                 let entry = self.reads.look(path).await?.ok_or_else(|| not_a_folder(what))?;
                 let Entry { mode, owner, group, modified, .. } = entry;
-                crate::node::Look { mode: Some(mode), owner: Some(owner), group: Some(group), modified }
+                Look { mode: Some(mode), owner: Some(owner), group: Some(group), modified }
             }
         };
         if made.purpose == For::Telling {

@@ -297,7 +297,7 @@ fn what_only_the_real_thing_could_tell_is_unknown() {
         "an archive that was not made",
         "would be put back from",
         "what is in an archive that is not there yet",
-        "it would hold a secret",
+        "would hold a secret",
         "is safe",
         "was found safe before",
         "only known once it is there",
