@@ -8,7 +8,7 @@ use crate::unknown::{conflict, failure, missing, unknown};
 use crate::view::{Kind, View, only};
 use crate::way::{Bounds, Place, covered};
 use runner_model::{Attributes, Change, Digest, EntryKind, Failure, FailureKind, RemotePath, State};
-use runner_transport::{Observed, Within};
+use runner_transport::{Observed, Places, Within};
 use std::sync::Arc;
 
 /// A place in the root where nothing is, for a look at what a change is made of.
@@ -57,8 +57,9 @@ impl View {
                 | Change::Unpack { .. }
                 | Change::Unarchive { .. }
         );
-        let writes = Bounds { places: within.writes, whole };
-        let reads = Bounds { places: within.reads, whole: true };
+        let writes = Bounds { places: within.writes, below: false, own: whole };
+        let reads =
+            Bounds { places: within.reads, below: matches!(change, Change::Archive { .. }), own: true };
         let from = match change {
             Change::Archive { path, .. } | Change::Unarchive { archive: path, .. } => {
                 Some(self.find(what, path, reads).await?)
@@ -120,10 +121,16 @@ impl View {
         if about.as_it_is() {
             return self.reads.observe(change, within).await;
         }
-        self.computed(what, change, &about).await
+        self.computed(what, change, &about, &within).await
     }
 
-    async fn computed(&self, what: &str, change: &Change, about: &About) -> Result<Observed, Failure> {
+    async fn computed(
+        &self,
+        what: &str,
+        change: &Change,
+        about: &About,
+        within: &Within<'_>,
+    ) -> Result<Observed, Failure> {
         let place = &about.place;
         match change {
             Change::Write { content, size, attributes, .. } => {
@@ -183,7 +190,7 @@ impl View {
                 Ok(Observed { before, after: State::Absent, folders: 0 })
             }
             Change::RemoveTree { path } => {
-                let before = self.with_tree(what, path, place).await?;
+                let before = self.with_tree(what, path, place, within).await?;
                 Ok(Observed { before, after: State::Absent, folders: 0 })
             }
             Change::SetAttributes { path, attributes } => {
@@ -200,11 +207,11 @@ impl View {
                 }
             }
             Change::Unpack { path, attributes, .. } => {
-                self.observed_unpack(what, path, change, place, attributes).await
+                self.observed_unpack(what, path, change, place, attributes, within).await
             }
             Change::Unarchive { path, .. } => {
                 self.sound(what, change, about.from.as_ref()).await?;
-                let before = match self.with_tree(what, path, place).await? {
+                let before = match self.with_tree(what, path, place, within).await? {
                     State::Symlink { .. } => {
                         return Err(conflict(what, "it is a symbolic link, which is not followed"));
                     }
@@ -223,6 +230,16 @@ impl View {
                 Ok(Observed { before: State::Absent, after: State::Other, folders: 0 })
             }
         }
+    }
+
+    /// Fails where something is excepted in what a change is about as a whole.
+    pub(crate) async fn spared_below(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        places: Places<'_>,
+    ) -> Result<(), Failure> {
+        self.find(what, path, Bounds { places, below: true, own: true }).await.map(|_| ())
     }
 
     /// What a write of this content would find and leave; `new`: the mode of a file that is new.
@@ -272,6 +289,7 @@ impl View {
         change: &Change,
         place: &Place,
         attributes: &Attributes,
+        within: &Within<'_>,
     ) -> Result<Observed, Failure> {
         // The real target puts the links into the tree, and the manifest of that into the store.
         let wanted = match self.asked_elsewhere(what, change).await?.map(|seen| seen.after) {
@@ -283,6 +301,7 @@ impl View {
         let (before, mode, owner, group) = match found {
             State::Absent => (State::Absent, 0o755 | whose.inherited, whose.user, whose.group),
             State::Directory { mode, owner, group, .. } => {
+                self.spared_below(what, path, within.writes).await?;
                 let tree = self.manifest_of(what, path, &place.node, crate::whole::For::Comparing, false);
                 if tree.await?.digest() != wanted {
                     return Err(conflict(what, "the folder is there and holds other things"));
@@ -299,11 +318,7 @@ impl View {
             }
             _ => (given(what, &attributes.owner, &owner)?, given(what, &attributes.group, &group)?),
         };
-        Ok(Observed {
-            before,
-            after: State::Directory { tree: Some(wanted), mode, owner, group },
-            folders: 0,
-        })
+        Ok(Observed { before, after: State::Directory { tree: Some(wanted), mode, owner, group }, folders: 0 })
     }
 
     /// What the real target says of a change that is the same but for its place, where nothing is: so what it is made of
@@ -400,9 +415,16 @@ impl View {
     }
 
     /// The state, of a folder with the digest of all in it.
-    async fn with_tree(&self, what: &str, path: &RemotePath, place: &Place) -> Result<State, Failure> {
+    async fn with_tree(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        place: &Place,
+        within: &Within<'_>,
+    ) -> Result<State, Failure> {
         let mut state = self.state(what, &place.node).await?;
         if let State::Directory { tree, .. } = &mut state {
+            self.spared_below(what, path, within.writes).await?;
             *tree = match &*place.node {
                 // Where it was renamed from, the real target looks at it itself.
                 Node::Real(real) => {

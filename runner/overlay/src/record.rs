@@ -68,6 +68,7 @@ impl View {
             }
             Err(failure) => return Err(failure),
         };
+        self.all_spared(what, change, &within).await?;
         self.allowed(what, change, &about, &before, &after).await?;
         let path = about.place.path.clone();
         let mut account = None;
@@ -138,6 +139,21 @@ impl View {
             }
         };
         Ok(Recorded { puts, account, answer })
+    }
+
+    /// Fails where something that is excepted is in what the change is about.
+    async fn all_spared(&self, what: &str, change: &Change, within: &Within<'_>) -> Result<(), Failure> {
+        match change {
+            Change::Rename { path, to } => {
+                self.spared_below(what, path, within.writes).await?;
+                self.spared_below(what, to, within.writes).await
+            }
+            Change::RemoveTree { path } | Change::Unpack { path, .. } | Change::Unarchive { path, .. } => {
+                self.spared_below(what, path, within.writes).await
+            }
+            Change::Archive { path, .. } => self.spared_below(what, path, within.reads).await,
+            _ => Ok(()),
+        }
     }
 
     /// Fails where the target's system would refuse what can be observed.

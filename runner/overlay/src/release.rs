@@ -23,7 +23,7 @@ impl View {
             return self.reads.releases(root, within).await;
         }
         let folder = root.join("releases").map_err(|bad| unknown(what, &bad.to_string()))?;
-        let bounds = Bounds { places: within.reads, whole: false };
+        let bounds = Bounds { places: within.reads, below: false, own: false };
         let place = match self.find(what, &folder, bounds).await {
             Ok(place) => place,
             Err(failure) if failure.kind == FailureKind::NotFound => return Ok(vec![]),

@@ -28,7 +28,7 @@ pub(crate) struct Over {
 }
 
 fn to_read<'a>(within: &Within<'a>) -> Bounds<'a> {
-    Bounds { places: within.reads, whole: false }
+    Bounds { places: within.reads, below: false, own: false }
 }
 
 impl Over {
@@ -60,7 +60,7 @@ impl Over {
             return Ok(None);
         }
         if matches!(view.kind(what, &place.node).await?, crate::view::Kind::Folder) {
-            view.find(what, path, Bounds { places: within.reads, whole: true }).await?;
+            view.find(what, path, Bounds { below: true, ..to_read(within) }).await?;
         }
         view.plain(what, &place.node).await.map(Some)
     }

@@ -37,7 +37,9 @@ impl Place {
 pub(crate) struct Bounds<'a> {
     pub(crate) places: Places<'a>,
     /// The request is about all below its path.
-    pub(crate) whole: bool,
+    pub(crate) below: bool,
+    /// It is held against what is excepted by the name `.runner`, too.
+    pub(crate) own: bool,
 }
 
 /// Where a folder leads.
@@ -186,7 +188,7 @@ impl View {
     /// What is excepted is neither where the request acts nor, when it is about all below, in it.
     async fn spared(&self, what: &str, about: &RemotePath, bounds: Bounds<'_>) -> Result<(), Failure> {
         // A folder `.runner` is told by its name, so only what is about whole trees needs to be told of it.
-        let told = |except: &&RemotePath| bounds.whole || except.name() != Some(".runner");
+        let told = |except: &&RemotePath| bounds.own || except.name() != Some(".runner");
         for except in bounds.places.except.iter().filter(told) {
             let (above, name) = split(except);
             let place = self.lead(what, &above).await?;
@@ -195,7 +197,7 @@ impl View {
                 None => place,
             };
             for place in [place, self.lead(what, except).await?] {
-                if about.is_within(&place) || bounds.whole && place.is_within(about) {
+                if about.is_within(&place) || bounds.below && place.is_within(about) {
                     return Err(denied(what, &format!("{except} is excepted from what is granted")));
                 }
             }

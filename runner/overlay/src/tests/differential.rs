@@ -4,7 +4,7 @@ use super::bench::{Scratch, Shared, secret};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use runner_model::{Attributes, Change, Failure, FailureKind, Link, RemotePath};
-use runner_transport::{Intent, Target, Within};
+use runner_transport::{Intent, Places, Target, Within};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -162,9 +162,38 @@ fn told<T: Debug>(scratch: &Scratch, answer: Result<T, Failure>) -> (Answer, Str
     }
 }
 
-async fn read(scratch: &Scratch, target: &Arc<dyn Target>, verb: &Verb, at: &str) -> (Answer, String) {
-    let (path, granted) = (scratch.path(at), [scratch.root.clone()]);
-    let within = Within::both(&granted);
+/// What is granted: all, or most of it.
+struct Grant {
+    granted: Vec<RemotePath>,
+    except: Vec<RemotePath>,
+}
+
+impl Grant {
+    fn new(scratch: &Scratch, narrow: bool) -> Self {
+        let paths = |names: &[&str]| names.iter().map(|name| scratch.path(name)).collect();
+        match narrow {
+            true => Self {
+                granted: paths(&["a", "d", "g", "gone", "l", "n", "r/current", "r/releases"]),
+                except: paths(&["d/sub", "n/m/o", "r/.runner"]),
+            },
+            false => Self { granted: vec![scratch.root.clone()], except: vec![] },
+        }
+    }
+
+    fn within(&self) -> Within<'_> {
+        let places = Places { granted: &self.granted, except: &self.except };
+        Within { reads: places, writes: places }
+    }
+}
+
+async fn read(
+    scratch: &Scratch,
+    target: &Arc<dyn Target>,
+    grant: &Grant,
+    verb: &Verb,
+    at: &str,
+) -> (Answer, String) {
+    let (path, within) = (scratch.path(at), grant.within());
     let timeless = |mut entry: runner_model::Entry| {
         entry.modified = 0;
         entry
@@ -190,20 +219,21 @@ async fn read(scratch: &Scratch, target: &Arc<dyn Target>, verb: &Verb, at: &str
 }
 
 /// Reads all of it, so that what a verb left is seen and not only what later verbs happen to touch.
-async fn all(scratch: &Scratch, target: &Arc<dyn Target>) -> Vec<(String, (Answer, String))> {
+async fn all(scratch: &Scratch, target: &Arc<dyn Target>, grant: &Grant) -> Vec<(String, (Answer, String))> {
     let mut seen = Vec::new();
     for at in PATHS {
         for verb in [Verb::Stat, Verb::ReadLink] {
-            seen.push((format!("{verb:?} {at}"), read(scratch, target, &verb, at).await));
+            seen.push((format!("{verb:?} {at}"), read(scratch, target, grant, &verb, at).await));
         }
     }
     seen
 }
 
 /// One sequence, both ways. Answers what only the real thing could tell.
-async fn compare(steps: &[(Verb, usize)]) -> Result<Vec<String>, TestCaseError> {
+async fn compare(steps: &[(Verb, usize)], narrow: bool) -> Result<Vec<String>, TestCaseError> {
     let shared = Shared::new();
     let (dry, real) = (Scratch::new(&shared).await, Scratch::new(&shared).await);
+    let (granted, real_granted) = (Grant::new(&dry, narrow), Grant::new(&real, narrow));
     let before = dry.snapshot();
     let over = shared.overlay(&dry).over(Arc::clone(&dry.target));
     let mut unknown = Vec::new();
@@ -212,38 +242,34 @@ async fn compare(steps: &[(Verb, usize)]) -> Result<Vec<String>, TestCaseError> 
         let place = format!("step {number}: {verb:?} {at}");
         let changes = change(&shared, &dry, verb, at).zip(change(&shared, &real, verb, at));
         let Some((here, there)) = changes else {
-            let (answer, why) = read(&dry, &over, verb, at).await;
+            let (answer, why) = read(&dry, &over, &granted, verb, at).await;
             if answer == Err(FailureKind::Unknown) {
                 unknown.push(format!("{place}: {why}"));
                 continue;
             }
-            let (truth, says) = read(&real, &real.target, verb, at).await;
+            let (truth, says) = read(&real, &real.target, &real_granted, verb, at).await;
             prop_assert_eq!(answer, truth, "{}: {} / {}", place, why, says);
             continue;
         };
-        let granted = [dry.root.clone()];
-        let seen = over.observe(&here, Within::both(&granted)).await;
+        let seen = over.observe(&here, granted.within()).await;
         let (answer, why) = told(&dry, seen.clone());
         if answer == Err(FailureKind::Unknown) {
             unknown.push(format!("{place}: {why}"));
             continue;
         }
-        let granted = [real.root.clone()];
-        let truth = real.target.observe(&there, Within::both(&granted)).await;
+        let truth = real.target.observe(&there, real_granted.within()).await;
         let (real_answer, says) = told(&real, truth.clone());
         prop_assert_eq!(answer, real_answer, "observe: {}: {} / {}", place, why, says);
         let (Ok(seen), Ok(truth)) = (seen, truth) else { continue };
         if seen.before == seen.after {
             continue;
         }
-        let granted = [dry.root.clone()];
-        let made = over.apply(&here, &seen.before, Within::both(&granted), Intent("{}")).await;
+        let made = over.apply(&here, &seen.before, granted.within(), Intent("{}")).await;
         if let Err(Failure { kind: FailureKind::Unknown, message, .. }) = &made {
             unknown.push(format!("{place}: {message}"));
             continue;
         }
-        let granted = [real.root.clone()];
-        let truth = real.target.apply(&there, &truth.before, Within::both(&granted), Intent("{}")).await;
+        let truth = real.target.apply(&there, &truth.before, real_granted.within(), Intent("{}")).await;
         let sizes = matches!(verb, Verb::Archive(_) | Verb::Unarchive(_));
         let ((made, why), (truth, says)) = match sizes {
             true => (told(&dry, made.map(|_| ())), told(&real, truth.map(|_| ()))),
@@ -251,7 +277,7 @@ async fn compare(steps: &[(Verb, usize)]) -> Result<Vec<String>, TestCaseError> 
         };
         prop_assert_eq!(made, truth, "apply: {}: {} / {}", place, why, says);
     }
-    let (seen, truth) = (all(&dry, &over).await, all(&real, &real.target).await);
+    let (seen, truth) = (all(&dry, &over, &granted).await, all(&real, &real.target, &real_granted).await);
     for ((place, (answer, why)), (_, (truth, says))) in seen.into_iter().zip(truth) {
         if answer == Err(FailureKind::Unknown) {
             unknown.push(format!("at the end: {place}: {why}"));
@@ -274,7 +300,9 @@ fn sequences(
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
     let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     let steps = prop::collection::vec((verb, 0..PATHS.len()), 1..25);
-    let outcome = TestRunner::new(config).run(&steps, |steps| check(runtime.block_on(compare(&steps))?));
+    let steps = (steps, any::<bool>());
+    let outcome = TestRunner::new(config)
+        .run(&steps, |(steps, narrow)| check(runtime.block_on(compare(&steps, narrow))?));
     if let Err(error) = outcome {
         panic!("{error}");
     }
