@@ -58,8 +58,7 @@ impl View {
                 | Change::Unarchive { .. }
         );
         let writes = Bounds { places: within.writes, below: false, own: whole };
-        let reads =
-            Bounds { places: within.reads, below: matches!(change, Change::Archive { .. }), own: true };
+        let reads = Bounds { places: within.reads, below: false, own: true };
         let from = match change {
             Change::Archive { path, .. } | Change::Unarchive { archive: path, .. } => {
                 Some(self.find(what, path, reads).await?)

@@ -3,10 +3,10 @@
 //! The rules are those of `paths.sh` of the transport: the folder of a path is entered physically, where it leads is held
 //! against the grants, and what is there is not followed.
 
-use crate::node::{Looks, Node};
+use crate::node::{Folder, Looks, Node};
 use crate::unknown::{conflict, denied, missing, unknown};
 use crate::view::{Kind, View};
-use runner_model::{Failure, HIDDEN, RemotePath};
+use runner_model::{Failure, FailureKind, HIDDEN, RemotePath};
 use runner_transport::Places;
 use std::sync::Arc;
 
@@ -214,7 +214,7 @@ impl View {
             return Ok(Way::Missing);
         };
         let place = joined(what, &above, name)?;
-        Ok(match self.kind(what, &self.tree.at(&place)).await? {
+        let way = match self.step(what, &above, &place).await? {
             Kind::Absent => Way::Missing,
             Kind::Folder => Way::To(place),
             Kind::File | Kind::Other => Way::NotFolder,
@@ -222,7 +222,35 @@ impl View {
                 let led = self.follow(what, above, &points_to, &mut hops).await?;
                 led.map_or(Way::NotFolder, Way::To)
             }
-        })
+        };
+        match &way {
+            Way::To(place) if !self.may_enter(what, place).await? => {
+                Err(conflict(what, &format!("no permission to enter {folder}")))
+            }
+            _ => Ok(way),
+        }
+    }
+
+    /// What is at a place in a folder on the way; nothing, where the folder may not be entered.
+    async fn step(&self, what: &str, folder: &RemotePath, place: &RemotePath) -> Result<Kind, Failure> {
+        if !self.may_enter(what, folder).await? {
+            return Ok(Kind::Absent);
+        }
+        match self.kind(what, &self.tree.at(place)).await {
+            Err(failure) if failure.kind == FailureKind::Conflict => Ok(Kind::Absent),
+            found => found,
+        }
+    }
+
+    /// Whether the mode of a folder that would be there lets the acting user in. A real one says so itself.
+    async fn may_enter(&self, what: &str, folder: &RemotePath) -> Result<bool, Failure> {
+        let node = self.tree.at(folder);
+        let Node::Folder(Folder { looks: Looks::Known(look), .. }) = &*node else { return Ok(true) };
+        match self.may(what, look, 0o1, "").await {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.kind == FailureKind::Conflict => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The folder that a link in another one leads to; `None`: to none.
@@ -251,7 +279,7 @@ impl View {
                 ".." => at = at.parent().unwrap_or_else(RemotePath::root),
                 name => {
                     let place = joined(what, &at, name)?;
-                    match self.kind(what, &self.tree.at(&place)).await? {
+                    match self.step(what, &at, &place).await? {
                         Kind::Folder => at = place,
                         Kind::Link(points_to) => {
                             if *hops == 0 {

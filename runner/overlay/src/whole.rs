@@ -43,6 +43,7 @@ impl View {
             Node::Folder(folder) => folder,
         };
         if let Looks::Known(look) = &folder.looks {
+            self.may(what, look, 0o1, "no permission to enter it").await?;
             self.may(what, look, 0o4, "no permission to read it").await?;
         }
         let mut entries = match &folder.below {
@@ -117,7 +118,7 @@ impl View {
                 let Some(mode) = look.mode else {
                     return Err(unknown(what, &format!("the mode of `{at}` in it")));
                 };
-                self.may(what, look, 0o4, "not all of it could be read").await?;
+                self.may(what, look, 0o4, "").await.map_err(|why| not_whole(what, why))?;
                 let digest = self.sum(what, content).await?;
                 let size = self.entry(what, &node, "").await?.map_or(0, |entry| entry.size);
                 push(what, at, TreeNode::File { digest, size, executable: mode & 0o100 != 0 }, made)
@@ -150,6 +151,11 @@ impl View {
                 Look { mode: Some(mode), owner: Some(owner), group: Some(group), modified }
             }
         };
+        match at {
+            "" => self.may(what, &look, 0o1, "no permission to enter it").await?,
+            _ => self.may(what, &look, 0o1, "").await.map_err(|why| not_whole(what, why))?,
+        }
+        self.may(what, &look, 0o4, "").await.map_err(|why| not_whole(what, why))?;
         if made.purpose == For::Telling {
             let shown = format!("the folder `{}` in it", if at.is_empty() { "." } else { at });
             self.closed(what, &shown, &look).await?;
@@ -203,9 +209,10 @@ impl View {
             }
             EntryKind::File => {
                 let digest = match made.with_files {
-                    true => self.reads.fetch(path, only(path)).await?,
-                    false => self.reads.digest(path, only(path)).await?,
+                    true => self.reads.fetch(path, only(path)).await,
+                    false => self.reads.digest(path, only(path)).await,
                 };
+                let digest = digest.map_err(|why| not_whole(what, why))?;
                 let executable = entry.mode & 0o100 != 0;
                 push(what, at, TreeNode::File { digest, size: entry.size, executable }, made)
             }
@@ -220,7 +227,7 @@ impl View {
                         self.alone_real(path).await?;
                         return Err(unknown(what, &format!("what is in the folder `{at}` in it")));
                     }
-                    Err(failure) => return Err(failure),
+                    Err(failure) => return Err(not_whole(what, failure)),
                 };
                 let tree = self.manifest(what, &digest).await?;
                 for (path, node) in tree.entries() {
@@ -273,6 +280,14 @@ impl View {
         }
         let change = Change::RemoveTree { path: path.clone() };
         self.reads.observe(&change, only(path)).await.map(|_| ())
+    }
+}
+
+/// Something in a tree may not be read: the listing of all of it fails, not the look at that one thing.
+fn not_whole(what: &str, why: Failure) -> Failure {
+    match why.kind {
+        FailureKind::Conflict => failure(FailureKind::Other, what, "not all of it could be read"),
+        _ => why,
     }
 }
 
