@@ -152,6 +152,16 @@ impl Node {
         place.segments().fold(Arc::clone(self), |node, name| node.child(name))
     }
 
+    /// Whether no folder that was made or dressed in it keeps its own owner out.
+    pub(crate) fn is_open_to_its_owner(&self) -> bool {
+        let Self::Folder(folder) = self else { return true };
+        let open = match &folder.looks {
+            Looks::Real(_) => true,
+            Looks::Known(look) => look.mode.is_some_and(|mode| mode & 0o700 == 0o700),
+        };
+        open && folder.changed.values().all(|node| node.is_open_to_its_owner())
+    }
+
     /// This as a folder in which something can be changed; `None`: it is none.
     fn as_folder(&self) -> Option<Folder> {
         match self {

@@ -201,7 +201,20 @@ impl View {
                     self.may_change_in(what, &to.folder).await?;
                 }
             }
-            Change::RemoveTree { path } => self.alone(what, path, &about.place.node).await?,
+            // The set-group-id bit comes to its folders, which are then not as they were sent.
+            Change::Unpack { .. }
+                if !me.is_root() && self.whose(what, &about.place.folder).await?.inherited != 0 =>
+            {
+                return Err(unknown(what, "whether the target lets this user lay it out there as it is"));
+            }
+            Change::RemoveTree { path } => {
+                self.alone(what, path, &about.place.node).await?;
+                let is_closed = matches!(before, State::Directory { tree: None, .. })
+                    || !about.place.node.is_open_to_its_owner();
+                if !me.is_root() && is_closed {
+                    return Err(unknown(what, "whether the target lets this user remove all in it"));
+                }
+            }
             _ => {}
         }
         self.may_change_in(what, &about.place.folder).await
