@@ -317,7 +317,11 @@ impl View {
             }
             _ => (given(what, &attributes.owner, &owner)?, given(what, &attributes.group, &group)?),
         };
-        Ok(Observed { before, after: State::Directory { tree: Some(wanted), mode, owner, group }, folders: 0 })
+        Ok(Observed {
+            before,
+            after: State::Directory { tree: Some(wanted), mode, owner, group },
+            folders: 0,
+        })
     }
 
     /// What the real target says of a change that is the same but for its place, where nothing is: so what it is made of

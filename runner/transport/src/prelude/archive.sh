@@ -131,13 +131,7 @@ v_unarchive() {
   taken "$5" "$6" || return
   AB=1
   at "$1" "$2" || return
-  set +f
-  for p in ./.runner-unarchive-"$3".*; do
-    there "$p" || continue
-    x=${p#./.runner-unarchive-"$3".}
-    [ -d "/proc/${x%%.*}" ] || gone "$p"
-  done
-  set -f
+  swept ".runner-unarchive-$3"
   T=.runner-unarchive-$3.$$
   H=$PWD
   mkdir -m 700 -- "./$T" || return 47

@@ -36,7 +36,7 @@ swept() {
   for p in ./"$1".*; do
     there "$p" || continue
     x=${p#./"$1".}
-    [ -d "/proc/${x%%.*}" ] || rm -rf -- "$p"
+    [ -d "/proc/${x%%.*}" ] || gone "$p"
   done
   set -f
 }
