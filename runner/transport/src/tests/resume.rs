@@ -127,16 +127,18 @@ async fn what_a_killed_runner_left_is_ended_and_a_daemon_lives_on() {
 #[tokio::test]
 async fn a_number_that_was_used_again_is_left_alone() {
     in_every_shell(async |bench| {
-        let mut other = std::process::Command::new("setsid").args(["sleep", "600"]).spawn().expect("started");
+        let mut other = tokio::process::Command::new("setsid");
+        let mut other = other.args(["sleep", "600"]).kill_on_drop(true).spawn().expect("started");
+        let number = other.id().expect("it lives");
         let groups = bench.at("root/.runner/runs/run-1/groups");
         let noted = std::fs::read_dir(&groups).expect("there").next().expect("a shell's").expect("an entry");
         let name = noted.file_name().into_string().expect("UTF-8");
         let (prefix, _) = name.split_once('.').expect("a prefix");
-        std::fs::write(groups.join(format!("{prefix}.{}-1", other.id())), "").expect("noted");
+        std::fs::write(groups.join(format!("{prefix}.{}-1", number)), "").expect("noted");
         // Nor one that is noted under a name that no runner has used.
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", other.id())).expect("it lives");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", number)).expect("it lives");
         let start = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(19)).expect("a start");
-        let forged = groups.join(format!("forged.{}-{start}", other.id()));
+        let forged = groups.join(format!("forged.{}-{start}", number));
         std::fs::write(&forged, "").expect("noted");
         if std::os::unix::fs::lchown(&forged, Some(65_534), Some(65_534)).is_err() {
             std::fs::remove_file(&forged).expect("removed");
@@ -145,8 +147,7 @@ async fn a_number_that_was_used_again_is_left_alone() {
         let later = again(bench).await;
         later.end_left().await.expect("ended");
         assert!(other.try_wait().expect("asked").is_none(), "{}: it was ended", bench.shell);
-        other.kill().expect("ended");
-        other.wait().expect("reaped");
+        other.kill().await.expect("ended");
         later.close().await;
     })
     .await;
