@@ -113,9 +113,7 @@ impl Scratch {
         mode("d/sub/y", 0o755);
         mode("g", 0o2755);
         let _socket = std::os::unix::net::UnixListener::bind(root.join("e/socket")).expect("a socket");
-        let transport =
-            Transport::with_secrets(Arc::clone(&shared.store), Limits::default(), Arc::clone(&shared.vault));
-        let connection = transport.local(TargetName::localhost(), None).await.expect("connected");
+        let connection = connect(shared).await;
         let root: RemotePath = root.to_str().expect("UTF-8").parse().expect("a path");
         let place = RunPlace {
             root: Some(root.join("r").expect("a path")),
@@ -126,6 +124,14 @@ impl Scratch {
         connection.begin(&place).await.expect("begun");
         let target = connection.acting(&Acting::Login);
         Self { _dir: dir, root, connection, target }
+    }
+
+    /// The same, seen over a connection on which no run has begun, as a dry run has it.
+    pub(super) async fn of_dry_run(shared: &Shared) -> Self {
+        let begun = Self::new(shared).await;
+        let connection = connect(shared).await;
+        let target = connection.acting(&Acting::Login);
+        Self { connection, target, ..begun }
     }
 
     pub(super) fn path(&self, name: &str) -> RemotePath {
@@ -201,4 +207,10 @@ pub(super) async fn run(
     command: &Command,
 ) -> Result<runner_transport::Output, Failure> {
     target.run(command, within, None, &Nowhere, &CancellationToken::new()).await
+}
+
+async fn connect(shared: &Shared) -> Arc<dyn Connection> {
+    let transport =
+        Transport::with_secrets(Arc::clone(&shared.store), Limits::default(), Arc::clone(&shared.vault));
+    transport.local(TargetName::localhost(), None).await.expect("connected")
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[tokio::test]
 async fn nothing_that_a_module_asks_for_changes_a_byte() {
     let shared = Shared::new();
-    let scratch = Scratch::new(&shared).await;
+    let scratch = Scratch::of_dry_run(&shared).await;
     let before = scratch.snapshot();
     let overlay = shared.overlay(&scratch);
     let target = overlay.over(Arc::clone(&scratch.target));
@@ -61,7 +61,7 @@ async fn nothing_that_a_module_asks_for_changes_a_byte() {
         for change in &changes {
             let within = Within::both(granted);
             let _ = target.observe(change, within).await;
-            let _ = target.apply(change, &State::Absent, within, Intent("{}")).await;
+            let _ = target.apply(change, &State::Absent, within, Intent::new("{}")).await;
             let _ = target.digest(change.path(), within).await;
             let _ = target.fetch(change.path(), within).await;
             let _ = target.read_dir(change.path(), within).await;
@@ -77,8 +77,8 @@ async fn nothing_that_a_module_asks_for_changes_a_byte() {
     reads.stdin = Some(Content::Secret(secret()));
     reads.stdout_to = Some(at("leak"));
     assert_eq!(run(&target, everywhere, &reads).await.expect_err("writes").kind, FailureKind::Unknown);
-    let _ = target.service("cron", ServiceAction::Stop, Intent("{}")).await;
-    let _ = target.mark(&at("r"), &"zero".parse().expect("an id"), Mark::Bad, Intent("{}")).await;
+    let _ = target.service("cron", ServiceAction::Stop, Intent::new("{}")).await;
+    let _ = target.mark(&at("r"), &"zero".parse().expect("an id"), Mark::Bad, Intent::new("{}")).await;
     assert_eq!(scratch.snapshot(), before);
     scratch.close().await;
 }
@@ -86,7 +86,7 @@ async fn nothing_that_a_module_asks_for_changes_a_byte() {
 #[tokio::test]
 async fn a_file_for_output_is_refused_before_anything_else_was_asked() {
     let shared = Shared::new();
-    let scratch = Scratch::new(&shared).await;
+    let scratch = Scratch::of_dry_run(&shared).await;
     let before = scratch.snapshot();
     let target = shared.overlay(&scratch).over(Arc::clone(&scratch.target));
     let granted = [scratch.root.clone()];
@@ -102,7 +102,7 @@ async fn a_file_for_output_is_refused_before_anything_else_was_asked() {
 #[tokio::test]
 async fn a_secret_is_in_no_answer_and_not_in_the_store() {
     let shared = Shared::new();
-    let scratch = Scratch::new(&shared).await;
+    let scratch = Scratch::of_dry_run(&shared).await;
     let overlay = shared.overlay(&scratch);
     let target = overlay.over(Arc::clone(&scratch.target));
     let granted = [scratch.root.clone()];
@@ -111,7 +111,7 @@ async fn a_secret_is_in_no_answer_and_not_in_the_store() {
     let change =
         Change::WriteSecret { path: path.clone(), content: secret(), attributes: Default::default() };
     let seen = target.observe(&change, within).await.expect("seen");
-    target.apply(&change, &seen.before, within, Intent("{}")).await.expect("recorded");
+    target.apply(&change, &seen.before, within, Intent::new("{}")).await.expect("recorded");
     for failure in [
         target.read(&path, within).await.expect_err("hidden"),
         target.fetch(&path, within).await.expect_err("hidden"),
@@ -130,7 +130,7 @@ async fn a_secret_is_in_no_answer_and_not_in_the_store() {
 #[tokio::test]
 async fn a_link_of_the_overlay_leads_out_of_no_grant() {
     let shared = Shared::new();
-    let scratch = Scratch::new(&shared).await;
+    let scratch = Scratch::of_dry_run(&shared).await;
     let target = shared.overlay(&scratch).over(Arc::clone(&scratch.target));
     let granted = [scratch.path("a"), scratch.path("r")];
     let except = [scratch.path("r/shared/conf"), scratch.path("r/.runner")];
@@ -145,7 +145,7 @@ async fn a_link_of_the_overlay_leads_out_of_no_grant() {
     ] {
         let change = Change::Symlink { path: scratch.path(at), points_to: to.to_owned() };
         let seen = target.observe(&change, within).await.expect(at);
-        target.apply(&change, &seen.before, within, Intent("{}")).await.expect(at);
+        target.apply(&change, &seen.before, within, Intent::new("{}")).await.expect(at);
     }
     for path in ["a/out/passwd", "a/d/x", "a/shared/conf", "a/own/sequence"] {
         let path = scratch.path(path);

@@ -8,7 +8,9 @@ use runner_model::{
     Attributes, Change, Command, Digest, EffectClass, Entry, EntryKind, Failure, Mark, Release, ReleaseId,
     RemotePath, ServiceAction, State, TargetName,
 };
-use runner_transport::{Forward, Intent, Observed, Output, OutputSink, Target, Within};
+use runner_transport::{
+    Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
+};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +90,7 @@ impl Target for Tripwire {
             Change::Unpack { tree, .. } => Some(*tree),
             _ => None,
         };
-        Ok(Observed { before: State::Absent, after: state(tree, 0o755) })
+        Ok(Observed { before: State::Absent, after: state(tree, 0o755), folders: 0 })
     }
 
     async fn apply(
@@ -97,8 +99,16 @@ impl Target for Tripwire {
         _before: &State,
         _within: Within<'_>,
         _intent: Intent<'_>,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Applied, Failure> {
         panic!("a dry run made a change: {change:?}");
+    }
+
+    async fn undo(&self, undo: &Undo, _within: Within<'_>, _intent: Intent<'_>) -> Result<Undone, Failure> {
+        panic!("a dry run undid a change: {undo:?}");
+    }
+
+    async fn forget(&self) -> Result<(), Failure> {
+        panic!("a dry run removed copies");
     }
 
     async fn service(&self, unit: &str, action: ServiceAction, _intent: Intent<'_>) -> Result<(), Failure> {
@@ -174,7 +184,7 @@ async fn ask(shared: &Shared, target: &Arc<dyn Target>, verb: usize, path: Remot
         0..=10 => {
             let change = change(shared, verb, path, other);
             let _ = target.observe(&change, within).await;
-            let _ = target.apply(&change, &State::Absent, within, Intent("{}")).await;
+            let _ = target.apply(&change, &State::Absent, within, Intent::new("{}")).await;
         }
         11 => drop(target.stat(&path, within).await),
         12 => drop(target.read_dir(&path, within).await),
@@ -184,9 +194,9 @@ async fn ask(shared: &Shared, target: &Arc<dyn Target>, verb: usize, path: Remot
         16 => drop(target.fetch(&path, within).await),
         17 => drop(target.disk_free(&path, within).await),
         18 => drop(target.releases(&path, within).await),
-        19 => drop(target.service("shop", ServiceAction::Restart, Intent("{}")).await),
+        19 => drop(target.service("shop", ServiceAction::Restart, Intent::new("{}")).await),
         20 => drop(target.service_is_active("shop").await),
-        21 => drop(target.mark(&path, &"one".parse().expect("an id"), Mark::Good, Intent("{}")).await),
+        21 => drop(target.mark(&path, &"one".parse().expect("an id"), Mark::Good, Intent::new("{}")).await),
         22 => drop(target.forward("localhost", 80).await),
         _ => {
             for effect in classes {
@@ -194,7 +204,7 @@ async fn ask(shared: &Shared, target: &Arc<dyn Target>, verb: usize, path: Remot
                 let never = CancellationToken::new();
                 for to in [None, Some(path.clone())] {
                     command.stdout_to = to;
-                    let _ = target.run(&command, within, Some(Intent("{}")), &Nowhere, &never).await;
+                    let _ = target.run(&command, within, Some(Intent::new("{}")), &Nowhere, &never).await;
                 }
             }
         }

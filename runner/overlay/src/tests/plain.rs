@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 async fn make(target: &Arc<dyn Target>, within: Within<'_>, change: &Change) {
     let seen = target.observe(change, within).await.unwrap_or_else(|e| panic!("{change:?}: {e}"));
-    let made = target.apply(change, &seen.before, within, Intent("{}")).await;
+    let made = target.apply(change, &seen.before, within, Intent::new("{}")).await;
     made.unwrap_or_else(|e| panic!("{change:?}: {e}"));
 }
 
 #[tokio::test]
 async fn a_release_is_laid_out_switched_to_and_read_through_current() {
     let shared = Shared::new();
-    let scratch = Scratch::new(&shared).await;
+    let scratch = Scratch::of_dry_run(&shared).await;
     let before = scratch.snapshot();
     let overlay = shared.overlay(&scratch);
     let target = overlay.over(Arc::clone(&scratch.target));
@@ -52,7 +52,7 @@ async fn a_release_is_laid_out_switched_to_and_read_through_current() {
 #[tokio::test]
 async fn commands_and_forwards_end_where_they_would_see_the_old_world() {
     let shared = Shared::new();
-    let scratch = Scratch::new(&shared).await;
+    let scratch = Scratch::of_dry_run(&shared).await;
     let granted = [scratch.root.clone()];
     let within = Within::both(&granted);
     let look = command(&["cat", "/dev/null"], EffectClass::Read);
@@ -85,7 +85,7 @@ async fn commands_and_forwards_end_where_they_would_see_the_old_world() {
     assert!(asked.err().is_none_or(|why| why.kind != FailureKind::Unknown), "a file starts nothing");
 
     let (_, target) = fresh();
-    target.service("shop", ServiceAction::Restart, Intent("{}")).await.expect("listed");
+    target.service("shop", ServiceAction::Restart, Intent::new("{}")).await.expect("listed");
     unknown(&target, "restart shop was asked before").await;
     let asked = target.service_is_active("shop").await.expect_err("tainted");
     assert_eq!(asked.kind, FailureKind::Unknown);
