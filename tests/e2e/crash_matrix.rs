@@ -96,13 +96,36 @@ impl Scene {
 
 #[test]
 fn a_run_killed_at_any_boundary_is_resumed_to_where_it_was_going() {
+    converges("resume", |_| vec!["resume"]);
+}
+
+#[test]
+fn a_run_killed_at_any_boundary_is_resumed_from_what_its_targets_kept() {
+    converges("resume --from-targets", |scene| {
+        let knows = |host: &Host| {
+            let runs = fs::read_dir(host.outside(host.root().join(".runner/runs"))).unwrap().flatten();
+            let here = fs::read_dir(scene.project.path(".runner/runs")).unwrap().flatten().next().unwrap();
+            let intents =
+                |run: fs::DirEntry| fs::metadata(run.path().join("intents.jsonl")).map_or(0, |m| m.len());
+            runs.into_iter().any(|run| run.file_name() == here.file_name() && intents(run) > 0)
+        };
+        let any = scene.fleet.hosts().iter().any(knows);
+        fs::remove_dir_all(scene.project.path(".runner")).unwrap();
+        // A run that came to no effect is begun anew.
+        if any { vec!["resume", "--from-targets", "-e", "fleet"] } else { vec!["exec", "-e", "fleet"] }
+    });
+}
+
+/// Kills a run at each boundary in turn, and goes on with it as `how` says.
+fn converges(what: &str, how: impl Fn(&Scene) -> Vec<&'static str>) {
     let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
     let mut converged = 0;
     for boundary in 1..=scene.boundaries {
         scene.reset();
         let restarted: Vec<_> = scene.fleet.hosts().iter().map(restarts).collect();
         scene.crash(boundary);
-        let resumed = scene.project.run(&["resume"]);
+        let arguments = how(&scene);
+        let resumed = scene.project.run(&arguments);
         assert_eq!(resumed.code, Some(0), "boundary {boundary}: {resumed}");
         scene.must_be(boundary, &scene.shapes.1, "1.0.2");
         for (host, before) in scene.fleet.hosts().iter().zip(restarted) {
@@ -115,7 +138,7 @@ fn a_run_killed_at_any_boundary_is_resumed_to_where_it_was_going() {
         }
         converged += 1;
     }
-    eprintln!("resume: {} boundaries tried, {converged} converged", scene.boundaries);
+    eprintln!("{what}: {} boundaries tried, {converged} converged", scene.boundaries);
 }
 
 #[test]

@@ -48,17 +48,7 @@ impl Chain {
 
     /// Proves that the line is whole and follows; returns when it was written and its entry's JSON value.
     pub(crate) fn verify(&mut self, text: &str) -> Result<(u64, Line, serde_json::Value), String> {
-        let parts = text
-            .strip_suffix(AFTER_HASH)
-            .filter(|rest| rest.len() > HEX)
-            .and_then(|rest| rest.split_at_checked(rest.len() - HEX))
-            .and_then(|(rest, hash)| Some((rest.strip_suffix(BEFORE_HASH)?, hash)));
-        let (sealed, written) = parts.ok_or("it has no hash at its end")?;
-        let hash = Digest::of(sealed);
-        if hash.hex() != written {
-            return Err("its hash is not that of its content: it was changed".to_owned());
-        }
-        let envelope: Envelope = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let (envelope, hash) = Envelope::proved(text)?;
         if envelope.seq != self.next {
             return Err(format!(
                 "its number is {}, and {} follows: a line is missing",
@@ -69,6 +59,12 @@ impl Chain {
             return Err("it does not follow the line before it".to_owned());
         }
         *self = Self { next: envelope.seq + 1, last: hash };
+        Ok((envelope.at, Line { seq: envelope.seq, hash, text: text.to_owned() }, envelope.entry))
+    }
+
+    /// The same of a line that is alone: what it follows is not known.
+    pub(crate) fn alone(text: &str) -> Result<(u64, Line, serde_json::Value), String> {
+        let (envelope, hash) = Envelope::proved(text)?;
         Ok((envelope.at, Line { seq: envelope.seq, hash, text: text.to_owned() }, envelope.entry))
     }
 }
@@ -82,6 +78,23 @@ struct Envelope {
     entry: serde_json::Value,
     #[serde(rename = "hash")]
     _hash: String,
+}
+
+impl Envelope {
+    /// What is in a line whose hash is that of its content.
+    fn proved(text: &str) -> Result<(Self, Digest), String> {
+        let parts = text
+            .strip_suffix(AFTER_HASH)
+            .filter(|rest| rest.len() > HEX)
+            .and_then(|rest| rest.split_at_checked(rest.len() - HEX))
+            .and_then(|(rest, hash)| Some((rest.strip_suffix(BEFORE_HASH)?, hash)));
+        let (sealed, written) = parts.ok_or("it has no hash at its end")?;
+        let hash = Digest::of(sealed);
+        if hash.hex() != written {
+            return Err("its hash is not that of its content: it was changed".to_owned());
+        }
+        Ok((serde_json::from_str(text).map_err(|error| error.to_string())?, hash))
+    }
 }
 
 /// The JSON of an entry, on one line.

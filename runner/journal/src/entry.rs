@@ -84,7 +84,7 @@ pub enum Entry {
         undo: Option<Payload>,
         /// As whom it is done and where it may be: the same hold for its undo.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        acts: Option<Payload>,
+        acts: Option<Box<Payload>>,
     },
     /// What came of an intent. An intent without one is in doubt.
     Outcome {

@@ -43,5 +43,5 @@ mod writer;
 pub use chain::Line;
 pub use entry::{Answer, Engine, Entry, FORMAT, Header, InventoryAnswer, Left, Payload, Told, UndoEnd};
 pub use place::{new_run_id, run_folder};
-pub use reader::{Damage, Reader, Record, Recorded};
+pub use reader::{Damage, Reader, Record, Recorded, proved};
 pub use writer::{Error, FILE, Journal, NotResumed};

@@ -153,6 +153,16 @@ impl<R: BufRead> Iterator for Reader<R> {
     }
 }
 
+/// Proves a line that is alone, as targets keep the intents: that it is whole, and not what comes before it.
+///
+/// # Errors
+/// It is not a line of a journal, or not what was written.
+pub fn proved(line: &str) -> Result<Recorded, String> {
+    let (at, sealed, entry) = Chain::alone(line)?;
+    let entry = serde_json::from_value(entry).map_err(|error| error.to_string())?;
+    Ok(Recorded { seq: sealed.seq, at, entry, hash: sealed.hash })
+}
+
 /// A whole journal.
 #[derive(Debug)]
 pub struct Record {

@@ -19,6 +19,9 @@ use tokio::sync::oneshot;
 /// The name of the file in the folder of a run.
 pub const FILE: &str = "journal.jsonl";
 
+/// The largest payload that is carried to a target, in bytes of its JSON.
+const CARRIED_MAX: u64 = 1 << 20;
+
 /// Why something could not be recorded. From then on nothing is: the run must stop before its next effect.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -195,6 +198,14 @@ impl Journal {
     fn begun_with(mut self, first: String) -> Self {
         self.first = first;
         self
+    }
+
+    /// A payload that is in the store and not in its entry, as whoever has no store needs it; `None` where it is in the
+    /// entry, or too large to be carried.
+    pub fn carried(&self, payload: &Payload) -> Option<String> {
+        let Payload::Stored { digest, size } = payload else { return None };
+        let json = self.store.read_bytes(digest, CARRIED_MAX.min(*size)).ok()?;
+        String::from_utf8(json).ok()
     }
 
     /// Its first line, which has the header: proved by itself, wherever it is kept.

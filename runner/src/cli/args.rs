@@ -192,6 +192,15 @@ pub(crate) struct Resume {
     /// named, and so is what only a person can undo: then it ends with 7.
     #[arg(long, conflicts_with = "assume")]
     pub(crate) undo: bool,
+    /// The journal is lost, as with the workspace of a CI job: go on with what the targets kept of the run.
+    ///
+    /// Every target keeps what the run was about to do on it, and what came of it. Without RUN it is the newest run that they
+    /// know. Steps run again; what they did is found done, and is not done twice.
+    #[arg(long)]
+    pub(crate) from_targets: bool,
+    /// With `--from-targets`: the environment; may be left out when the plan has only one.
+    #[arg(short, long, value_name = "NAME", requires = "from_targets")]
+    pub(crate) environment: Option<EnvironmentName>,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }

@@ -10,6 +10,8 @@ use std::io::{IsTerminal as _, Write as _};
 pub(crate) const INVALID: u8 = 2;
 /// Refused before start.
 pub(crate) const REFUSED: u8 = 3;
+/// As a run whose targets are unreachable.
+const UNREACHABLE: u8 = 5;
 /// As a step that failed.
 const UNDECIDED: u8 = 4;
 /// A bug, or the machine that the runner runs on.
@@ -70,6 +72,11 @@ impl Fail {
     /// A signal came before anything was touched.
     pub(crate) fn interrupted(code: u8) -> Self {
         Self::said(code, "interrupted before anything was touched")
+    }
+
+    /// A target that must be asked does not answer.
+    pub(crate) fn unreachable(message: impl fmt::Display) -> Self {
+        Self::said(UNREACHABLE, message)
     }
 
     /// What happened on targets cannot be told, and must be before anything more is.

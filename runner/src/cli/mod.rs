@@ -21,6 +21,7 @@ mod replay;
 mod report;
 mod resume;
 mod runs;
+mod salvage;
 mod schema;
 mod secrets;
 mod show;

@@ -5,6 +5,7 @@ use super::carry_out::{Order, Resumed, carry_out, engine, open_store};
 use super::fail::Fail;
 use super::load::{self, Checked, Loaded, Programs, shown};
 use super::runs::{chosen, folder};
+use super::salvage::salvage;
 use super::undo::undo;
 use super::{permitted, stale, talk, warn};
 use crate::history;
@@ -17,7 +18,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
-    let run = chosen(&args.plan, args.run.as_deref())?;
+    let run = match args.from_targets {
+        false => chosen(&args.plan, args.run.as_deref())?,
+        true => salvage(args)?,
+    };
     let past = history::load(&folder(&args.plan), &run);
     let file = shown(&past.journal());
     let record = past.record.map_err(|damage| broken(&file, &damage))?;
@@ -76,7 +80,7 @@ fn undo_was_begun(record: &Record) -> bool {
 }
 
 /// The plan, checked as it was when the run began: with the same variables, for the same targets.
-fn check(loaded: &Loaded, header: &Header, store: &Store) -> Result<Checked, Fail> {
+pub(super) fn check(loaded: &Loaded, header: &Header, store: &Store) -> Result<Checked, Fail> {
     let vars: Vec<(String, String)> = header.vars.clone().into_iter().collect();
     let limit = header.limit.as_deref().map(str::parse::<Limit>).transpose().map_err(Fail::internal)?;
     let answer = header.inventory_answer.as_ref().map(|answer| store.read_bytes(&answer.digest, answer.size));
@@ -88,7 +92,7 @@ fn check(loaded: &Loaded, header: &Header, store: &Store) -> Result<Checked, Fai
 }
 
 /// Whether all is what the run was begun with: a record says nothing about another plan.
-fn same_as_begun(
+pub(super) fn same_as_begun(
     header: &Header,
     loaded: &Loaded,
     checked: &Checked,

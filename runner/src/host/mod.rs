@@ -16,6 +16,7 @@ pub use events::EventJournal;
 pub use faults::Faults;
 pub use fleet::{Connect, Connections};
 pub use http::Requests;
+pub use record::Carried;
 pub use undo::Undoing;
 
 use crate::module::load::Module;
@@ -169,7 +170,7 @@ impl Host {
                 dry: parts.dry,
                 kept: Mutex::default(),
                 taken: Mutex::default(),
-                header: parts.journal.first_line().to_owned(),
+                live: Mutex::default(),
                 waiting: Arc::default(),
                 faults: Arc::new(parts.faults),
             }),
@@ -416,6 +417,7 @@ impl Executor for Host {
         let now = self.live_on(target).await?;
         // What the run found when it began, not what it left when it was cut off.
         let live = self.before.run.live.get(target).cloned().unwrap_or(now);
+        self.record.found(target, live.clone());
         if let Some(release) = &live {
             let mut previous = self.previous.lock().unwrap_or_else(PoisonError::into_inner);
             previous.insert(target.clone(), release.clone());

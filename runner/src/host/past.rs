@@ -265,6 +265,12 @@ impl PastRun {
         Some((call, call.effect.as_ref()?))
     }
 
+    /// Whether nothing is known of an invocation but its effects.
+    pub fn is_partial(&self, key: &EffectKey) -> bool {
+        let invocation = self.invocations.get(&(key.step.clone(), key.target.clone(), key.attempt));
+        invocation.is_some_and(|invocation| invocation.partial)
+    }
+
     /// Effects of which nobody knows whether they were done, in the order of their invocations.
     pub fn in_doubt(&self) -> impl Iterator<Item = (EffectKey, &PastCall)> {
         self.order.iter().flat_map(move |key| {

@@ -12,6 +12,7 @@ use runner_model::{
 };
 use runner_secret::Vault;
 use runner_transport::{Applied, Kept};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +32,8 @@ pub(super) struct JournalRecord {
     pub(super) kept: Mutex<BTreeSet<(TargetName, Acting)>>,
     /// Effects of earlier parts that were taken for calls of this one.
     pub(super) taken: Mutex<BTreeSet<EffectKey>>,
-    /// The first line of the journal.
-    pub(super) header: String,
+    /// What was live on each machine when the run began.
+    pub(super) live: Mutex<BTreeMap<TargetName, Option<ReleaseId>>>,
     /// Lines that the next intent takes to a machine.
     pub(super) waiting: Arc<Mutex<BTreeMap<TargetName, Vec<String>>>>,
 }
@@ -67,13 +68,22 @@ impl JournalRecord {
 
     /// What goes to a machine with the intent: the header of the run with the first one, and the outcomes of what was done
     /// there since the last one. From these a run can be gone on with whose journal is lost.
-    fn for_target(&self, on: Option<&TargetName>, intent: String) -> String {
+    fn for_target(&self, on: Option<&TargetName>, carried: Vec<String>, intent: String) -> String {
         let Some(on) = on else { return intent };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = || vec![self.header.clone()];
+        let first = || {
+            let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(on).cloned().flatten();
+            vec![self.journal.first_line().to_owned(), Carried::Live(live).line()]
+        };
         let mut lines = std::mem::take(waiting.entry(on.clone()).or_insert_with(first));
+        lines.extend(carried);
         lines.push(intent);
         lines.join("\n")
+    }
+
+    /// A machine was found so when the run began.
+    pub(super) fn found(&self, target: &TargetName, live: Option<ReleaseId>) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(target.clone(), live);
     }
 
     /// Where something was kept of the run for its undo, and by whom: also by its earlier parts.
@@ -135,7 +145,7 @@ impl JournalRecord {
         let entry = Entry::Mark { target: target.clone(), release: release.clone(), mark };
         let line = self.journal.append_durable(&entry).await?.text;
         self.faults.at(Boundary::AfterIntent).await;
-        Ok(self.for_target(Some(target), line))
+        Ok(self.for_target(Some(target), Vec::new(), line))
     }
 
     /// It was marked, or not.
@@ -205,6 +215,35 @@ impl States {
             Effect::Service { .. } => nothing,
         }
     }
+}
+
+/// What goes to a machine beside lines of the journal, for whoever goes on with the run from there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carried {
+    /// What was live there when the run began.
+    Live(Option<ReleaseId>),
+    /// The JSON of a payload that is in no line.
+    Payload(String),
+}
+
+impl Carried {
+    fn line(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+}
+
+/// Payloads of an entry that are not in its line.
+fn carried(journal: &Journal, entry: &Entry) -> Vec<String> {
+    let payloads: Vec<&Payload> = match entry {
+        Entry::Intent { args, undo, acts, .. } => undo.iter().chain(acts.as_deref()).chain([args]).collect(),
+        Entry::Outcome { answer: Answer::Ok(payload), .. } => vec![payload],
+        _ => Vec::new(),
+    };
+    payloads
+        .into_iter()
+        .filter_map(|payload| Some(Carried::Payload(journal.carried(payload)?).line()))
+        .collect()
 }
 
 /// What an undo needs to know beside the intent; mostly nothing.
@@ -291,9 +330,10 @@ impl Record for JournalRecord {
             before: kept.before,
             after: kept.after,
             undo: kept.undo.map(|undo| journal.payload(vault.hide_json(undo))).transpose()?,
-            acts: to_json(Some(acts)).map(|acts| journal.payload(acts)).transpose()?,
+            acts: to_json(Some(acts)).map(|acts| journal.payload(acts).map(Box::new)).transpose()?,
         };
         let line = journal.append_durable(&entry).await?;
+        let carried = carried(journal, &entry);
         self.faults.at(Boundary::AfterIntent).await;
         Ok(Box::new(Intended {
             dry: self.dry,
@@ -301,7 +341,7 @@ impl Record for JournalRecord {
             journal: Arc::clone(journal),
             vault: Arc::clone(vault),
             events: self.events.clone(),
-            line: self.for_target(call.on.as_ref(), line.text),
+            line: self.for_target(call.on.as_ref(), carried, line.text),
             waiting: Arc::clone(&self.waiting),
             begun: Instant::now(),
             effected: Some(Box::new(told)),
@@ -370,12 +410,12 @@ impl Intended {
     ) {
         let entry = answer(&self.journal, &self.vault, answered)
             .map(|answer| Entry::Outcome { key, answer, left })
-            .and_then(|entry| self.journal.append(&entry));
+            .and_then(|entry| self.journal.append(&entry).map(|line| (line, carried(&self.journal, &entry))));
         match entry {
-            Ok(line) => {
+            Ok((line, carried)) => {
                 if let Some(on) = on {
                     let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                    waiting.entry(on).or_default().push(line.text);
+                    waiting.entry(on).or_default().extend(carried.into_iter().chain([line.text]));
                 }
             }
             Err(error) => tracing::error!("{error}"),

@@ -35,6 +35,8 @@ struct Done<'a> {
     call: &'a PastCall,
     effect: &'a PastEffect,
     told: Told,
+    /// The journal was lost, and the target kept this.
+    told_by_target: bool,
 }
 
 /// What a command says that undoes something goes nowhere: its status is what counts.
@@ -132,6 +134,10 @@ impl Host {
                 }
                 let undo = done.effect.undo.clone().map(serde_json::from_value::<Request>);
                 match undo {
+                    // What a target says does not send requests from here.
+                    _ if done.told_by_target => Err(manual(format_args!(
+                        "undo what `{method} {url}` did: only the target's account of it is left"
+                    ))),
                     Some(Ok(undo)) if done.call.answer.is_some() => Ok(How::Request(Box::new(undo))),
                     Some(_) => {
                         Err(manual(format_args!("see whether `{method} {url}` was answered, and undo it")))
@@ -291,6 +297,9 @@ impl Host {
                     let message = format!("`{}` ended with status {status}", command.argv.join(" "));
                     Err(Failure::new(FailureKind::CommandFailed, message))
                 }
+                Act::Request { .. } if done.told_by_target => {
+                    Ok(manual("send it again: only the target's account of it is left"))
+                }
                 Act::Request { .. } => {
                     let request: Request = serde_json::from_value(without_machine(done.call.args.clone()))
                         .map_err(|error| Failure::new(FailureKind::Other, error))?;
@@ -353,7 +362,8 @@ fn effects<'a>(run: &'a PastRun, machine: Option<&TargetName>) -> Vec<Done<'a>> 
         .filter_map(|key| {
             let (call, effect) = run.effect(key)?;
             let told = effect.told.clone()?;
-            (told.on.as_ref() == machine).then_some(Done { key, call, effect, told })
+            let told_by_target = run.is_partial(key);
+            (told.on.as_ref() == machine).then_some(Done { key, call, effect, told, told_by_target })
         })
         .collect()
 }

@@ -77,7 +77,9 @@ fn payloads(record: &Record) -> BTreeSet<Digest> {
             Entry::Facts { facts, .. } => (vec![facts], None),
             Entry::InvocationStarted { params, about, .. } => (about.iter().chain([params]).collect(), None),
             Entry::Call { args, answer, .. } => (vec![args], Some(answer)),
-            Entry::Intent { args, undo, acts, .. } => (undo.iter().chain(acts).chain([args]).collect(), None),
+            Entry::Intent { args, undo, acts, .. } => {
+                (undo.iter().chain(acts.as_deref()).chain([args]).collect(), None)
+            }
             Entry::Outcome { answer, .. }
             | Entry::Marked { answer, .. }
             | Entry::InvocationEnded { answer, .. } => (vec![], Some(answer)),

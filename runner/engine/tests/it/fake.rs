@@ -276,6 +276,7 @@ fn line(event: &Event) -> Option<String> {
         Event::StepStarted { step, target, attempt } => format!("+ {step} {target} #{attempt}"),
         Event::StepFinished { step, target, end, .. } => match end {
             End::Ok => format!("- {step} {target}"),
+            End::Unknown { why } => format!("? {step} {target}: {why}"),
             End::Failed { .. } => format!("x {step} {target}"),
             End::Cancelled => format!("c {step} {target}"),
         },
