@@ -4,12 +4,13 @@
 //! ```sh
 //! cargo bench -p runner --bench figures                 # prints the table
 //! cargo bench -p runner --bench figures -- --check      # exits with 1 when a figure is over its bound
-//! cargo bench -p runner --bench figures -- start call   # only these: start, call, share, memory
+//! cargo bench -p runner --bench figures -- start call   # only these: start, call, share, journal, memory
 //! ```
 //!
 //! Timings belong here and not in tests: a machine that is busy must not fail a change.
 
 mod call;
+mod journal;
 mod plans;
 mod start;
 mod watch;
@@ -41,15 +42,16 @@ type Measure = fn() -> Outcome<Vec<Figure>>;
 fn main() -> std::process::ExitCode {
     let given: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let check = given.iter().any(|argument| argument == "--check");
-    let all: [(&str, Measure); 4] = [
+    let all: [(&str, Measure); 5] = [
         ("start", start::measure),
         ("call", call::measure),
         ("share", work::share),
+        ("journal", journal::cost),
         ("memory", work::memory),
     ];
     let named: Vec<&String> = given.iter().filter(|argument| !argument.starts_with('-')).collect();
     if let Some(unknown) = named.iter().find(|name| all.iter().all(|(known, _)| known != &name.as_str())) {
-        eprintln!("there is no figure `{unknown}`; there are start, call, share and memory");
+        eprintln!("there is no figure `{unknown}`; there are start, call, share, journal and memory");
         return 2.into();
     }
     let (mut figures, mut complete) = (Vec::new(), true);

@@ -78,7 +78,7 @@ pub(crate) fn memory() -> Outcome<Vec<Figure>> {
 }
 
 /// Deploys a version in which some files differ from the one before.
-fn deploy(place: &Place, version: &str) -> Outcome<Seen> {
+pub(crate) fn deploy(place: &Place, version: &str) -> Outcome<Seen> {
     place.application(200, version)?;
     let mut command = place.runner("exec");
     let log = place.path().join("log");

@@ -30,3 +30,4 @@ mod same_everywhere;
 mod support;
 mod telemetry;
 mod template;
+mod undo;

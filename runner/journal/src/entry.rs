@@ -183,6 +183,8 @@ pub enum UndoEnd {
     Done,
     /// There was nothing to undo: it had never happened.
     Nothing,
+    /// It is never undone: a backup, or the folder that one is in.
+    Kept,
     /// Somebody changed it since: it was left alone.
     Conflict {
         /// What is the matter.

@@ -8,7 +8,7 @@ use super::{out, out_json};
 use crate::history::{self, Outline};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
-use runner_journal::{Answer, Entry, Record};
+use runner_journal::{Answer, Entry, Record, UndoEnd};
 use runner_model::words::duration;
 use runner_model::{EffectKey, StepId, TargetName};
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ struct Invocations {
     order: Vec<(StepId, TargetName, u32)>,
     all: BTreeMap<(StepId, TargetName, u32), Invocation>,
     in_doubt: BTreeMap<EffectKey, String>,
+    undone: Vec<(EffectKey, String, Option<UndoEnd>)>,
     resumed: Vec<jiff::Timestamp>,
 }
 
@@ -77,12 +78,20 @@ impl Invocations {
                 });
             }
             Entry::Resumed { started, .. } => self.resumed.push(*started),
+            Entry::Undo { key, told } => {
+                self.undone.retain(|(known, ..)| known != key);
+                self.undone.push((key.clone(), told.act.words(), None));
+            }
+            Entry::Undone { key, end } => {
+                let known = self.undone.iter_mut().rev().find(|(known, ..)| known == key);
+                if let Some((_, _, known)) = known {
+                    *known = Some(end.clone());
+                }
+            }
             Entry::Header(_)
             | Entry::Event(_)
             | Entry::Facts { .. }
             | Entry::Mark { .. }
-            | Entry::Undo { .. }
-            | Entry::Undone { .. }
             | Entry::Marked { .. }
             | Entry::Closed { .. } => {}
         }
@@ -125,6 +134,16 @@ fn as_text(record: &Record, all: &Invocations, journal: &str) -> String {
     }
     let rows: Vec<_> = all.order.iter().map(|key| (row(key, &all.all[key]), Colour::None)).collect();
     table(&mut text, Paint::NONE, &["step", "on", "attempt", "reads", "effects", "ended"], &rows);
+    if !all.undone.is_empty() {
+        text.push_str("\nUndone\n");
+        for (key, what, end) in &all.undone {
+            let end = match end {
+                None => "in doubt".to_owned(),
+                Some(end) => super::undo::words(end),
+            };
+            text.push_str(&format!("  step `{}` on {}: {what}: {end}\n", key.step, key.target));
+        }
+    }
     if !all.in_doubt.is_empty() {
         text.push_str("\nIn doubt: nothing says whether this was done\n");
         for (key, what) in &all.in_doubt {
@@ -161,6 +180,11 @@ fn as_json(record: &Record, all: &Invocations) -> Value {
             })
         })
         .collect();
+    let undone: Vec<Value> = all
+        .undone
+        .iter()
+        .map(|(key, what, end)| json!({ "step": key.step, "target": key.target, "number": key.number, "what": what, "end": end }))
+        .collect();
     let in_doubt: Vec<Value> = all
         .in_doubt
         .iter()
@@ -174,5 +198,6 @@ fn as_json(record: &Record, all: &Invocations) -> Value {
         "damage": record.damage.as_ref().map(ToString::to_string),
         "invocations": invocations,
         "in-doubt": in_doubt,
+        "undone": undone,
     })
 }

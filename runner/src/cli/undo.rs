@@ -56,7 +56,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
 
 /// Whether somebody still has to do something.
 fn is_left(end: &UndoEnd) -> bool {
-    !matches!(end, UndoEnd::Done | UndoEnd::Nothing)
+    !matches!(end, UndoEnd::Done | UndoEnd::Nothing | UndoEnd::Kept)
 }
 
 fn where_(one: &Undoing) -> String {
@@ -68,19 +68,22 @@ fn word(end: &UndoEnd) -> (&'static str, String) {
     match end {
         UndoEnd::Done => ("undone", String::new()),
         UndoEnd::Nothing => ("nothing to undo", String::new()),
+        UndoEnd::Kept => ("kept", String::new()),
         UndoEnd::Conflict { why } => ("conflict", format!("left alone: {why}")),
         UndoEnd::Manual { what } => ("manual", what.clone()),
         UndoEnd::Failed { failure } => ("failed", failure.to_string()),
     }
 }
 
+/// The same, with why.
+pub(super) fn words(end: &UndoEnd) -> String {
+    let (word, why) = word(end);
+    if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") }
+}
+
 fn told(one: &Undoing) -> String {
-    let (word, why) = word(&one.end);
-    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-    format!(
-        "{}\n",
-        text::shown(&format!("{}  {}: {}: {word}{why}", where_(one), one.key.step, one.act.words()))
-    )
+    let what = format!("{}  {}: {}: {}", where_(one), one.key.step, one.act.words(), words(&one.end));
+    format!("{}\n", text::shown(&what))
 }
 
 fn show(

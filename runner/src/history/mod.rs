@@ -109,8 +109,13 @@ impl Outline {
         let mut all = Self::default();
         for recorded in &record.entries {
             all.last = recorded.at;
-            if let Entry::Resumed { .. } = recorded.entry {
-                (all.ending, all.done) = (None, 0);
+            match &recorded.entry {
+                Entry::Resumed { .. } => (all.ending, all.done) = (None, 0),
+                // An undo has no events.
+                Entry::Closed { verdict } if all.ending.is_none() => {
+                    all.ending = Some(Ending { verdict: *verdict, milliseconds: recorded.at });
+                }
+                _ => {}
             }
             let Entry::Event(stamped) = &recorded.entry else { continue };
             match &stamped.event {
@@ -134,20 +139,24 @@ pub fn events(record: &Record) -> Vec<Stamped> {
     let mut events = Vec::new();
     let mut before = Vec::new();
     let mut open: BTreeMap<EffectKey, (u64, Effected)> = BTreeMap::new();
-    for recorded in &record.entries {
+    // Whoever only undid a run told nothing of it again.
+    let is_told_again = |entry: &Entry| matches!(entry, Entry::Event(stamped) if is_begin(&stamped.event));
+    let begins =
+        record.entries.iter().rposition(|recorded| is_told_again(&recorded.entry)).unwrap_or_default();
+    for (index, recorded) in record.entries.iter().enumerate() {
         let at = recorded.at;
         match &recorded.entry {
             Entry::Event(stamped) => {
                 if matches!(stamped.event, Event::RunFinished { .. }) {
                     events.extend(in_doubt(&open));
                 }
-                let begins = matches!(stamped.event, Event::RunStarted { .. });
+                let begins = is_begin(&stamped.event);
                 events.push((**stamped).clone());
                 if begins {
                     events.append(&mut before);
                 }
             }
-            Entry::Resumed { .. } => {
+            Entry::Resumed { .. } if index < begins => {
                 before.extend(events.drain(..).filter(|stamped| is_effect(&stamped.event)));
             }
             Entry::Intent { key, class, told: Some(told), .. } => {
@@ -174,6 +183,10 @@ pub fn events(record: &Record) -> Vec<Stamped> {
         events.extend(in_doubt(&open));
     }
     events
+}
+
+fn is_begin(event: &Event) -> bool {
+    matches!(event, Event::RunStarted { .. })
 }
 
 /// What is known to be in doubt no longer is when somebody goes on: then it is open still, and has an end later.

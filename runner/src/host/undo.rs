@@ -8,8 +8,8 @@ use super::past::{PastCall, PastEffect, PastRun};
 use crate::sandbox::context::{Acts, Sending};
 use runner_journal::{Entry, Told, UndoEnd};
 use runner_model::{
-    Act, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, Request, ServiceAction,
-    State, TargetName,
+    Act, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, RemotePath, Request,
+    ServiceAction, State, TargetName,
 };
 use runner_transport::{Intent, OutputSink, Target, Undo, Undone, Within};
 use serde_json::Value;
@@ -78,10 +78,10 @@ impl Host {
     }
 
     async fn undo_one(&self, run: &PastRun, done: &Done<'_>) -> Undoing {
-        if let Some(end @ (UndoEnd::Done | UndoEnd::Nothing)) = run.undone.get(done.key) {
+        if let Some(end @ (UndoEnd::Done | UndoEnd::Nothing | UndoEnd::Kept)) = run.undone.get(done.key) {
             return done.ended(end.clone());
         }
-        match self.what_undoes(done) {
+        match self.what_undoes(run, done) {
             Ok(how) => self.recorded(done, self.carry_out(done, how)).await,
             Err(end) => done.ended(end),
         }
@@ -102,15 +102,15 @@ impl Host {
     }
 
     /// How an effect is undone, or why it is not.
-    fn what_undoes(&self, done: &Done<'_>) -> Result<How, UndoEnd> {
+    fn what_undoes(&self, run: &PastRun, done: &Done<'_>) -> Result<How, UndoEnd> {
         let args = || done.call.args.clone();
         let Told { act, .. } = &done.told;
         match act {
             Act::Change { .. } => {
                 let change: Change = serde_json::from_value(without_machine(args()))
                     .map_err(|error| manual(format_args!("its record cannot be read: {error}")))?;
-                if matches!(change, Change::Archive { .. }) {
-                    return Err(UndoEnd::Nothing);
+                if matches!(change, Change::Archive { .. }) || self.holds_what_is_kept(run, done, &change) {
+                    return Err(UndoEnd::Kept);
                 }
                 if let Some(why) = &done.effect.left.no_copy {
                     return Err(manual(format_args!("there is no copy of what was there: {why}")));
@@ -120,7 +120,10 @@ impl Host {
             Act::Command { line, .. } => {
                 let command: Command = serde_json::from_value(without_machine(args()))
                     .map_err(|error| manual(format_args!("its record cannot be read: {error}")))?;
-                if command.keep || never_began(done.call) {
+                if command.keep {
+                    return Err(UndoEnd::Kept);
+                }
+                if never_began(done.call) {
                     return Err(UndoEnd::Nothing);
                 }
                 match command.undo.clone() {
@@ -152,6 +155,12 @@ impl Host {
             }),
             Act::Service { .. } => Err(UndoEnd::Nothing),
         }
+    }
+
+    /// Whether a folder was made for something that an undo keeps.
+    fn holds_what_is_kept(&self, run: &PastRun, done: &Done<'_>, change: &Change) -> bool {
+        let Change::Mkdir { path, .. } = change else { return false };
+        effects(run, done.told.on.as_ref()).iter().filter_map(kept_path).any(|kept| kept.is_within(path))
     }
 
     async fn carry_out(&self, done: &Done<'_>, how: How) -> UndoEnd {
@@ -319,6 +328,22 @@ impl Host {
                 tracing::warn!("{failure}: copies of the run are left on {target}");
             }
         }
+    }
+}
+
+/// Where an effect left something that an undo keeps.
+fn kept_path(done: &Done<'_>) -> Option<RemotePath> {
+    let args = without_machine(done.call.args.clone());
+    match &done.told.act {
+        Act::Change { .. } => match serde_json::from_value(args).ok()? {
+            Change::Archive { into, .. } => Some(into),
+            _ => None,
+        },
+        Act::Command { .. } => {
+            let command: Command = serde_json::from_value(args).ok()?;
+            command.stdout_to.filter(|_| command.keep)
+        }
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What to type after a run: the command that was given, for all of its targets or for some.
 
-use runner_model::TargetName;
+use runner_model::{RunId, TargetName};
 
 /// How the run was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +36,14 @@ impl Again {
     pub(crate) fn by_hand(&self, target: Option<&TargetName>) -> String {
         let target = target.filter(|target| self.rollout.contains(target));
         self.line("explain", target.map(|target| ["--target", target.as_str()]))
+    }
+
+    /// Going on with a run, or undoing it.
+    pub(crate) fn resume(&self, run: &RunId, undo: bool) -> String {
+        let plan = self.which.first().map(String::as_str).filter(|plan| *plan != "plan.toml");
+        let plan = plan.into_iter().flat_map(|plan| ["--plan", plan]);
+        let words = ["runner", "resume", run.as_str()].into_iter().chain(undo.then_some("--undo"));
+        shell_words::join(words.chain(plan))
     }
 
     fn line(&self, command: &str, more: Option<[&str; 2]>) -> String {

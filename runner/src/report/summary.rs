@@ -313,6 +313,10 @@ pub(super) fn commands(account: &Account, verdict: Verdict, around: &Around) -> 
     if let Some(line) = again.only(&not_done) {
         commands.push(("only the targets that are not done".to_owned(), line));
     }
+    if let Some(run) = &account.run {
+        commands.push(("go on with it where it stopped".to_owned(), again.resume(run, false)));
+        commands.push(("undo what it did".to_owned(), again.resume(run, true)));
+    }
     let halfway = |end: &TargetEnd| matches!(end, TargetEnd::Failed { .. } | TargetEnd::Stopped { .. });
     if let Some(target) = ended(account, halfway).first() {
         commands.push(("by hand: what to type for each step".to_owned(), again.by_hand(Some(target))));

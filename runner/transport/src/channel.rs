@@ -447,7 +447,8 @@ impl Drop for Guard {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (machine, acting) = (Arc::clone(&self.machine), self.acting.clone());
             let groups = std::mem::take(&mut self.groups);
-            runtime.spawn(async move { end_groups(&machine, &acting, &groups).await });
+            let ending = machine.ending.clone();
+            ending.spawn_on(async move { end_groups(&machine, &acting, &groups).await }, &runtime);
         }
     }
 }

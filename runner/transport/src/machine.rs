@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
 
 /// Longest waits.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// How long the end of processes on a target is waited for that nobody else waits for.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// When the second channel is asked for: sshd has said by then what it says after a login.
 const SECOND_CHANNEL: Duration = Duration::from_millis(3);
@@ -122,6 +126,8 @@ pub(crate) struct Machine {
     idle: Mutex<Option<(Acting, Channel)>>,
     closed: AtomicBool,
     sent: AtomicU64,
+    /// What ends processes that nobody waits for any more.
+    pub(crate) ending: TaskTracker,
 }
 
 /// The folder of the run.
@@ -160,6 +166,7 @@ impl Machine {
             idle: Mutex::default(),
             closed: AtomicBool::new(false),
             sent: AtomicU64::new(0),
+            ending: TaskTracker::new(),
         }
     }
 
@@ -472,6 +479,11 @@ impl Connection for Connected {
     }
 
     async fn close(&self) {
+        self.0.ending.close();
+        let ended = tokio::time::timeout(ENDING, self.0.ending.wait());
+        if ended.await.is_err() {
+            tracing::warn!(target = %self.0.name, "what a command had started there may still run");
+        }
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.close_idle();
         let limit = Duration::from_secs(5);
