@@ -94,6 +94,13 @@ fn a_connection_that_dies_in_the_middle_ends_the_run_and_says_where() {
     assert!([Some(4), Some(5)].contains(&ran.code), "{ran}");
     assert_eq!(current(fleet.host(2)), None, "no second batch");
     assert!(ran.stderr.contains("web-1") && ran.stderr.contains("restart"), "{ran}");
+    fleet.host(1).fix_service().unwrap();
+    fleet.host(1).start_sshd().unwrap();
+    let resumed = project.run(&["resume"]);
+    assert_eq!(resumed.code, Some(0), "{resumed}");
+    for host in fleet.hosts() {
+        still(host, "1.0.0");
+    }
 }
 
 #[test]
@@ -112,8 +119,8 @@ fn a_full_disk_stops_before_the_switch() {
         assert_eq!(version(host), "1.0.0");
     }
     fleet.host(1).free_disk().unwrap();
-    let again = project.exec();
-    assert_eq!(again.code, Some(0), "{again}");
+    let resumed = project.run(&["resume"]);
+    assert_eq!(resumed.code, Some(0), "{resumed}");
     for host in fleet.hosts() {
         still(host, "1.0.1");
     }

@@ -142,6 +142,46 @@ fn converges(what: &str, how: impl Fn(&Scene) -> Vec<&'static str>) {
 }
 
 #[test]
+fn a_power_failure_takes_what_was_not_durable_and_the_run_goes_on() {
+    let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
+    let mut converged = 0;
+    for boundary in [6, 7, 23, 40, 52, 63, 83] {
+        scene.reset();
+        scene.crash(boundary);
+        // Everything behind the last intent may be lost, and a line of it torn.
+        let run = fs::read_dir(scene.project.path(".runner/runs")).unwrap().flatten().next().unwrap();
+        let journal = run.path().join("journal.jsonl");
+        let text = fs::read_to_string(&journal).unwrap();
+        let intent = text.rfind("\"entry\":{\"kind\":\"intent\"").unwrap();
+        let end = intent + text[intent..].find('\n').unwrap() + 1;
+        let torn = (end + 40).min(text.len().saturating_sub(1)).max(end);
+        fs::write(&journal, &text[..torn]).unwrap();
+        let resumed = scene.project.run(&["resume"]);
+        assert_eq!(resumed.code, Some(0), "boundary {boundary}: {resumed}");
+        scene.must_be(boundary, &scene.shapes.1, "1.0.2");
+        converged += 1;
+    }
+    eprintln!("power failure: {converged} of 7 converged");
+}
+
+#[test]
+fn connections_that_are_lost_at_a_boundary_end_the_run_and_it_is_resumed() {
+    let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
+    for boundary in [2, 7, 22, 38, 50, 61] {
+        scene.reset();
+        scene.project.env = vec![("RUNNER_FAULT".to_owned(), format!("drop@{boundary}"))];
+        let cut = scene.project.exec();
+        scene.project.env.clear();
+        assert!(cut.code.is_some(), "boundary {boundary}: {cut}");
+        if cut.code != Some(0) {
+            let resumed = scene.project.run(&["resume"]);
+            assert_eq!(resumed.code, Some(0), "boundary {boundary}: {cut} {resumed}");
+        }
+        scene.must_be(boundary, &scene.shapes.1, "1.0.2");
+    }
+}
+
+#[test]
 fn a_run_killed_at_any_boundary_is_undone_to_where_it_came_from() {
     let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
     // What a run keeps for people, it keeps.

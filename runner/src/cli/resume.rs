@@ -125,7 +125,7 @@ pub(super) fn same_as_begun(
 }
 
 fn past_of(record: &Record, store: &Store) -> Result<PastRun, Fail> {
-    PastRun::read(record, store).map_err(|failure| {
+    PastRun::to_go_on_with(record, store).map_err(|failure| {
         Fail::refused(format_args!("a part of the run's record is lost: {failure}"))
             .hint("it is in the artifact store of whoever began the run; `--from-targets` goes on without")
     })

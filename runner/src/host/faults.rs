@@ -1,8 +1,10 @@
 //! Faults on purpose, for tests of what a run survives: `RUNNER_FAULT=kill@17` kills the runner, as SIGKILL does, when it
 //! comes to the 17th boundary of an effect; `delay:200@17` has it wait there for 200 milliseconds. Boundaries are counted
+//! `drop@17` closes all its connections there. Boundaries are counted
 //! over the whole run, four for each effect; with `RUNNER_FAULT=count` they are only counted, and told at the end.
 
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -23,13 +25,16 @@ pub(super) enum Boundary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Kill,
+    Drop,
     Delay(Duration),
 }
 
 /// The faults of a run.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Faults {
     fault: Option<(Fault, u64)>,
+    /// Closes all connections.
+    close: OnceLock<Box<dyn Fn() + Send + Sync>>,
     seen: AtomicU64,
     counts: bool,
 }
@@ -61,10 +66,23 @@ impl Faults {
         Some(fault)
     }
 
+    /// What closes all connections.
+    pub(super) fn closing(&self, close: impl Fn() + Send + Sync + 'static) {
+        // Once, when the host is made.
+        let _ = self.close.set(Box::new(close));
+    }
+
+    fn drop_connections(&self) {
+        if let Some(close) = self.close.get() {
+            close();
+        }
+    }
+
     /// Comes to a boundary.
     pub(super) async fn at(&self, boundary: Boundary) {
         match self.next(boundary) {
             Some(Fault::Kill) => kill(),
+            Some(Fault::Drop) => self.drop_connections(),
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             None => {}
         }
@@ -74,6 +92,7 @@ impl Faults {
     pub(super) fn now(&self, boundary: Boundary) {
         match self.next(boundary) {
             Some(Fault::Kill) => kill(),
+            Some(Fault::Drop) => self.drop_connections(),
             Some(Fault::Delay(time)) => std::thread::sleep(time),
             None => {}
         }
@@ -90,7 +109,9 @@ fn kill() {
 
 /// `RUNNER_FAULT` is not understood.
 #[derive(Debug, thiserror::Error)]
-#[error("`RUNNER_FAULT` is `{0}`, and must be `kill@NUMBER`, `delay:MILLISECONDS@NUMBER` or `count`")]
+#[error(
+    "`RUNNER_FAULT` is `{0}`, and must be `kill@NUMBER`, `drop@NUMBER`, `delay:MILLISECONDS@NUMBER` or `count`"
+)]
 pub struct BadFault(String);
 
 impl FromStr for Faults {
@@ -105,6 +126,7 @@ impl FromStr for Faults {
         let at = at.parse().map_err(|_| bad())?;
         let fault = match what.split_once(':') {
             None if what == "kill" => Fault::Kill,
+            None if what == "drop" => Fault::Drop,
             Some(("delay", time)) => Fault::Delay(Duration::from_millis(time.parse().map_err(|_| bad())?)),
             _ => return Err(bad()),
         };

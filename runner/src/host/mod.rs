@@ -150,6 +150,12 @@ impl Host {
                 (Arc::clone(&resolved), Arc::clone(&store), Arc::clone(&parts.vault));
             Arc::new(DryRun::new(run.clone(), resolved, store, vault))
         });
+        let faults = Arc::new(parts.faults);
+        let closed = Arc::clone(&fleet);
+        faults.closing(move || {
+            let fleet = Arc::clone(&closed);
+            tokio::spawn(async move { fleet.close().await });
+        });
         let (machines, http): (Arc<dyn Machines>, Arc<dyn Http>) = match &dry {
             None => (fleet.clone(), real.clone()),
             Some(dry) => (
@@ -172,7 +178,7 @@ impl Host {
                 taken: Mutex::default(),
                 live: Mutex::default(),
                 waiting: Arc::default(),
-                faults: Arc::new(parts.faults),
+                faults,
             }),
             vault: parts.vault,
             origin: parts.origin,

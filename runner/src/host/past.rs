@@ -96,6 +96,16 @@ impl PastRun {
         Ok(run)
     }
 
+    /// The same for whoever goes on with it.
+    ///
+    /// # Errors
+    /// As [`PastRun::read`].
+    pub fn to_go_on_with(record: &Record, store: &Store) -> Result<Self, Failure> {
+        let mut run = Self::read(record, store)?;
+        run.invocations.values_mut().for_each(PastInvocation::doubt_what_was_lost);
+        Ok(run)
+    }
+
     fn add(&mut self, entry: &Entry, store: &Store) -> Result<(), Failure> {
         match entry {
             Entry::Event(stamped) => {
@@ -308,6 +318,19 @@ impl PastInvocation {
         self.calls.retain(|number, call| *number < first || (*number == first && call.effect.is_some()));
         if let Some(call) = self.calls.get_mut(&first) {
             call.answer = None;
+        }
+    }
+
+    /// An effect that was asked of a target which was not heard of again may have happened: the invocation was cut off there.
+    fn doubt_what_was_lost(&mut self) {
+        let Some((_, last)) = self.calls.iter_mut().next_back() else { return };
+        let lost = matches!(
+            &last.answer,
+            Some(Err(failure)) if matches!(failure.kind, FailureKind::Unreachable | FailureKind::Timeout)
+        );
+        if lost && last.effect.is_some() && matches!(self.ended, Some((Err(_), _))) {
+            last.answer = None;
+            self.ended = None;
         }
     }
 

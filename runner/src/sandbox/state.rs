@@ -34,6 +34,10 @@ pub struct State {
     pub(crate) opened: BTreeSet<Digest>,
     /// Whether a call was answered `cancelled`.
     pub(crate) told_cancelled: bool,
+    /// The last time that the record told.
+    pub(crate) recorded_now: Option<Duration>,
+    /// How far the clock of an invocation that goes on is behind the real one.
+    pub(crate) behind: Option<Duration>,
     /// How far sleeps moved the clock that did not take their time.
     pub(crate) slept: Duration,
     number: u32,
@@ -81,6 +85,8 @@ impl State {
             changed: BTreeSet::new(),
             opened: BTreeSet::new(),
             told_cancelled: false,
+            recorded_now: None,
+            behind: None,
             slept: Duration::ZERO,
             number: 0,
             held: 0,

@@ -10,9 +10,17 @@ impl Host for State {
     async fn now(&mut self) -> wasmtime::Result<u64> {
         let call = self.call("timer.now", EffectClass::Read, None, json!({}))?;
         if let Some(Ok(milliseconds)) = self.recorded(&call)? {
+            self.behind = None;
+            self.recorded_now = Some(Duration::from_millis(milliseconds));
             return Ok(milliseconds);
         }
-        let now = now().saturating_add(self.slept);
+        let real = now();
+        // While a run lies still, no time passes in it: else every deadline of a step that was cut off would be over.
+        let behind = *self.behind.get_or_insert_with(|| match self.recorded_now {
+            Some(recorded) => real.saturating_sub(recorded),
+            None => Duration::ZERO,
+        });
+        let now = real.saturating_sub(behind).saturating_add(self.slept);
         let milliseconds = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.context.record.looked(&call, &Ok(json!(milliseconds)));
         Ok(milliseconds)

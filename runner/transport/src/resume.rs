@@ -7,7 +7,9 @@ use crate::script::Line;
 use crate::user::{User, odd};
 use runner_model::{Acting, EntryKind, Failure, FailureKind, RemotePath, RunId};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// More than the intents of any run.
 const INTENTS_MAX: usize = 256 << 20;
@@ -68,6 +70,9 @@ impl User {
     }
 }
 
+/// How soon it is looked again whether something lives.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// A process group that still lives.
 struct Left {
     acting: Acting,
@@ -87,15 +92,12 @@ impl Machine {
         // not: what lives is looked for instead.
         ending.join_all().await;
         let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        let login = self.login();
-        let mut rest = Vec::new();
-        for left in all {
-            let line = Line::new("v_alive").word(&left.group);
-            let held = Within::default().reading();
-            match login.call(&what, held, None, line, self.limits().verb).await? {
-                answer if answer.status == 0 => rest.push(left),
-                _ => {}
-            }
+        // What another user runs in such a group, such as a restart that was asked for through sudo, ends by itself.
+        let until = Instant::now() + self.limits().service;
+        let mut rest = self.alive(&what, all).await?;
+        while !rest.is_empty() && Instant::now() < until {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            rest = self.alive(&what, rest).await?;
         }
         if rest.is_empty() {
             return Ok(count);
@@ -107,6 +109,21 @@ impl Machine {
         let named = named.collect::<Vec<_>>().join(", ");
         Err(Failure::new(FailureKind::Conflict, format!("{what}: these process groups still run: {named}"))
             .with_detail("end them on the target, for example with `kill -KILL -- -GROUP` as root"))
+    }
+
+    /// Those of them of which something lives.
+    async fn alive(self: &Arc<Self>, what: &str, groups: Vec<Left>) -> Result<Vec<Left>, Failure> {
+        let login = self.login();
+        let mut rest = Vec::new();
+        for left in groups {
+            let line = Line::new("v_alive").word(&left.group);
+            let held = Within::default().reading();
+            match login.call(what, held, None, line, self.limits().verb).await? {
+                answer if answer.status == 0 => rest.push(left),
+                _ => {}
+            }
+        }
+        Ok(rest)
     }
 
     async fn left(self: &Arc<Self>, what: &str) -> Result<Vec<Left>, Failure> {
