@@ -80,6 +80,14 @@ impl Scene {
         self.project.env.clear();
     }
 
+    /// The run, whose folder is gone.
+    fn lost_run(&self) -> String {
+        let runs = self.project.path(".runner/runs");
+        let run = fs::read_dir(runs).unwrap().flatten().next().unwrap().file_name();
+        fs::remove_dir_all(self.project.path(".runner")).unwrap();
+        run.to_str().unwrap().to_owned()
+    }
+
     /// What a host has is this.
     fn must_be(&self, boundary: u64, shapes: &[Shape], serves: &str) {
         for (host, expected) in self.fleet.hosts().iter().zip(shapes) {
@@ -96,7 +104,7 @@ impl Scene {
 
 #[test]
 fn a_run_killed_at_any_boundary_is_resumed_to_where_it_was_going() {
-    converges("resume", |_| vec!["resume"]);
+    converges("resume", |_| vec!["resume".to_owned()]);
 }
 
 #[test]
@@ -110,14 +118,21 @@ fn a_run_killed_at_any_boundary_is_resumed_from_what_its_targets_kept() {
             runs.into_iter().any(|run| run.file_name() == here.file_name() && intents(run) > 0)
         };
         let any = scene.fleet.hosts().iter().any(knows);
-        fs::remove_dir_all(scene.project.path(".runner")).unwrap();
+        let run = scene.lost_run();
         // A run that came to no effect is begun anew.
-        if any { vec!["resume", "--from-targets", "-e", "fleet"] } else { vec!["exec", "-e", "fleet"] }
+        match any {
+            true => words(&["resume", &run, "--from-targets", "-e", "fleet"]),
+            false => words(&["exec", "-e", "fleet"]),
+        }
     });
 }
 
 /// Kills a run at each boundary in turn, and goes on with it as `how` says.
-fn converges(what: &str, how: impl Fn(&Scene) -> Vec<&'static str>) {
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn converges(what: &str, how: impl Fn(&Scene) -> Vec<String>) {
     let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
     let mut converged = 0;
     for boundary in 1..=scene.boundaries {
@@ -125,6 +140,7 @@ fn converges(what: &str, how: impl Fn(&Scene) -> Vec<&'static str>) {
         let restarted: Vec<_> = scene.fleet.hosts().iter().map(restarts).collect();
         scene.crash(boundary);
         let arguments = how(&scene);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let resumed = scene.project.run(&arguments);
         assert_eq!(resumed.code, Some(0), "boundary {boundary}: {resumed}");
         scene.must_be(boundary, &scene.shapes.1, "1.0.2");
@@ -139,6 +155,35 @@ fn converges(what: &str, how: impl Fn(&Scene) -> Vec<&'static str>) {
         converged += 1;
     }
     eprintln!("{what}: {} boundaries tried, {converged} converged", scene.boundaries);
+}
+
+#[test]
+fn whoever_goes_on_may_be_killed_too() {
+    let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
+    let mut converged = 0;
+    for what in ["resume", "from-targets"] {
+        for (boundary, again) in [(7, 2), (14, 3), (26, 1), (38, 9), (47, 6), (61, 4)] {
+            scene.reset();
+            scene.crash(boundary);
+            let mut first = vec!["resume"];
+            let run = match what {
+                "resume" => String::new(),
+                _ => scene.lost_run(),
+            };
+            if !run.is_empty() {
+                first.extend([run.as_str(), "--from-targets", "-e", "fleet"]);
+            }
+            scene.project.env = vec![("RUNNER_FAULT".to_owned(), format!("kill@{again}"))];
+            let killed = scene.project.run(&first);
+            assert_eq!(killed.code, None, "{what}: {boundary}, then {again}: {killed}");
+            scene.project.env.clear();
+            let resumed = scene.project.run(&["resume"]);
+            assert_eq!(resumed.code, Some(0), "{what}: {boundary}, then {again}: {resumed}");
+            scene.must_be(boundary, &scene.shapes.1, "1.0.2");
+            converged += 1;
+        }
+    }
+    eprintln!("killed twice: {converged} of 12 converged");
 }
 
 #[test]

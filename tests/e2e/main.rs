@@ -26,6 +26,7 @@ mod many_hosts;
 mod php;
 mod replay;
 mod resume;
+mod salvage;
 mod same_everywhere;
 mod support;
 mod telemetry;

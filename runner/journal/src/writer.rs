@@ -8,7 +8,7 @@ use runner_artifact::Store;
 use runner_model::{Digest, Failure, FailureKind, Verdict};
 use serde_json::Value;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -47,7 +47,8 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
+    /// The operating system refused.
+    pub fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { what, path: path.to_owned(), source: Arc::new(source) }
     }
 }
@@ -92,8 +93,6 @@ pub struct Journal {
     /// Milliseconds from the beginning of the run to `began`.
     before: u64,
     path: PathBuf,
-    /// Its first line, the header's.
-    first: String,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -134,12 +133,11 @@ impl Journal {
         let json =
             encode(&Entry::Header(Box::new(header))).map_err(|error| Error::Encode(Arc::new(error)))?;
         let mut chain = Chain::default();
-        let mut line = chain.seal(0, &json).text + "\n";
+        let line = chain.seal(0, &json).text + "\n";
         let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
         written.map_err(|error| Error::io("begin the journal", &path, error))?;
         File::open(folder).and_then(|at| at.sync_all()).map_err(|error| Error::io("sync", folder, error))?;
-        line.pop();
-        Self::on(file, path, store, chain, 0).map(|journal| journal.begun_with(line))
+        Self::on(file, path, store, chain, 0)
     }
 
     /// Goes on with the journal in this folder: a torn last line is taken off, the rest is as it was. Answers what is in it;
@@ -167,11 +165,7 @@ impl Journal {
         let last = record.entries.last().map_or(0, |last| last.at);
         let passed = Timestamp::now().duration_since(record.header.started).unsigned_abs();
         let passed = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(last);
-        let mut first = String::new();
-        BufReader::new(&file).read_line(&mut first).map_err(|error| io("read the journal", error))?;
-        let first = first.trim_end_matches('\n').to_owned();
         let journal = Self::on(file, path, store, record.chain(), passed).map_err(NotResumed::Io)?;
-        let journal = journal.begun_with(first);
         let resumed = Entry::Resumed { started: Timestamp::now(), torn, from_targets: false };
         journal.append(&resumed).map_err(NotResumed::Io)?;
         Ok((journal, record))
@@ -184,20 +178,7 @@ impl Journal {
             Writer { file, path: path.clone(), shared: Arc::clone(&shared), store: Arc::clone(&store) };
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(|error| Error::io("start a thread for", &path, error))?;
-        Ok(Self {
-            shared,
-            store,
-            began: Instant::now(),
-            before,
-            path,
-            first: String::new(),
-            writer: Mutex::new(Some(thread)),
-        })
-    }
-
-    fn begun_with(mut self, first: String) -> Self {
-        self.first = first;
-        self
+        Ok(Self { shared, store, began: Instant::now(), before, path, writer: Mutex::new(Some(thread)) })
     }
 
     /// A payload that is in the store and not in its entry, as whoever has no store needs it; `None` where it is in the
@@ -206,11 +187,6 @@ impl Journal {
         let Payload::Stored { digest, size } = payload else { return None };
         let json = self.store.read_bytes(digest, CARRIED_MAX.min(*size)).ok()?;
         String::from_utf8(json).ok()
-    }
-
-    /// Its first line, which has the header: proved by itself, wherever it is kept.
-    pub fn first_line(&self) -> &str {
-        &self.first
     }
 
     /// Where it is.

@@ -428,19 +428,6 @@ pub struct EffectKey {
     pub number: u32,
 }
 
-impl EffectKey {
-    /// Under what a copy is kept of what the effect destroys.
-    ///
-    /// # Panics
-    /// Never: what it makes is always a key.
-    pub fn undo_key(&self) -> crate::UndoKey {
-        let Self { step, target, attempt, number } = self;
-        let digest = Digest::of(format!("{step}/{target}/{attempt}/{number}"));
-        let short: String = step.as_str().chars().take(32).collect();
-        format!("{short}.{}", digest.short()).parse().expect("a step's name and hexadecimal digits are a key")
-    }
-}
-
 /// What became of a release on a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -274,6 +274,10 @@ impl Target for Over {
         Err(Failure::new(FailureKind::Unknown, format_args!("{what}: a dry run has nothing to undo")))
     }
 
+    async fn note(&self, _line: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
     async fn forget(&self) -> Result<(), Failure> {
         Ok(())
     }

@@ -184,8 +184,11 @@ pub(crate) struct Resume {
     #[arg(long, value_name = "PLAN", default_value = "plan.toml")]
     pub(crate) plan: PathBuf,
     /// What became of effects of which nobody else can tell: look, and say so.
-    #[arg(long, value_enum, value_name = "WHAT")]
-    pub(crate) assume: Option<Assume>,
+    ///
+    /// `done`: it was, and is not done again. `not-done`: do it now. `STEP=done` and `STEP@TARGET=done` are about one step
+    /// alone; may be given several times. Where something else tells what became of an effect, that counts.
+    #[arg(long, value_name = "WHAT", value_parser = assumption)]
+    pub(crate) assume: Vec<Assume>,
     /// Undo what the run did instead, backwards, wherever what it left still stands.
     ///
     /// What runs on a target is asked again when its files are as they were. What somebody changed since is left alone, and
@@ -194,23 +197,46 @@ pub(crate) struct Resume {
     pub(crate) undo: bool,
     /// The journal is lost, as with the workspace of a CI job: go on with what the targets kept of the run.
     ///
-    /// Every target keeps what the run was about to do on it, and what came of it. Without RUN it is the newest run that they
-    /// know. Steps run again; what they did is found done, and is not done twice.
+    /// Every target keeps what the run was about to do on it, and what came of it. Without RUN it is the newest run that
+    /// all of them know. Steps run again; what they did is found done, and is not done twice.
     #[arg(long)]
     pub(crate) from_targets: bool,
     /// With `--from-targets`: the environment; may be left out when the plan has only one.
     #[arg(short, long, value_name = "NAME", requires = "from_targets")]
     pub(crate) environment: Option<EnvironmentName>,
+    /// With `--from-targets`: the variables that the run was begun with.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable, requires = "from_targets")]
+    pub(crate) vars: Vec<(String, String)>,
+    /// With `--from-targets`: what the run was limited to.
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true, requires = "from_targets")]
+    pub(crate) limit: Option<Limit>,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Assume {
+/// What somebody says who looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assume {
+    /// Of this step, on this target; `None`: of all effects in doubt.
+    pub(crate) of: Option<(StepId, Option<TargetName>)>,
     /// They were done.
-    Done,
-    /// They were not: do them now.
-    NotDone,
+    pub(crate) done: bool,
+}
+
+fn assumption(text: &str) -> Result<Assume, String> {
+    let (of, what) = text.rsplit_once('=').map_or((None, text), |(of, what)| (Some(of), what));
+    let done = match what {
+        "done" => true,
+        "not-done" => false,
+        _ => return Err("it is `done` or `not-done`, with `STEP=` or `STEP@TARGET=` before it".to_owned()),
+    };
+    let of = of.map(|of| {
+        let (step, target) = of.split_once('@').map_or((of, None), |(step, target)| (step, Some(target)));
+        let step = step.parse().map_err(|error| format!("{error}"))?;
+        let target = target.map(|target| target.parse().map_err(|error| format!("{error}"))).transpose()?;
+        Ok::<_, String>((step, target))
+    });
+    Ok(Assume { of: of.transpose()?, done })
 }
 
 #[derive(Debug, Args)]

@@ -16,13 +16,11 @@ use runner_model::grant::WorkspacePath;
 use runner_model::lock::LockedEnvironment;
 use runner_model::plan::InventorySource;
 use runner_model::policy::EnvironmentPolicy;
-use runner_model::{Digest, Resolved, RunId, Verdict};
+use runner_model::{Digest, Failure, Resolved, RunId, Verdict};
 use runner_secret::Vault;
 use runner_transport::{Executes, Limits, Transport};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -147,7 +145,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let report = runner_engine::run(about, schedule, host.clone(), events, signals).await;
     if report.verdict == Verdict::Done && !dry {
         // Nobody undoes what went well.
-        host.forget().await;
+        not_forgotten(&host.forget(report.verdict).await);
         let _ = std::fs::remove_file(run_folder.join(KEY));
     }
     let shown_well = reporting.end().await;
@@ -204,7 +202,7 @@ pub(super) fn host(
         inventory_folder(&loaded, &resolved),
     );
     let parts = Parts {
-        run: header.run,
+        run: header.run.clone(),
         resolved,
         locked,
         policy,
@@ -219,9 +217,10 @@ pub(super) fn host(
         store,
         origin: Origin {
             started: header.started.duration_since(jiff::Timestamp::UNIX_EPOCH).unsigned_abs(),
-            seed: header.seed,
+            seed: header.seed.clone(),
         },
         executes: Executes { plan: header.plan_digest, lock: header.lock_digest },
+        header: Header { seed: String::new(), ..header },
         journal,
         before,
         faults,
@@ -231,6 +230,13 @@ pub(super) fn host(
     };
     let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
     Ok(Arc::new(host))
+}
+
+/// Copies that are left on targets take room there, and may be of files that are closed to others.
+pub(super) fn not_forgotten(failures: &[Failure]) {
+    for failure in failures {
+        talk(&format!("warning: what was kept for an undo is left on a target: {failure}\n"));
+    }
 }
 
 /// The file beside the journal of a run that did not end well, with which the digests of secrets in it were made.
@@ -250,8 +256,14 @@ pub(super) fn keyed(vault: Vault, folder: &Path, dry: bool) -> Result<Vault, Fai
             Err(_) => Err(Fail::refused(format_args!("`{}` is not what was written there", shown(&file)))),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
-            made.and_then(|mut made| made.write_all(vault.key())).map_err(cannot)?;
+            // Whole or not there: a runner that was cut off here has written no secret yet.
+            let made = tempfile::NamedTempFile::new_in(folder).and_then(|mut made| {
+                made.write_all(vault.key())?;
+                made.as_file().sync_all()?;
+                made.persist(&file).map_err(|error| error.error)?;
+                std::fs::File::open(folder)?.sync_all()
+            });
+            made.map_err(cannot)?;
             Ok(vault)
         }
         Err(error) => Err(cannot(error)),
@@ -332,8 +344,13 @@ fn header(
         vars,
         engine: engine(loaded),
         tools: BTreeMap::from([("runner".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        seed: format!("{:032x}", rand::random::<u128>()),
+        seed: new_seed(),
     })
+}
+
+/// What the random numbers of a run come from.
+pub(super) fn new_seed() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 /// What executes the modules here.

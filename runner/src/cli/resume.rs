@@ -41,17 +41,23 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     same_as_begun(header, &loaded, &checked, &locked)?;
 
     let before = past_of(&record, &store)?;
+    let assumed = assumptions(args, &before)?;
     if !args.undo {
-        decided(args, &before)?;
+        decided(args, &before, &assumed)?;
     }
+    let looked = record.last;
     let (journal, record) = Journal::resume(&past.folder, store).map_err(|why| not_resumed(&file, why))?;
+    if record.last != looked {
+        return Err(Fail::refused(format_args!("somebody else went on with the run {run} meanwhile"))
+            .hint("look at what became of it, and try again"));
+    }
     if let Some(torn) = &record.damage {
         talk(&format!("{file}: {torn}; nothing that it announced has happened\n"));
     }
     talk(&format!("going on with the run {run}\n"));
     let vars = record.header.vars.clone().into_iter().collect();
-    let assume = args.assume.map(|assume| assume == Assume::Done);
-    let before = Continued { run: Arc::new(before), assumed: BTreeMap::new(), assume };
+    let assume = args.assume.iter().rev().find(|assume| assume.of.is_none()).map(|assume| assume.done);
+    let before = Continued { run: Arc::new(before), assumed, assume };
     let resumed = Some(Resumed { header: record.header, journal, before });
     let order = Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed, dry: false };
     if args.undo { undo(order) } else { carry_out(order) }
@@ -80,7 +86,7 @@ fn undo_was_begun(record: &Record) -> bool {
 }
 
 /// The plan, checked as it was when the run began: with the same variables, for the same targets.
-pub(super) fn check(loaded: &Loaded, header: &Header, store: &Store) -> Result<Checked, Fail> {
+fn check(loaded: &Loaded, header: &Header, store: &Store) -> Result<Checked, Fail> {
     let vars: Vec<(String, String)> = header.vars.clone().into_iter().collect();
     let limit = header.limit.as_deref().map(str::parse::<Limit>).transpose().map_err(Fail::internal)?;
     let answer = header.inventory_answer.as_ref().map(|answer| store.read_bytes(&answer.digest, answer.size));
@@ -132,13 +138,13 @@ fn past_of(record: &Record, store: &Store) -> Result<PastRun, Fail> {
 }
 
 /// Of some effects in doubt nothing will tell whether they were done. They are named before anything is touched.
-fn decided(args: &Resume, before: &PastRun) -> Result<(), Fail> {
-    if args.assume.is_some() {
+fn decided(args: &Resume, before: &PastRun, assumed: &BTreeMap<EffectKey, bool>) -> Result<(), Fail> {
+    if args.assume.iter().any(|assume| assume.of.is_none()) {
         return Ok(());
     }
     let undecided: Vec<String> = before
         .in_doubt()
-        .filter(|(_, call)| only_a_person_knows(call))
+        .filter(|(key, call)| only_a_person_knows(call) && !assumed.contains_key(key))
         .map(|(key, call)| line(&key, call))
         .collect();
     if undecided.is_empty() {
@@ -146,7 +152,24 @@ fn decided(args: &Resume, before: &PastRun) -> Result<(), Fail> {
     }
     Err(Fail::undecided("the run was cut off, and nothing tells whether this was done")
         .detail(undecided.join("\n"))
-        .hint("look at it, then say `--assume done`, or `--assume not-done` to have it done now"))
+        .hint("look at it, then say `--assume done`, or `--assume not-done` to have it done now; of one alone: `--assume STEP@TARGET=done`"))
+}
+
+/// What was said of single effects.
+fn assumptions(args: &Resume, before: &PastRun) -> Result<BTreeMap<EffectKey, bool>, Fail> {
+    let mut assumed = BTreeMap::new();
+    for (Assume { done, .. }, (step, target)) in
+        args.assume.iter().filter_map(|one| Some((one, one.of.as_ref()?)))
+    {
+        let on =
+            |key: &EffectKey| key.step == *step && target.as_ref().is_none_or(|target| key.target == *target);
+        let meant: Vec<EffectKey> = before.in_doubt().map(|(key, _)| key).filter(on).collect();
+        if meant.is_empty() {
+            return Err(Fail::usage(format_args!("`--assume`: nothing of step `{step}` is in doubt there")));
+        }
+        assumed.extend(meant.into_iter().map(|key| (key, *done)));
+    }
+    Ok(assumed)
 }
 
 fn only_a_person_knows(call: &PastCall) -> bool {

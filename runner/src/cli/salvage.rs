@@ -4,21 +4,26 @@
 //! what was written. Plan, lock and inventory are those that are here, and must be those of the run.
 
 use super::args::Resume;
-use super::carry_out::{inventory_folder, open_store, runtime};
+use super::carry_out::{inventory_folder, new_seed, open_store, runtime};
 use super::fail::Fail;
 use super::load::{self, Loaded, Programs, shown};
-use super::resume::{check, same_as_begun};
+use super::resume::same_as_begun;
 use super::{permitted, stale, talk};
+use crate::host::past::PastRun;
 use crate::host::{Carried, Connect, Connections};
 use crate::secret;
 use futures_util::{StreamExt as _, stream};
 use runner_artifact::Store;
-use runner_journal::{Entry, Header, Journal, proved, run_folder};
+use runner_journal::{Entry, Header, Journal, Record, proved, run_folder};
 use runner_model::lock::Lock;
 use runner_model::words::count;
-use runner_model::{Digest, Event, Failure, Resolved, RunId, Stamped, Target, TargetName};
+use runner_model::{
+    Digest, EffectKey, Event, Failure, ReleaseId, Resolved, RunId, Stamped, Target, TargetName, Verdict,
+};
 use runner_transport::{Connection, Executes, Limits, RunPlace, Transport};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How many targets are asked at a time.
@@ -28,19 +33,27 @@ const AT_ONCE: usize = 32;
 pub(super) fn salvage(args: &Resume) -> Result<RunId, Fail> {
     let loaded = Loaded::read(&args.plan)?;
     let environment = loaded.environment(args.environment.as_ref())?;
-    // Variables and the limit are those of the run, which is not known yet: they decide nothing about who is asked.
-    let checked = loaded.check(&environment, &[], None, Programs::Accepted)?;
+    // Variables and the limit are what the operator says, not what a target does.
+    let checked = loaded.check(&environment, &args.vars, args.limit.as_ref(), Programs::Accepted)?;
     let policy = load::policy(&environment)?;
-    let store = open_store()?;
-    let resolved = Arc::new(checked.resolved);
-    let kept = runtime()?.block_on(ask(args, &loaded, &resolved, &store))?;
-    let header = kept.header()?;
-    let checked = check(&loaded, &header, &store)?;
     let lock = loaded.lock()?;
     let locked = Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file()))
         .map_err(|why| stale(why, &loaded.file))?;
     permitted(policy.as_ref(), &checked.resolved, locked)?;
-    same_as_begun(&header, &loaded, &checked, &locked.clone())?;
+    let store = open_store()?;
+    let resolved = Arc::new(checked.resolved.clone());
+    let kept = runtime()?.block_on(ask(args, &loaded, &resolved, &store))?;
+    let header = kept.header()?;
+    said(args, &header)?;
+    same_as_begun(&header, &loaded, &checked, locked)?;
+    if let Some(answer) = &checked.answer {
+        // By its digest, which is that of the inventory: what a target said of it is not looked at.
+        store.put_bytes(&answer.bytes).map_err(Fail::internal)?;
+    }
+    if header.inventory_answer.as_ref().is_some_and(|answer| answer.digest != header.inventory_digest) {
+        return Err(disagree(&kept.run));
+    }
+    kept.may_go_on(args)?;
     let run = header.run.clone();
     write(&loaded, header, &kept, store)?;
     let what = count(kept.entries.len(), "effect and outcome");
@@ -49,29 +62,72 @@ pub(super) fn salvage(args: &Resume) -> Result<RunId, Fail> {
     Ok(run)
 }
 
+/// Whether the run was begun as the operator says.
+fn said(args: &Resume, header: &Header) -> Result<(), Fail> {
+    let vars: BTreeMap<String, String> = args.vars.iter().cloned().collect();
+    let limit = args.limit.as_ref().map(ToString::to_string);
+    if vars == header.vars && limit == header.limit {
+        return Ok(());
+    }
+    let vars = header.vars.iter().flat_map(|(name, value)| ["--var".to_owned(), format!("{name}={value}")]);
+    let limit = header.limit.iter().flat_map(|limit| ["--limit".to_owned(), limit.clone()]);
+    let words = shell_words::join(vars.chain(limit));
+    let words =
+        if words.is_empty() { "neither `--var` nor `--limit`".to_owned() } else { format!("`{words}`") };
+    Err(Fail::refused(format_args!("the targets say that the run {} was begun with {words}", header.run))
+        .hint("if that is so, say the same here: it is not taken on a target's word"))
+}
+
+fn disagree(run: &RunId) -> Fail {
+    Fail::refused(format_args!("the targets do not agree on what the run {run} was"))
+        .hint("somebody has changed what they keep in `.runner/runs`: begin anew with `runner exec`")
+}
+
 /// What the targets kept of a run.
 struct Kept {
     run: RunId,
-    headers: BTreeMap<Digest, Header>,
-    targets: Vec<(TargetName, Option<runner_model::ReleaseId>)>,
+    headers: Vec<Header>,
+    targets: Vec<(TargetName, Option<ReleaseId>)>,
     entries: Vec<Entry>,
+    /// It ended well, or was undone, as this target says.
+    closed: Option<(TargetName, Verdict)>,
+    /// An undo of it was begun, as this target says.
+    undone: Option<TargetName>,
 }
 
 impl Kept {
     /// The header that all of them have.
     fn header(&self) -> Result<Header, Fail> {
-        let mut headers = self.headers.values();
-        match (headers.next(), headers.next()) {
-            (Some(header), None) if header.run == self.run => Ok(header.clone()),
-            (None, _) => {
-                Err(Fail::refused(format_args!("no target knows what the run {} was begun with", self.run))
-                    .hint("it had come to no effect: begin anew with `runner exec`"))
-            }
-            _ => Err(Fail::refused(format_args!(
-                "the targets do not agree on what the run {} was",
+        let Some(first) = self.headers.first() else {
+            return Err(Fail::refused(format_args!(
+                "no target knows what the run {} was begun with",
                 self.run
             ))
-            .hint("somebody has changed what they keep in `.runner/runs`: begin anew with `runner exec`")),
+            .hint("it had come to no effect: begin anew with `runner exec`"));
+        };
+        match first.run == self.run && self.headers.iter().all(|header| header == first) {
+            // Nobody but the machine that began it had its seed.
+            true => Ok(Header { seed: new_seed(), ..first.clone() }),
+            false => Err(disagree(&self.run)),
+        }
+    }
+
+    fn may_go_on(&self, args: &Resume) -> Result<(), Fail> {
+        let begin = "begin anew with `runner exec`";
+        match (&self.closed, &self.undone) {
+            (Some((target, Verdict::Done)), _) => {
+                Err(Fail::refused(format_args!("the run {} ended well, as {target} knows", self.run))
+                    .hint(begin))
+            }
+            (Some((target, _)), _) => {
+                Err(Fail::refused(format_args!("the run {} is undone, as {target} knows", self.run))
+                    .hint(begin))
+            }
+            (None, Some(target)) if !args.undo => {
+                Err(Fail::refused(format_args!("the run {} is undone in part, as {target} knows", self.run))
+                    .hint("undo the rest with `--undo`, or begin anew"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -119,13 +175,13 @@ async fn read(
 ) -> Result<Kept, Fail> {
     let mut known: Vec<(&Arc<dyn Connection>, Vec<RunId>)> = Vec::new();
     for connection in connections {
-        let runs =
-            connection.runs(resolved.root(connection.name()), resolved.plan.as_str()).await.map_err(lost)?;
+        let root = resolved.root(connection.name());
+        let runs = connection.runs(root, resolved.plan.as_str()).await.map_err(lost)?;
         known.push((connection, runs));
     }
-    let run = which(args, known.iter().flat_map(|(_, runs)| runs))?;
-    let mut kept =
-        Kept { run: run.clone(), headers: BTreeMap::new(), targets: Vec::new(), entries: Vec::new() };
+    let run = which(args, &known)?;
+    let (headers, targets, entries) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kept = Kept { run: run.clone(), headers, targets, entries, closed: None, undone: None };
     for (connection, _) in known.into_iter().filter(|(_, runs)| runs.contains(&run)) {
         let place = RunPlace {
             root: resolved.root(connection.name()).cloned(),
@@ -142,14 +198,33 @@ async fn read(
     Ok(kept)
 }
 
-/// The run that is meant: the newest, unless one is named.
-fn which<'a>(args: &Resume, runs: impl Iterator<Item = &'a RunId>) -> Result<RunId, Fail> {
-    let wanted =
-        |run: &&RunId| args.run.as_ref().is_none_or(|asked| run.as_str().starts_with(asked.as_str()));
-    runs.filter(wanted)
-        .max()
-        .cloned()
-        .ok_or_else(|| Fail::refused("no target knows of such a run").hint("begin anew with `runner exec`"))
+/// The run that is meant: the one that is named, else the newest, when every target knows it. One target alone could make
+/// one up.
+fn which(args: &Resume, known: &[(&Arc<dyn Connection>, Vec<RunId>)]) -> Result<RunId, Fail> {
+    let all: BTreeSet<&RunId> = known.iter().flat_map(|(_, runs)| runs).collect();
+    let chosen = match &args.run {
+        Some(asked) => all.iter().rev().find(|run| run.as_str().starts_with(asked.as_str())),
+        None => {
+            // Here is no target of its own: it knows of a run only what a step did here.
+            let mut targets = known.iter().filter(|(connection, _)| !connection.name().is_localhost());
+            let newest = all.last();
+            newest
+                .filter(|run| targets.clone().next().is_some() && targets.all(|(_, runs)| runs.contains(run)))
+        }
+    };
+    chosen.map(|run| (*run).clone()).ok_or_else(|| {
+        let newest: Vec<String> = all.iter().rev().take(5).map(ToString::to_string).collect();
+        let fail = match args.run {
+            Some(_) => Fail::refused("no target knows of such a run"),
+            None => Fail::refused("not every target knows the newest run that one of them knows"),
+        };
+        match newest.is_empty() {
+            true => fail.hint("begin anew with `runner exec`"),
+            false => fail
+                .detail(format_args!("some know of {}", newest.join(", ")))
+                .hint("name the run that you mean"),
+        }
+    })
 }
 
 fn lost(failure: Failure) -> Fail {
@@ -162,6 +237,7 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
     let all: Vec<&str> = text.lines().collect();
     let whole = text.ends_with('\n');
     let mut live = None;
+    let mut own: BTreeSet<EffectKey> = BTreeSet::new();
     for (index, line) in all.iter().enumerate() {
         if index + 1 == all.len() && !whole {
             talk(&format!(
@@ -171,15 +247,18 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
         }
         if let Ok(carried) = serde_json::from_str::<Carried>(line) {
             match carried {
-                Carried::Live(release) => live = Some(release),
+                Carried::Header(header) => kept.headers.push(*header),
+                Carried::Live(release) => live = Some(live.unwrap_or(release)),
                 Carried::Payload(json) => {
                     store.put_bytes(json.as_bytes()).map_err(Fail::internal)?;
                 }
+                Carried::Closed(verdict) => kept.closed = Some((target.clone(), verdict)),
             }
             continue;
         }
         // An undo leaves lines of its own.
         if line.starts_with("{\"undo\":") {
+            kept.undone = Some(target.clone());
             continue;
         }
         let recorded = proved(line).map_err(|why| {
@@ -189,11 +268,12 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
             ))
             .hint("somebody has changed it: begin anew with `runner exec`")
         })?;
-        match recorded.entry {
-            Entry::Header(header) => {
-                kept.headers.insert(recorded.hash, *header);
+        match &recorded.entry {
+            Entry::Intent { key, .. } if is_of(&recorded.entry, target, store) => {
+                own.insert(key.clone());
+                kept.entries.push(recorded.entry);
             }
-            entry if is_of(&entry, target, &kept.entries) => kept.entries.push(entry),
+            Entry::Outcome { key, .. } if own.contains(key) => kept.entries.push(recorded.entry),
             _ => {}
         }
     }
@@ -201,15 +281,15 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
     Ok(())
 }
 
-/// Whether a target says it of itself.
-fn is_of(entry: &Entry, target: &TargetName, before: &[Entry]) -> bool {
-    match entry {
-        Entry::Intent { told: Some(told), .. } => told.on.as_ref() == Some(target),
-        Entry::Outcome { key, .. } => before.iter().any(|known| {
-            matches!(known, Entry::Intent { key: of, told: Some(told), .. } if of == key && told.on.as_ref() == Some(target))
-        }),
-        _ => false,
-    }
+/// More attempts than anybody makes.
+const ATTEMPTS_MAX: u32 = 100_000;
+
+/// Whether a target says it of itself: an effect on another machine is that one's to tell.
+fn is_of(entry: &Entry, target: &TargetName, store: &Store) -> bool {
+    let Entry::Intent { key, args, told: Some(told), .. } = entry else { return false };
+    let args = args.load(store);
+    let on = args.as_ref().ok().and_then(|args| args.get("on")).and_then(Value::as_str);
+    told.on.as_ref() == Some(target) && on == Some(target.as_str()) && key.attempt <= ATTEMPTS_MAX
 }
 
 fn write(loaded: &Loaded, header: Header, kept: &Kept, store: Arc<Store>) -> Result<(), Fail> {
@@ -223,17 +303,33 @@ fn write(loaded: &Loaded, header: Header, kept: &Kept, store: Arc<Store>) -> Res
         .hint(format_args!("`runner resume {run}` goes on with it")));
     }
     let folder = run_folder(&loaded.folder, &run).map_err(cannot)?;
-    let journal = Journal::create(&folder, store, header).map_err(cannot)?;
-    let began = Entry::Resumed { started: jiff::Timestamp::now(), torn: 0, from_targets: true };
-    journal.append(&began).map_err(cannot)?;
+    let written = fill(&folder, header, kept, Arc::clone(&store)).map_err(cannot).and_then(|()| {
+        // What it names must be here, or nobody could go on with it.
+        let file = folder.join(runner_journal::FILE);
+        let record = Record::load(&file)
+            .map_err(|damage| Fail::internal(format_args!("{}: {damage}", shown(&file))))?;
+        PastRun::to_go_on_with(&record, &store).map(|_| ()).map_err(|failure| {
+            Fail::refused(format_args!("the targets do not have all of the run: {failure}"))
+                .hint("begin anew with `runner exec`")
+        })
+    });
+    if written.is_err() {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    written
+}
+
+fn fill(folder: &Path, header: Header, kept: &Kept, store: Arc<Store>) -> Result<(), runner_journal::Error> {
+    let journal = Journal::create(folder, store, header)?;
     for (target, live) in &kept.targets {
         let found = Event::Connected { target: target.clone(), milliseconds: 0, live: live.clone() };
-        journal.append(&Entry::Event(Box::new(Stamped { at: 0, event: found }))).map_err(cannot)?;
+        journal.append(&Entry::Event(Box::new(Stamped { at: 0, event: found })))?;
     }
     for entry in &kept.entries {
-        journal.append(entry).map_err(cannot)?;
+        journal.append(entry)?;
     }
-    // Written when it is dropped; the run is not closed.
-    drop(journal);
-    Ok(())
+    let began = Entry::Resumed { started: jiff::Timestamp::now(), torn: 0, from_targets: true };
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| runner_journal::Error::io("start a runtime for", folder, error))?;
+    runtime.block_on(journal.append_durable(&began)).map(|_| ())
 }

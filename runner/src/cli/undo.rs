@@ -1,7 +1,7 @@
 //! `runner resume --undo`.
 
 use super::args::Shown;
-use super::carry_out::{How, Kit, Order, Resumed, host, keyed, open_store, runtime};
+use super::carry_out::{How, Kit, Order, Resumed, host, keyed, not_forgotten, open_store, runtime};
 use super::fail::Fail;
 use super::load::shown;
 use super::{out, out_json};
@@ -46,7 +46,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let left: Vec<&Undoing> = all.iter().filter(|one| is_left(&one.end)).collect();
     let verdict = if left.is_empty() { Verdict::RolledBack } else { Verdict::RollbackFailed };
     if left.is_empty() {
-        host.forget().await;
+        not_forgotten(&host.forget(verdict).await);
     }
     host.close().await;
     let last = journal.close(verdict).await.map_err(Fail::internal)?;

@@ -38,16 +38,29 @@ impl DryRun {
     }
 
     /// Why a request of this invocation would see the world as it was.
-    fn stale(&self, context: &Context, via: Option<&TargetName>) -> Option<String> {
+    fn stale(&self, context: &Context, sending: &Sending) -> Option<String> {
+        let via = sending.request.via.as_ref();
         let info = &context.info;
-        let near = [Some(&info.current), info.subject.as_ref(), via];
-        let near: Vec<&TargetName> = near.into_iter().flatten().filter(|name| !name.is_localhost()).collect();
-        if !near.is_empty() {
-            return near.into_iter().find_map(|name| self.overlay(name).is_tainted());
+        let near = [Some(&info.current), info.subject.as_ref(), via].into_iter().flatten();
+        if let Some(why) = near.into_iter().find_map(|name| self.overlay(name).is_tainted()) {
+            return Some(why);
         }
-        // It asks whom it likes: any of them may be the one that answers.
+        // Where it goes is known when a target answers it: else any of them may be the one.
+        if via.is_some() || self.is_at(sending, &info.current) {
+            return None;
+        }
         let overlays = self.overlays.lock().unwrap_or_else(PoisonError::into_inner);
         overlays.values().find_map(|overlay| overlay.is_tainted())
+    }
+
+    /// Whether a request goes to the address of this target.
+    fn is_at(&self, sending: &Sending, target: &TargetName) -> bool {
+        let Some(target) = self.resolved.target(target) else { return false };
+        let address = target.address.as_str();
+        match &sending.request.connect_to {
+            Some(to) => to.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')),
+            None => sending.url.host_str() == Some(address),
+        }
     }
 
     /// What an invocation that failed means: where only the real thing could have gone on, nobody knows.
@@ -60,7 +73,8 @@ impl DryRun {
         let listed = tally.changes + tally.signals > 0;
         match failure.kind {
             FailureKind::Unknown => Ok(failure.message),
-            FailureKind::Cancelled => Err(failure),
+            // These would end the real thing too.
+            FailureKind::Cancelled | FailureKind::Denied | FailureKind::Invalid => Err(failure),
             _ if listed || self.overlay(target).is_tainted().is_some() => {
                 Ok(format!("it would fail here, where only the real thing could go on: {failure}"))
             }
@@ -119,7 +133,7 @@ impl DryRequests {
             self.dry.overlay(on).taint(format!("`{what}` would have been sent"));
             return Ok(false);
         }
-        match self.dry.stale(context, via) {
+        match self.dry.stale(context, sending) {
             None => Ok(true),
             Some(why) => Err(Failure::new(FailureKind::Unknown, format_args!("{what}, after {why}"))),
         }

@@ -30,12 +30,12 @@ use past::{Continued, PastRun};
 use record::JournalRecord;
 use runner_artifact::{Store, Workspace};
 use runner_engine::{EventSender, Executor, Invocation, Invoked};
-use runner_journal::Journal;
+use runner_journal::{Header, Journal};
 use runner_model::grant::WorkspacePath;
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{
-    Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, Mark, ModuleRef, ReleaseId, Resolved,
-    ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
+    Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, Mark, ModuleRef, Phase, ReleaseId,
+    Resolved, ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
 };
 use runner_secret::Vault;
 use runner_transport::{Executes, Intent, Within};
@@ -73,6 +73,8 @@ pub struct Parts {
     pub origin: Origin,
     /// What the run executes.
     pub executes: Executes,
+    /// What the journal begins with, without the seed.
+    pub header: Header,
     /// The record of the run.
     pub journal: Arc<Journal>,
     /// What earlier parts of the run did.
@@ -177,6 +179,7 @@ impl Host {
                 kept: Mutex::default(),
                 taken: Mutex::default(),
                 live: Mutex::default(),
+                header: parts.header,
                 waiting: Arc::default(),
                 faults,
             }),
@@ -436,7 +439,12 @@ impl Executor for Host {
     }
 
     fn attempts_over(&self, step: &StepId, target: &TargetName) -> u32 {
-        self.before.run.attempts_over(step, target)
+        let run = &self.before.run;
+        // What is done whatever happened is done again at the end of what goes on: it may have been taken back since.
+        match self.resolved.step(step).map(|step| step.phase) {
+            Some(Phase::Always) => run.attempts_ended(step, target),
+            _ => run.attempts_over(step, target),
+        }
     }
 
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {

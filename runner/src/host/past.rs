@@ -27,8 +27,10 @@ pub struct PastRun {
     pub facts: BTreeMap<TargetName, TargetFacts>,
     /// Effects, in the order in which they began.
     pub effects: Vec<EffectKey>,
-    /// How undos ended that somebody made already.
-    pub undone: BTreeMap<EffectKey, UndoEnd>,
+    /// How undos ended that somebody made already; `None`: it was begun, and nobody knows more.
+    pub undone: BTreeMap<EffectKey, Option<UndoEnd>>,
+    /// The journal was lost, and is what the targets kept.
+    pub from_targets: bool,
 }
 
 /// One invocation.
@@ -146,13 +148,16 @@ impl PastRun {
             }
             Entry::Intent { key, class, call, args, told, before, after, undo, acts } => {
                 self.begun(key);
-                let acts = acts.as_ref().map(|acts| acts.load(store)).transpose()?;
+                let acts: Option<Value> = acts.as_ref().map(|acts| acts.load(store)).transpose()?;
+                let acts = acts.map(serde_json::from_value::<Acts>).transpose().map_err(|error| {
+                    Failure::new(FailureKind::Other, format_args!("read as whom an effect was done: {error}"))
+                })?;
                 let effect = Some(PastEffect {
                     told: told.as_deref().cloned(),
                     before: before.clone(),
                     after: after.clone(),
                     undo: undo.as_ref().map(|undo| undo.load(store)).transpose()?,
-                    acts: acts.and_then(|acts| serde_json::from_value(acts).ok()).unwrap_or_default(),
+                    acts: acts.unwrap_or_default(),
                     left: Left::default(),
                 });
                 // One that is in doubt and was begun again is where it was begun last.
@@ -177,9 +182,13 @@ impl PastRun {
                     }
                 }
             }
-            Entry::Undone { key, end } => {
-                self.undone.insert(key.clone(), end.clone());
+            Entry::Undo { key, .. } => {
+                self.undone.insert(key.clone(), None);
             }
+            Entry::Undone { key, end } => {
+                self.undone.insert(key.clone(), Some(end.clone()));
+            }
+            Entry::Resumed { from_targets, .. } => self.from_targets |= from_targets,
             Entry::InvocationEnded { step, target, attempt, answer, fuel } => {
                 let answer = load(answer, store)?;
                 let key = (step.clone(), target.clone(), *attempt);
@@ -187,12 +196,7 @@ impl PastRun {
                     invocation.ended = Some((answer, *fuel));
                 }
             }
-            Entry::Header(_)
-            | Entry::Undo { .. }
-            | Entry::Mark { .. }
-            | Entry::Marked { .. }
-            | Entry::Closed { .. }
-            | Entry::Resumed { .. } => {}
+            Entry::Header(_) | Entry::Mark { .. } | Entry::Marked { .. } | Entry::Closed { .. } => {}
         }
         Ok(())
     }
@@ -220,6 +224,11 @@ impl PastRun {
 
     fn put(&mut self, key: &EffectKey, call: PastCall) {
         if let Some(invocation) = self.of(key) {
+            let in_doubt = |known: &PastCall| known.effect.is_some() && known.answer.is_none();
+            // That somebody could not look at an effect in doubt says nothing of it.
+            if call.effect.is_none() && invocation.calls.get(&key.number).is_some_and(in_doubt) {
+                return;
+            }
             invocation.calls.insert(key.number, call);
         }
     }
@@ -254,15 +263,21 @@ impl PastRun {
     /// Of an invocation of which only effects are known, in this attempt or another: one like this call, that was not
     /// taken yet.
     pub fn effect_like(&self, call: &Call, args: &Value, taken: &BTreeSet<EffectKey>) -> Option<EffectKey> {
+        // Each attempt makes anew what it needs: only the last one is gone on with.
         let of_step = self.invocations.iter().filter(|((step, target, _), invocation)| {
             invocation.partial && *step == call.key.step && *target == call.key.target
         });
-        of_step
-            .flat_map(|((step, target, attempt), invocation)| {
-                invocation.calls.iter().map(move |(number, past)| {
-                    let (step, target) = (step.clone(), target.clone());
-                    (EffectKey { step, target, attempt: *attempt, number: *number }, past)
-                })
+        let ((step, target, attempt), invocation) = of_step.max_by_key(|((.., attempt), _)| *attempt)?;
+        let known = invocation.calls.iter().map(|(number, past)| {
+            let (step, target) = (step.clone(), target.clone());
+            (EffectKey { step, target, attempt: *attempt, number: *number }, past)
+        });
+        known
+            .filter(|(_, past)| {
+                past.effect
+                    .as_ref()
+                    .and_then(|effect| effect.told.as_ref())
+                    .is_some_and(|told| told.on == call.on)
             })
             .find(|(key, past)| past.is(call.call, args) && !taken.contains(key))
             .map(|(key, _)| key)
@@ -275,15 +290,31 @@ impl PastRun {
         Some((call, call.effect.as_ref()?))
     }
 
+    fn last_attempt(&self, step: &StepId, target: &TargetName) -> u32 {
+        let of_step = self.invocations.keys().filter(|(s, t, _)| s == step && t == target);
+        of_step.map(|(.., attempt)| *attempt).max().unwrap_or_default()
+    }
+
     /// Whether nothing is known of an invocation but its effects.
     pub fn is_partial(&self, key: &EffectKey) -> bool {
         let invocation = self.invocations.get(&(key.step.clone(), key.target.clone(), key.attempt));
         invocation.is_some_and(|invocation| invocation.partial)
     }
 
-    /// Effects of which nobody knows whether they were done, in the order of their invocations.
+    /// How many attempts at a step ended, well or not.
+    pub fn attempts_ended(&self, step: &StepId, target: &TargetName) -> u32 {
+        let last = self.last_attempt(step, target);
+        let ended = self.invocations.get(&(step.clone(), target.clone(), last));
+        match ended {
+            Some(PastInvocation { ended: None, partial: false, .. }) => last - 1,
+            _ => last,
+        }
+    }
+
+    /// Effects of which nobody knows whether they were done, of invocations that are gone on with, in their order.
     pub fn in_doubt(&self) -> impl Iterator<Item = (EffectKey, &PastCall)> {
-        self.order.iter().flat_map(move |key| {
+        let gone_on_with = |key: &&InvocationKey| key.2 == self.last_attempt(&key.0, &key.1);
+        self.order.iter().filter(gone_on_with).flat_map(move |key| {
             let (step, target, attempt) = key.clone();
             self.invocations[key].calls.iter().filter(|(_, call)| call.answer.is_none()).map(
                 move |(number, call)| {
@@ -292,6 +323,19 @@ impl PastRun {
                 },
             )
         })
+    }
+}
+
+impl PastEffect {
+    /// What is known of it, where its outcome is not.
+    pub fn doubt(&self) -> Doubt {
+        Doubt {
+            before: self.before.clone(),
+            after: self.after.clone(),
+            replaced: self.undo.as_ref().and_then(|digest| digest.as_str()?.parse().ok()),
+            folders: self.acts.folders,
+            assumed: None,
+        }
     }
 }
 
@@ -324,6 +368,10 @@ impl PastInvocation {
     /// An effect that was asked of a target which was not heard of again may have happened: the invocation was cut off there.
     fn doubt_what_was_lost(&mut self) {
         let Some((_, last)) = self.calls.iter_mut().next_back() else { return };
+        // It could not be settled, and is not over before it is.
+        if last.effect.is_some() && last.answer.is_none() {
+            self.ended = None;
+        }
         let lost = matches!(
             &last.answer,
             Some(Err(failure)) if matches!(failure.kind, FailureKind::Unreachable | FailureKind::Timeout)
@@ -350,11 +398,7 @@ impl PastInvocation {
         }
         Ok(match (&past.answer, &past.effect) {
             (Some(answer), _) => Past::Answered(answer.clone()),
-            (None, Some(effect)) => Past::InDoubt(Doubt {
-                before: effect.before.clone(),
-                after: effect.after.clone(),
-                assumed: None,
-            }),
+            (None, Some(effect)) => Past::InDoubt(effect.doubt()),
             (None, None) => Past::New,
         })
     }
@@ -405,4 +449,11 @@ pub struct Continued {
     pub assumed: BTreeMap<EffectKey, bool>,
     /// The same for all others.
     pub assume: Option<bool>,
+}
+
+impl Continued {
+    /// What somebody says who looked.
+    pub fn assumed_of(&self, key: &EffectKey) -> Option<bool> {
+        self.assumed.get(key).copied().or(self.assume)
+    }
 }

@@ -5,10 +5,10 @@ use super::past::{Continued, PastCall, PastInvocation};
 use crate::sandbox::context::{Acts, Call, Doubt, Effect, Outcome, Past, Pending, Record};
 use async_trait::async_trait;
 use runner_engine::EventSender;
-use runner_journal::{Answer, Entry, Journal, Left, Payload, Told};
+use runner_journal::{Answer, Entry, Header, Journal, Left, Payload, Told};
 use runner_model::{
     Act, Acting, Digest, EffectClass, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId, State,
-    StepId, TargetFacts, TargetName,
+    StepId, TargetFacts, TargetName, Verdict,
 };
 use runner_secret::Vault;
 use runner_transport::{Applied, Kept};
@@ -32,6 +32,8 @@ pub(super) struct JournalRecord {
     pub(super) kept: Mutex<BTreeSet<(TargetName, Acting)>>,
     /// Effects of earlier parts that were taken for calls of this one.
     pub(super) taken: Mutex<BTreeSet<EffectKey>>,
+    /// What the run is an execution of, without what only this machine needs to know.
+    pub(super) header: Header,
     /// What was live on each machine when the run began.
     pub(super) live: Mutex<BTreeMap<TargetName, Option<ReleaseId>>>,
     /// Lines that the next intent takes to a machine.
@@ -51,18 +53,25 @@ impl JournalRecord {
         if !call.class.mutates() || call.call.starts_with("targets.") && call.class == EffectClass::Change {
             return Past::New;
         }
+        // Targets keep nothing of what is sent elsewhere.
+        if self.before.run.from_targets && call.call.starts_with("http.") {
+            return Past::InDoubt(Doubt { assumed: self.before.assumed_of(&call.key), ..Doubt::default() });
+        }
         let args = self.vault.hide_json(call.with_machine());
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(key) = self.before.run.effect_like(call, &args, &taken) else { return Past::New };
         taken.insert(key.clone());
         match self.before.run.effect(&key) {
-            Some((PastCall { answer: Some(answer), .. }, _)) => Past::Answered(answer.clone()),
-            Some((_, effect)) => Past::InDoubt(Doubt {
-                before: effect.before.clone(),
-                after: effect.after.clone(),
-                assumed: self.before.assumed.get(&key).copied().or(self.before.assume),
-            }),
-            None => Past::New,
+            Some((PastCall { answer: Some(Ok(answer)), .. }, _)) => {
+                // From now on it is known here too.
+                self.looked(call, &Ok(answer.clone()));
+                Past::Answered(Ok(answer.clone()))
+            }
+            // A step that had failed is tried again.
+            Some((PastCall { answer: Some(Err(_)), .. }, _)) | None => Past::New,
+            Some((_, effect)) => {
+                Past::InDoubt(Doubt { assumed: self.before.assumed_of(&key), ..effect.doubt() })
+            }
         }
     }
 
@@ -73,9 +82,9 @@ impl JournalRecord {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let first = || {
             let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(on).cloned().flatten();
-            vec![self.journal.first_line().to_owned(), Carried::Live(live).line()]
+            vec![Carried::Header(Box::new(self.header.clone())).line(), Carried::Live(live).line()]
         };
-        let mut lines = std::mem::take(waiting.entry(on.clone()).or_insert_with(first));
+        let mut lines = waiting.entry(on.clone()).or_insert_with(first).clone();
         lines.extend(carried);
         lines.push(intent);
         lines.join("\n")
@@ -218,9 +227,13 @@ impl States {
 }
 
 /// What goes to a machine beside lines of the journal, for whoever goes on with the run from there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Carried {
+    /// What the run is an execution of, without its seed.
+    Header(Box<Header>),
+    /// The run ended well, or is undone: nobody goes on with it.
+    Closed(Verdict),
     /// What was live there when the run began.
     Live(Option<ReleaseId>),
     /// The JSON of a payload that is in no line.
@@ -228,7 +241,7 @@ pub enum Carried {
 }
 
 impl Carried {
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         serde_json::json!(self).to_string()
     }
 }
@@ -271,8 +284,7 @@ impl Record for JournalRecord {
         let past = invocation.of(call, &self.vault.hide_json(call.with_machine()))?;
         Ok(match past {
             Past::InDoubt(doubt) => {
-                let assumed = self.before.assumed.get(&call.key).copied().or(self.before.assume);
-                Past::InDoubt(Doubt { assumed, ..doubt })
+                Past::InDoubt(Doubt { assumed: self.before.assumed_of(&call.key), ..doubt })
             }
             Past::Answered(answer) => {
                 let told = invocation.calls.get(number).and_then(|call| call.effect.as_ref()?.told.clone());
@@ -281,11 +293,16 @@ impl Record for JournalRecord {
                 }
                 Past::Answered(answer)
             }
-            Past::New => Past::New,
+            Past::New => self.known_effect(call),
         })
     }
 
     fn settled(&self, call: &Call, answer: Value) {
+        if self.before.run.effect(&call.key).is_none() {
+            // Its intent has another key, of an attempt of which only the effects are known.
+            self.looked(call, &Ok(answer));
+            return;
+        }
         self.append(|journal| {
             let answer = self::answer(journal, &self.vault, Ok(answer))?;
             Ok(Entry::Outcome { key: call.key.clone(), answer, left: None })
@@ -341,7 +358,11 @@ impl Record for JournalRecord {
             journal: Arc::clone(journal),
             vault: Arc::clone(vault),
             events: self.events.clone(),
-            line: self.for_target(call.on.as_ref(), carried, line.text),
+            line: self.for_target(
+                call.on.as_ref().filter(|_| !call.call.starts_with("http.")),
+                carried,
+                line.text,
+            ),
             waiting: Arc::clone(&self.waiting),
             begun: Instant::now(),
             effected: Some(Box::new(told)),
@@ -408,6 +429,7 @@ impl Intended {
         answered: Result<Value, Failure>,
         left: Option<Box<Left>>,
     ) {
+        let went = answered.is_ok();
         let entry = answer(&self.journal, &self.vault, answered)
             .map(|answer| Entry::Outcome { key, answer, left })
             .and_then(|entry| self.journal.append(&entry).map(|line| (line, carried(&self.journal, &entry))));
@@ -415,7 +437,12 @@ impl Intended {
             Ok((line, carried)) => {
                 if let Some(on) = on {
                     let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                    waiting.entry(on).or_default().extend(carried.into_iter().chain([line.text]));
+                    let lines = waiting.entry(on).or_default();
+                    // What went with an intent that was heard of need not go again.
+                    if went {
+                        lines.retain(|line| !self.line.lines().any(|sent| sent == line));
+                    }
+                    lines.extend(carried.into_iter().chain([line.text]));
                 }
             }
             Err(error) => tracing::error!("{error}"),

@@ -3,16 +3,18 @@
 //!
 //! Machines come one after another, the one that was touched last first.
 
-use super::Host;
 use super::past::{PastCall, PastEffect, PastRun};
+use super::{Carried, Host};
 use crate::sandbox::context::{Acts, Sending};
+use futures_util::future::join_all;
 use runner_journal::{Entry, Told, UndoEnd};
 use runner_model::{
-    Act, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, RemotePath, Request,
-    ServiceAction, State, TargetName,
+    Act, Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, HIDDEN, RemotePath,
+    Request, ServiceAction, State, TargetName, Verdict,
 };
 use runner_transport::{Intent, OutputSink, Target, Undo, Undone, Within};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -63,13 +65,22 @@ impl Host {
             let done = effects(&run, machine.as_ref());
             let (signals, changes): (Vec<_>, Vec<_>) =
                 done.into_iter().partition(|done| done.call.class == EffectClass::Signal);
+            // What was done before something that could not be undone may be what that stands on.
+            let mut stuck = false;
             for done in changes.iter().rev() {
-                let undoing = self.undo_one(&run, done).await;
+                let undoing = match stuck {
+                    false => self.undo_one(&run, done).await,
+                    true => done.ended(manual("left alone: what was done after it could not be undone")),
+                };
+                stuck |= matches!(undoing.end, UndoEnd::Failed { .. });
                 tell(&undoing);
                 all.push(undoing);
             }
             for done in last_of_each(&signals) {
-                let undoing = self.recorded(done, self.signal_again(done)).await;
+                let undoing = match stuck {
+                    false => self.recorded(done, self.signal_again(done)).await,
+                    true => done.ended(manual("ask it again when the rest is undone")),
+                };
                 tell(&undoing);
                 all.push(undoing);
             }
@@ -78,8 +89,15 @@ impl Host {
     }
 
     async fn undo_one(&self, run: &PastRun, done: &Done<'_>) -> Undoing {
-        if let Some(end @ (UndoEnd::Done | UndoEnd::Nothing | UndoEnd::Kept)) = run.undone.get(done.key) {
-            return done.ended(end.clone());
+        match run.undone.get(done.key) {
+            Some(Some(end @ (UndoEnd::Done | UndoEnd::Nothing | UndoEnd::Kept))) => {
+                return done.ended(end.clone());
+            }
+            // Of a file what is there tells; of all else nothing does.
+            Some(None) if !matches!(done.told.act, Act::Change { .. } | Act::Workspace { .. }) => {
+                return done.ended(manual("its undo was cut off in the middle: see what came of it"));
+            }
+            _ => {}
         }
         match self.what_undoes(run, done) {
             Ok(how) => self.recorded(done, self.carry_out(done, how)).await,
@@ -112,7 +130,11 @@ impl Host {
                 if matches!(change, Change::Archive { .. }) || self.holds_what_is_kept(run, done, &change) {
                     return Err(UndoEnd::Kept);
                 }
-                if let Some(why) = &done.effect.left.no_copy {
+                if done.call.args.to_string().contains(HIDDEN) {
+                    return Err(manual("a secret is in its path or its link, and in no record"));
+                }
+                let no_copy = done.effect.left.no_copy.as_ref().or(done.effect.acts.no_copy.as_ref());
+                if let Some(why) = no_copy {
                     return Err(manual(format_args!("there is no copy of what was there: {why}")));
                 }
                 Ok(How::Change(Box::new(change)))
@@ -127,6 +149,14 @@ impl Host {
                     return Err(UndoEnd::Nothing);
                 }
                 match command.undo.clone() {
+                    // It could be given a secret, or run what nobody granted.
+                    Some(undo) if done.told_by_target => Err(manual(format_args!(
+                        "only the target's account of it is left; `{}` undoes it",
+                        undo.argv.join(" ")
+                    ))),
+                    Some(undo) if undo.argv.iter().any(|word| word.contains(HIDDEN)) => {
+                        Err(manual("a secret is in the command that undoes it, and in no record"))
+                    }
                     Some(undo) => Ok(How::Command { command: Box::new(command), undo }),
                     None => Err(manual(format_args!("undo what `{line}` did"))),
                 }
@@ -167,7 +197,7 @@ impl Host {
         let end = match how {
             How::Change(change) => self.undo_change(done, *change).await,
             How::Command { command, undo } => self.undo_command(done, &command, &undo).await,
-            How::Request(undo) => self.send(*undo).await,
+            How::Request(undo) => self.send(done, *undo).await,
             How::Workspace { path, before, after } => self.undo_workspace(&path, before, after),
         };
         end.unwrap_or_else(failed)
@@ -187,7 +217,7 @@ impl Host {
             return Ok(manual("its record has not what was there before"));
         };
         let made_folders = if left.made_folders > 0 { left.made_folders } else { acts.folders };
-        let key = Some(done.key.undo_key());
+        let key = acts.key.clone();
         let undo = Undo { change, before, after, key, made_folders };
         let verbs = self.verbs_of(done).await?;
         let line = line(done);
@@ -240,11 +270,11 @@ impl Host {
         Ok(ran.status)
     }
 
-    async fn send(&self, request: Request) -> Result<UndoEnd, Failure> {
+    async fn send(&self, done: &Done<'_>, request: Request) -> Result<UndoEnd, Failure> {
         let url = runner_model::grant::parse_url(&request.url)?;
         let title = format!("{} {url}", request.method);
         // Whether its address may be connected to was granted with the request that it undoes.
-        let sending = Sending { request, url, named_literally: true };
+        let sending = Sending { request, url, named_literally: done.effect.acts.named_literally };
         let answer = self.requests.send_with(&self.vault, &sending).await?;
         if (200..300).contains(&answer.status) {
             return Ok(UndoEnd::Done);
@@ -287,11 +317,15 @@ impl Host {
         let again = async {
             let line = line(done);
             match &done.told.act {
+                Act::Service { unit, action: ServiceAction::Stop } => Ok(manual(format_args!(
+                    "start `{unit}`, if it ran before: the run stopped it and came no further"
+                ))),
                 Act::Service { unit, action } => {
-                    let action =
-                        if *action == ServiceAction::Reload { ServiceAction::Reload } else { *action };
-                    self.verbs_of(done).await?.service(unit, action, Intent::new(&line)).await?;
+                    self.verbs_of(done).await?.service(unit, *action, Intent::new(&line)).await?;
                     Ok(UndoEnd::Done)
+                }
+                Act::Command { .. } if done.told_by_target => {
+                    Ok(manual("run it again: only the target's account of it is left"))
                 }
                 Act::Command { .. } => {
                     let command: Command = serde_json::from_value(without_machine(done.call.args.clone()))
@@ -312,7 +346,7 @@ impl Host {
                 Act::Request { .. } => {
                     let request: Request = serde_json::from_value(without_machine(done.call.args.clone()))
                         .map_err(|error| Failure::new(FailureKind::Other, error))?;
-                    self.send(request).await
+                    self.send(done, request).await
                 }
                 Act::Change { .. } | Act::Workspace { .. } => Ok(UndoEnd::Nothing),
             }
@@ -320,14 +354,21 @@ impl Host {
         again.await.unwrap_or_else(failed)
     }
 
-    /// Removes what was kept for undoing the run: it ended well, or all is undone.
-    pub async fn forget(&self) {
-        for (target, acting) in self.record.kept() {
-            let forgotten = async { self.fleet.connection(&target).await?.acting(&acting).forget().await };
-            if let Err(failure) = forgotten.await {
-                tracing::warn!("{failure}: copies of the run are left on {target}");
-            }
-        }
+    /// Removes what was kept for undoing the run: it ended well, or all is undone. Nobody goes on with it, and the targets
+    /// are told so. Answers where that failed.
+    pub async fn forget(&self, verdict: Verdict) -> Vec<Failure> {
+        let kept = self.record.kept();
+        let targets: BTreeSet<_> = kept.iter().map(|(target, _)| target.clone()).collect();
+        let line = Carried::Closed(verdict).line();
+        let closed = targets.iter().map(|target| {
+            let line = &line;
+            async move { self.fleet.connection(target).await?.acting(&Acting::Login).note(line).await }
+        });
+        let forgotten = kept.iter().map(|(target, acting)| async move {
+            self.fleet.connection(target).await?.acting(acting).forget().await
+        });
+        let (closed, forgotten) = tokio::join!(join_all(closed), join_all(forgotten));
+        closed.into_iter().chain(forgotten).filter_map(Result::err).collect()
     }
 }
 
@@ -393,11 +434,14 @@ fn effects<'a>(run: &'a PastRun, machine: Option<&TargetName>) -> Vec<Done<'a>> 
         .collect()
 }
 
-/// Each thing that was asked, once, where it was asked last.
+/// Each service, with what it was asked last, and each other thing, once.
 fn last_of_each<'s, 'a>(signals: &'s [Done<'a>]) -> Vec<&'s Done<'a>> {
     let mut last: Vec<&Done<'a>> = Vec::new();
     for done in signals {
-        last.retain(|known| known.told.act != done.told.act);
+        last.retain(|known| match (&known.told.act, &done.told.act) {
+            (Act::Service { unit: known, .. }, Act::Service { unit, .. }) => known != unit,
+            (known, act) => known != act,
+        });
         last.push(done);
     }
     last
@@ -405,7 +449,7 @@ fn last_of_each<'s, 'a>(signals: &'s [Done<'a>]) -> Vec<&'s Done<'a>> {
 
 /// Whether an effect failed before anything of it could happen.
 fn never_began(call: &PastCall) -> bool {
-    let kinds = [FailureKind::Denied, FailureKind::Invalid, FailureKind::NotFound];
+    let kinds = [FailureKind::Denied, FailureKind::Invalid];
     matches!(&call.answer, Some(Err(failure)) if kinds.contains(&failure.kind))
 }
 

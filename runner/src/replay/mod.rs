@@ -143,6 +143,10 @@ impl Replay {
     /// Its module is lost, or its record is too old to have all that it takes.
     pub async fn invocation(&self, key: &InvocationKey) -> Result<Replayed, Failure> {
         let past = self.of(key)?;
+        if past.partial {
+            // Only its effects are known.
+            return Ok(Replayed { key: key.clone(), calls: 0, fuel: 0, end: ReplayEnd::Cut });
+        }
         let about = about(key, past)?;
         let ready = self.module(&past.module).await?;
         let record =
@@ -222,7 +226,6 @@ impl Replay {
                 _ => ReplayEnd::Diverged(failure.clone()),
             };
         }
-        let Some((recorded, fuel)) = &past.ended else { return ReplayEnd::Cut };
         let differs = |what: &str, recorded: &dyn std::fmt::Display, got: &dyn std::fmt::Display| {
             let (step, target, attempt) = key;
             let message = format!(
@@ -231,10 +234,14 @@ impl Replay {
             let detail = format!("recorded: {recorded}\ngot:      {got}");
             ReplayEnd::Diverged(Failure::new(FailureKind::Unknown, message).with_detail(detail))
         };
+        let asked = u32::try_from(past.calls.len()).unwrap_or(u32::MAX);
+        let Some((recorded, fuel)) = &past.ended else {
+            // It may have been cut off after its last call.
+            return if asked == calls { ReplayEnd::Cut } else { differs("the calls", &asked, &calls) };
+        };
         if *recorded != got {
             return differs("the end", &end(recorded), &end(&got));
         }
-        let asked = u32::try_from(past.calls.len()).unwrap_or(u32::MAX);
         if asked != calls {
             let next =
                 past.calls.get(&(calls + 1)).map(|call| called(&call.call, &call.args)).unwrap_or_default();
@@ -248,7 +255,9 @@ impl Replay {
 }
 
 fn about(key: &InvocationKey, past: &PastInvocation) -> Result<About, Failure> {
-    let about = past.about.clone().map(serde_json::from_value).and_then(Result::ok);
+    let about: Option<About> = past.about.clone().map(serde_json::from_value).and_then(Result::ok);
+    // A bundle comes from anybody.
+    let about = about.map(|about| About { limits: about.limits.bounded(), ..about });
     about.ok_or_else(|| {
         let what =
             format!("the record of step `{}` on {} has not all that it takes to do it again", key.0, key.1);

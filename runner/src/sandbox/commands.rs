@@ -101,10 +101,10 @@ impl State {
             Err(failure) => return Ok(self.looked(&call, Err(failure))?.map(|()| skipped())),
         };
         let effect = Effect::Command(Box::new(finished.clone()));
-        if let Some(doubt) = &doubt {
-            let again = finished.skip_if.is_some()
-                || finished.repeatable
-                || matches!(finished.effect, EffectClass::Signal);
+        if let Some(doubt) = &doubt
+            && finished.skip_if.is_none()
+        {
+            let again = finished.repeatable || finished.effect == EffectClass::Signal;
             match doubt.of_other(&effect, Some(&on), again) {
                 Ok(Became::Undone) => {}
                 Ok(Became::Done) => {
@@ -174,6 +174,11 @@ impl State {
             Ok(_) if left_out => {
                 self.tally.reads += 1;
                 self.answer(Ok(skipped()))
+            }
+            answer if !command.effect.mutates() => {
+                self.tally.reads += 1;
+                let ran = self.read_back::<Ran>(call, answer)?;
+                Ok(self.answer(ran)?.map(Into::into))
             }
             answer => Ok(self.signalled_before::<Ran>(call, answer)?.map(Into::into)),
         }

@@ -10,7 +10,7 @@ use runner_engine::EventSender;
 use runner_model::grant::{Ask, Granted, Layers};
 use runner_model::{
     Acting, Change, Command, Difference, Digest, EffectClass, EffectKey, Failure, FailureKind, ReleaseId,
-    RemotePath, Request, RunId, SecretName, State as Found, StepId, TargetName, UserName,
+    RemotePath, Request, RunId, SecretName, State as Found, StepId, TargetName, UndoKey, UserName,
 };
 use runner_secret::Vault;
 use runner_transport::{Applied, Places, Within};
@@ -236,6 +236,15 @@ pub struct Acts {
     /// How many folders it will make on the way.
     #[serde(default)]
     pub folders: u32,
+    /// Under what a copy is kept of what it destroys. Nobody on the target can guess it before it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<UndoKey>,
+    /// Of a request: the grants of it and of its undo spell out the address that is connected to.
+    #[serde(default)]
+    pub named_literally: bool,
+    /// Why no copy is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_copy: Option<String>,
 }
 
 impl Acts {
@@ -284,6 +293,10 @@ pub struct Doubt {
     pub before: Option<Found>,
     /// What was to be there.
     pub after: Option<Found>,
+    /// Of a file of the workspace: what was there.
+    pub replaced: Option<Digest>,
+    /// How many folders it was to make.
+    pub folders: u32,
     /// What somebody who looked says: it was done, or it was not.
     pub assumed: Option<bool>,
 }
@@ -450,7 +463,15 @@ impl Context {
             Acting::Login => None,
             Acting::As(user) => Some(user.clone()),
         };
-        Acts { user, reach, folders }
+        Acts { user, reach, folders, ..Acts::default() }
+    }
+
+    /// The same with a place for a copy of what it destroys.
+    pub(crate) fn acts_with_copy(&self, reach: Reach, folders: u32) -> Acts {
+        let short: String = self.info.step.as_str().chars().take(32).collect();
+        // Letters, digits and a dot are a key.
+        let key = format!("{short}.{:016x}", rand::random::<u64>()).parse().ok();
+        Acts { key, ..self.acts(reach, folders) }
     }
 
     /// The verbs of a machine, as the user that the step acts as.

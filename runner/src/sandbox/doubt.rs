@@ -2,7 +2,7 @@
 //! were done; where it does not, somebody who looked must say.
 
 use super::context::{Doubt, Effect};
-use runner_model::{Act, Change, Failure, FailureKind, State, TargetName};
+use runner_model::{Act, Change, Digest, Failure, FailureKind, State, TargetName};
 
 /// What became of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,19 +16,36 @@ pub(crate) enum Became {
 impl Doubt {
     /// What became of a typed verb, when this is there now. States are as a record keeps them.
     pub(crate) fn of_change(&self, on: &TargetName, change: &Change, now: &State) -> Result<Became, Failure> {
-        if let Some(became) = self.assumed() {
-            return Ok(became);
-        }
         if again_is_as_good(change, self.before.as_ref(), now) {
             return Ok(Became::Undone);
         }
         match () {
             () if self.after.as_ref() == Some(now) => Ok(Became::Done),
             () if self.before.as_ref() == Some(now) => Ok(Became::Undone),
-            () => Err(undecided(&format!(
-                "{} on {on}: what is there now is neither what was there before nor what was to be there",
-                Act::of_change(change, false).words()
-            ))),
+            () => self.assumed().ok_or_else(|| {
+                undecided(&format!(
+                    "{} on {on}: what is there now is neither what was there before nor what was to be there",
+                    Act::of_change(change, false).words()
+                ))
+            }),
+        }
+    }
+
+    /// What became of a file of the workspace that has this content now, and was to have `after`.
+    pub(crate) fn of_file(
+        &self,
+        path: &str,
+        now: Option<&Digest>,
+        after: &Digest,
+    ) -> Result<Became, Failure> {
+        match now {
+            Some(now) if now == after => Ok(Became::Done),
+            now if now == self.replaced.as_ref() => Ok(Became::Undone),
+            _ => self.assumed().ok_or_else(|| {
+                undecided(&format!(
+                    "write `{path}` in the plan's folder: it is neither what it was nor what it was to be"
+                ))
+            }),
         }
     }
 
@@ -40,8 +57,8 @@ impl Doubt {
         again: bool,
     ) -> Result<Became, Failure> {
         match self.assumed() {
+            _ if again => Ok(Became::Undone),
             Some(became) => Ok(became),
-            None if again => Ok(Became::Undone),
             None => {
                 let on = on.map(|on| format!(" on {on}")).unwrap_or_default();
                 let act = match effect {
@@ -92,7 +109,7 @@ fn undecided(what: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runner_model::{Attributes, Digest};
+    use runner_model::Attributes;
 
     fn file(text: &str, mode: u32) -> State {
         let (owner, group) = ("root".to_owned(), "root".to_owned());
@@ -100,7 +117,7 @@ mod tests {
     }
 
     fn doubt(before: State, after: State) -> Doubt {
-        Doubt { before: Some(before), after: Some(after), assumed: None }
+        Doubt { before: Some(before), after: Some(after), ..Doubt::default() }
     }
 
     #[test]

@@ -66,11 +66,17 @@ impl State {
         let ready = finished.and_then(|(finished, url)| {
             context.not_cancelled()?;
             let granted = allowed(&context, &finished, &url)?;
+            let undo = finished.undo.as_ref().map(|undo| {
+                let url = runner_model::grant::parse_url(&undo.url)?;
+                allowed(&context, undo, &url)
+            });
+            let undo = undo.transpose()?.is_none_or(|granted| granted.named_literally);
+            let acts = Acts { named_literally: granted.named_literally && undo, ..Acts::default() };
             let sending = Sending { request: finished, url, named_literally: granted.named_literally };
-            Ok(sending)
+            Ok((sending, acts))
         });
-        let sending = match ready {
-            Ok(sending) => sending,
+        let (sending, acts) = match ready {
+            Ok(ready) => ready,
             Err(failure) => {
                 let failure = self.context.vault.hide_failure(failure);
                 self.context.record.looked(&call, &Err(failure.clone()));
@@ -102,7 +108,7 @@ impl State {
                 (Err(failure), _) => return Ok(Err(failure)),
             }
         }
-        let result = match context.record.intend(&call, &effect, Acts::default()).await {
+        let result = match context.record.intend(&call, &effect, acts).await {
             Err(failure) => Err(failure),
             Ok(pending) => {
                 let sent = context.to_the_end(act(sending)).await;
@@ -118,10 +124,6 @@ fn allowed(context: &Context, request: &FinalRequest, url: &url::Url) -> Result<
     let granted = context.allow(&Ask::of_request(request, url))?;
     if let Some(via) = &request.via {
         may_go_via(context, via)?;
-    }
-    if let Some(undo) = &request.undo {
-        let url = runner_model::grant::parse_url(&undo.url)?;
-        allowed(context, undo, &url)?;
     }
     Ok(granted)
 }

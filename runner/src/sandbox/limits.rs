@@ -42,8 +42,19 @@ pub struct Limits {
     pub output: usize,
 }
 
+/// The most that a record from elsewhere is given.
+const BOUNDED_MEMORY: usize = 4096 * MIB;
+
 /// One MiB.
 const MIB: usize = 1024 * 1024;
+
+impl Limits {
+    /// The same, with no more memory and time than a machine can spare for a record that comes from anybody.
+    pub(crate) fn bounded(self) -> Self {
+        let time = self.time.min(Self::default().time);
+        Self { memory: self.memory.min(BOUNDED_MEMORY), time, ..self }
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {

@@ -27,6 +27,9 @@ use wasmtime::component::Resource;
 /// The folder in a release root, and beside a plan, that belongs to the host.
 pub(crate) const OWN_FOLDER: &str = ".runner";
 
+/// Why there is no copy of what was there before an effect that was cut off in the middle and done again.
+const AGAIN: &str = "it was cut off in the middle, and done again; what was there before may be in the folder `undo` of the run";
+
 /// A verb that may go ahead.
 struct Ready {
     verbs: Arc<dyn Verbs>,
@@ -137,8 +140,8 @@ impl State {
         };
         let context = self.context.clone();
         let observed = context.observe(&on, change.clone()).await;
-        let observed = match (doubt, change) {
-            (Some(doubt), Ok(change)) => match context.became(&on, &change, &doubt, &observed).await {
+        let observed = match (&doubt, change) {
+            (Some(doubt), Ok(change)) => match context.became(&on, &change, doubt, &observed).await {
                 Ok(Became::Done) => {
                     let changed = context.as_done(&on, &change).await;
                     if let Ok(changed) = &changed {
@@ -156,12 +159,12 @@ impl State {
             Ok(observed) => observed,
             Err(failure) => return Ok(self.looked(&call, Err(failure))?.map(|()| Changed::default())),
         };
-        if observed.before == observed.after {
+        if observed.before == observed.after && doubt.is_none() {
             let marked = self.context.marks.has(&self.context.info, &on, change.path().as_str());
             let same = self.looked(&call, Ok(marked))?;
             return Ok(same.map(|differs| Changed { differs, size: 0 }));
         }
-        let result = self.apply(&call, &on, change, observed).await;
+        let result = self.apply(&call, &on, change, observed, doubt).await;
         self.answer(result)
     }
 
@@ -198,6 +201,7 @@ impl State {
         on: &TargetName,
         change: Change,
         seen: Observation,
+        doubt: Option<Doubt>,
     ) -> Result<Changed, Failure> {
         let context = self.context.clone();
         context.not_cancelled()?;
@@ -208,24 +212,37 @@ impl State {
             None
         };
         let recorded = |state: runner_model::State| Box::new(recorded(&context, &change, state));
+        let mut acts = context.acts_with_copy(within.clone(), folders);
+        let mut was = recorded(before.clone());
+        if let Some(doubt) = &doubt {
+            // An undo goes back to what was there before it was begun the first time.
+            acts.folders = acts.folders.max(doubt.folders);
+            if let Some(first) = doubt.before.clone().filter(|first| *first != *was) {
+                *was = first;
+                acts.key = None;
+                acts.no_copy = Some(AGAIN.to_owned());
+            }
+        }
         let effect = Effect::Change {
             change: Box::new(change.clone()),
-            before: recorded(before.clone()),
+            before: was,
             after: recorded(after),
             difference,
         };
-        let pending = context.record.intend(call, &effect, context.acts(within.clone(), folders)).await?;
+        let key = acts.key.clone();
+        let pending = context.record.intend(call, &effect, acts).await?;
         // From here on the target may differ, whatever is answered.
         let touched = (on.clone(), change.path().as_str().to_owned());
         let first = self.changed.insert(touched.clone());
         let line = pending.line().to_owned();
-        let key = call.key.undo_key();
-        let intent = Intent { line: &line, undo: Some(&key) };
+        let intent = Intent { line: &line, undo: key.as_ref() };
         let apply = verbs.apply(&change, &before, within.as_within(), intent);
         let applied = context.to_the_end(apply).await;
         match applied {
             // Only what was unpacked could be compared.
-            Some(Ok(Applied { size: 0, .. })) if matches!(change, Change::Unarchive { .. }) => {
+            Some(Ok(Applied { size: 0, .. }))
+                if matches!(change, Change::Unarchive { .. }) && doubt.is_none() =>
+            {
                 if first {
                     self.changed.remove(&touched);
                 }

@@ -4,6 +4,7 @@
 use super::bindings::wit::types;
 use super::bindings::wit::workspace::Host;
 use super::context::{Acts, Context, Effect, Outcome, Past};
+use super::doubt::Became;
 use super::state::{Answer, State};
 use super::text;
 use runner_artifact::{Snapshot, WorkspacePath};
@@ -77,7 +78,7 @@ impl State {
             let before = context
                 .blocking(move || match workspace.stat(&at)? {
                     // Into the store, for an undo.
-                    Some(entry) if entry.kind == EntryKind::File => Ok(workspace.pack(&at, &[]).ok()),
+                    Some(entry) if entry.kind == EntryKind::File => workspace.pack(&at, &[]).map(Some),
                     // What cannot be digested differs from what can.
                     Some(_) => Ok(workspace.digest(&at).ok()),
                     None => Ok(None),
@@ -89,14 +90,18 @@ impl State {
             Ok(ready) => ready,
             Err(failure) => return self.looked(&call, Err(failure)),
         };
-        if before == Some(content) {
-            // What is in doubt and is there was done.
-            if doubt.is_some() {
+        let became = doubt.map(|doubt| doubt.of_file(path.as_str(), before.as_ref(), &content)).transpose();
+        match became {
+            Ok(Some(Became::Done)) => {
                 context.record.settled(&call, json!(true));
                 self.tally.changes += 1;
                 self.changed.insert((context.info.current.clone(), path.as_str().to_owned()));
                 return self.answer(Ok(true));
             }
+            Ok(Some(Became::Undone) | None) => {}
+            Err(failure) => return self.answer(Err(failure)),
+        }
+        if before == Some(content) {
             let marked = context.marks.has(&context.info, &context.info.current, path.as_str());
             return self.looked(&call, Ok(marked));
         }

@@ -275,6 +275,8 @@ pub trait Target: Send + Sync {
     /// Puts back what was there before the change, if what the change left still stands: content, mode, owner, group and
     /// links. The intent is appended before anything is put back. A failure after that says what is not as it was.
     async fn undo(&self, undo: &Undo, within: Within<'_>, intent: Intent<'_>) -> Result<Undone, Failure>;
+    /// Writes a line into the run's file on the target, with nothing that happens.
+    async fn note(&self, line: &str) -> Result<(), Failure>;
     /// Removes the copies of this run that belong to this user, and what was noted of its process groups.
     async fn forget(&self) -> Result<(), Failure>;
     /// Appends the intent, then asks the init system, or runs the inventory's service command. Returns when the unit

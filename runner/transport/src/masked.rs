@@ -106,6 +106,10 @@ impl<T: Target> Target for Masked<T> {
         })
     }
 
+    async fn note(&self, line: &str) -> Result<(), Failure> {
+        self.target.note(line).await
+    }
+
     async fn forget(&self) -> Result<(), Failure> {
         self.failure(self.target.forget().await)
     }

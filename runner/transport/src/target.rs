@@ -69,6 +69,10 @@ impl Target for User {
         self.do_undo(undo, within, intent).await
     }
 
+    async fn note(&self, line: &str) -> Result<(), Failure> {
+        self.intend(&format!("keep a line of the run on {}", self.machine.name()), Intent::new(line)).await
+    }
+
     async fn forget(&self) -> Result<(), Failure> {
         self.do_forget().await
     }

@@ -107,6 +107,10 @@ impl Target for Tripwire {
         panic!("a dry run undid a change: {undo:?}");
     }
 
+    async fn note(&self, line: &str) -> Result<(), Failure> {
+        panic!("a dry run kept a line: {line}");
+    }
+
     async fn forget(&self) -> Result<(), Failure> {
         panic!("a dry run removed copies");
     }

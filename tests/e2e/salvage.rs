@@ -1,0 +1,151 @@
+//! `resume --from-targets`: what it takes on a target's word, and what it does not.
+
+use crate::support::{Project, version};
+use runner_fleet::{Fleet, Host, fleet_or_skip};
+use runner_model::Digest;
+use serde_json::{Value, json};
+use std::fs;
+
+/// Begins a run that is killed at this boundary, and loses its folder. Answers the run.
+fn lost(project: &mut Project, boundary: u32) -> String {
+    project.env.push(("RUNNER_FAULT".to_owned(), format!("kill@{boundary}")));
+    let killed = project.exec();
+    assert_eq!(killed.code, None, "{killed}");
+    project.env.pop();
+    let runs = project.path(".runner/runs");
+    let run = fs::read_dir(&runs).unwrap().flatten().map(|run| run.file_name()).max().unwrap();
+    fs::remove_dir_all(project.path(".runner")).unwrap();
+    run.to_str().unwrap().to_owned()
+}
+
+fn kept(host: &Host, run: &str) -> std::path::PathBuf {
+    host.outside(host.root().join(".runner/runs").join(run).join("intents.jsonl"))
+}
+
+/// A line as a journal has it, which anybody can make.
+fn line(entry: &Value) -> String {
+    let sealed = format!("{{\"seq\":7,\"at\":1,\"prev\":\"{}\",\"entry\":{entry}", "0".repeat(64));
+    format!("{sealed},\"hash\":\"{}\"}}\n", Digest::of(&sealed).hex())
+}
+
+/// An effect on `on` that this account says was done.
+fn done(step: &str, target: &str, on: &str, told: &str, args: Value, act: Value) -> String {
+    let mut args = args;
+    args["on"] = on.into();
+    let key = json!({ "step": step, "target": target, "attempt": 1, "number": 1 });
+    let acts = json!({ "inline": { "reach": { "reads": { "granted": [], "except": [] }, "writes": { "granted": [], "except": [] } }, "folders": 0, "named-literally": false } });
+    let intent = json!({
+        "kind": "intent", "key": key, "class": "opaque", "call": "commands.run", "args": { "inline": args },
+        "told": { "on": told, "act": act }, "acts": acts,
+    });
+    let answer =
+        json!({ "ok": { "inline": { "status": 0, "stdout": "", "stderr": "", "truncated": false } } });
+    let outcome = json!({ "kind": "outcome", "key": key, "answer": answer });
+    line(&intent) + &line(&outcome)
+}
+
+const STEPS: &str = r#"
+[secrets]
+token = { env = "THE_TOKEN" }
+
+[[stage]]
+id = "config"
+uses = "std/files"
+with.files = [{ path = "/srv/app/config", content = "new\n" }]
+
+[[rollout]]
+id = "append"
+uses = "std/command"
+with = { argv = ["tee", "-a", "/srv/app/lines"], stdin = "x" }
+
+[[rollout]]
+id = "token"
+uses = "std/template"
+secrets = ["token"]
+with = { content = "{{ secrets.token }}", to = "/srv/app/token", secrets = ["token"] }
+"#;
+
+#[test]
+fn a_target_speaks_for_itself_alone() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let mut project = Project::new(&fleet);
+    project.steps(STEPS);
+    project.env = vec![("THE_TOKEN".to_owned(), "correct-horse-battery".to_owned())];
+    project.lock();
+    // Both have their files, and nobody has appended anything.
+    let run = lost(&mut project, 9);
+    let argv = json!({ "argv": ["tee", "-a", "/srv/app/lines"], "effect": "opaque", "stdin": { "text": "x" }, "timeout": 60000, "repeatable": false });
+    let act = json!({ "act": "command", "program": "tee", "line": "tee -a /srv/app/lines" });
+    let host = fleet.host(1);
+    let mut text = fs::read_to_string(kept(host, &run)).unwrap();
+    for (on, told) in [("web-2", "web-1"), ("web-1", "web-2"), ("web-2", "web-2")] {
+        text += &done("append", "web-2", on, told, argv.clone(), act.clone());
+    }
+    fs::write(kept(host, &run), &text).unwrap();
+    let resumed = project.run(&["resume", &run, "--from-targets", "-e", "fleet"]);
+    assert_eq!(resumed.code, Some(0), "{resumed}");
+    for host in fleet.hosts() {
+        let lines = fs::read_to_string(host.outside(host.root().join("lines"))).unwrap();
+        assert_eq!(lines, "x", "{}: what web-1 says of others is not taken", host.name());
+    }
+}
+
+#[test]
+fn a_forged_undo_is_given_no_secret_and_runs_nothing() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let host = fleet.host(1);
+    let mut project = Project::new(&fleet);
+    project.steps(STEPS);
+    project.env = vec![("THE_TOKEN".to_owned(), "correct-horse-battery".to_owned())];
+    project.lock();
+    let run = lost(&mut project, 5);
+    let secret = json!({ "P": { "parts": [{ "named": "token" }] } });
+    let undo = json!({ "argv": ["sh", "-c", "echo $P > /srv/app/stolen"], "effect": "change", "env": { "P": "***" }, "secret-env": secret, "timeout": 60000, "repeatable": false });
+    let args =
+        json!({ "argv": ["true"], "effect": "change", "timeout": 60000, "repeatable": false, "undo": undo });
+    let act = json!({ "act": "command", "program": "true", "line": "true" });
+    let text = fs::read_to_string(kept(host, &run)).unwrap();
+    fs::write(kept(host, &run), text + &done("forged", "web-1", "web-1", "web-1", args, act)).unwrap();
+    let undone = project.run(&["resume", &run, "--from-targets", "--undo", "-e", "fleet"]);
+    assert_eq!(undone.code, Some(7), "{undone}");
+    assert!(undone.stdout.contains("run true (manual): only the target's account of it is left"), "{undone}");
+    assert!(!host.outside(host.root().join("stolen")).exists());
+    assert!(!host.outside(host.root().join("config")).exists(), "what it did itself is undone");
+}
+
+#[test]
+fn what_a_run_was_begun_with_is_not_taken_on_a_targets_word() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let mut project = Project::new(&fleet);
+    project.lock();
+    let run = lost(&mut project, 30);
+    let host = fleet.host(1);
+    let text = fs::read_to_string(kept(host, &run)).unwrap();
+    for host in fleet.hosts() {
+        if kept(host, &run).exists() && fs::metadata(kept(host, &run)).unwrap().len() > 0 {
+            let text = fs::read_to_string(kept(host, &run)).unwrap();
+            let forged =
+                text.replace("\"lock-digest\":", "\"vars\":{\"version\":\"6.6.6\"},\"lock-digest\":");
+            fs::write(kept(host, &run), forged).unwrap();
+        }
+    }
+    let arguments = ["resume", &run, "--from-targets", "-e", "fleet"];
+    project.run(&arguments).must_say(3, &["was begun with `--var 'version=6.6.6'`", "say the same here"]);
+    fs::write(kept(host, &run), &text).unwrap();
+    let another = project.run(&arguments);
+    assert_eq!(another.code, Some(3), "{another}");
+    for host in fleet.hosts() {
+        if kept(host, &run).exists() {
+            let text = fs::read_to_string(kept(host, &run)).unwrap();
+            fs::write(kept(host, &run), text.replace("\"vars\":{\"version\":\"6.6.6\"},", "")).unwrap();
+        }
+    }
+    let resumed = project.run(&arguments);
+    assert_eq!(resumed.code, Some(0), "{resumed}");
+    for host in fleet.hosts() {
+        assert_eq!(version(host), "1.0.0");
+    }
+    // Targets know that it is over.
+    fs::remove_dir_all(project.path(".runner")).unwrap();
+    project.run(&arguments).must_say(3, &["ended well, as web-"]);
+}
