@@ -1,7 +1,7 @@
 //! A copy of the example, and the program run on it.
 
 use runner_fleet::{Fleet, Host};
-use runner_journal::{Entry, Reader};
+use runner_journal::{Damage, Entry, Reader, Recorded};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -194,9 +194,14 @@ fn ended(child: Child) -> std::process::Output {
 /// The size of the file that no test changes.
 pub(crate) const BLOB: usize = 300_000;
 
-/// All that is proved in a journal; anything that is not proved fails the test.
+/// All that is proved in a journal; anything that is not proved fails the test, but for a last line that a kill cut off.
 pub(crate) fn entries(file: &Path) -> Vec<Entry> {
-    Reader::open(file).unwrap().map(|line| line.unwrap().entry).collect()
+    let proved = |line: Result<Recorded, Damage>| match line {
+        Ok(recorded) => Some(recorded.entry),
+        Err(Damage::Torn { .. }) => None,
+        Err(damage) => panic!("{}: {damage}", file.display()),
+    };
+    Reader::open(file).unwrap().map_while(proved).collect()
 }
 
 /// The program at work.
