@@ -337,12 +337,13 @@ pub(crate) fn invariants(schedule: &Schedule, played: &Played) -> Result<(), Str
                 if of == Phase::Rollout && !is_once(step) {
                     ensure(members.contains(target), format!("{target} is not in batch {batch}"))?;
                 }
-                if is_once(step) && *attempt == 1 {
+                let first = played.fake.over.get(step).copied().unwrap_or_default() + 1;
+                if is_once(step) && *attempt == first {
                     ensure(!begun_once.contains(&step), format!("{step} runs twice"))?;
                     begun_once.push(step);
                 }
                 ensure(
-                    *attempt == 1 || last_failure.get(target) == Some(&step),
+                    *attempt == first || last_failure.get(target) == Some(&step),
                     format!("{step} #{attempt}"),
                 )?;
                 running.push((step, target));
