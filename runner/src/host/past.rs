@@ -457,3 +457,6 @@ impl Continued {
         self.assumed.get(key).copied().or(self.assume)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,60 @@ fn after_an_error_nothing_is_appended_any_more() {
     let failure = Failure::from(error);
     assert!(failure.detail.contains("without its journal"), "{failure:?}");
 }
+
+#[test]
+fn whoever_goes_on_appends_to_what_is_whole_and_the_chain_holds() {
+    let place = Place::new();
+    let folder = place.folder.path().join("run");
+    let journal = place.journal();
+    run(journal.append_durable(&event("first"))).expect("appended");
+    assert!(matches!(Journal::resume(&folder, Arc::clone(&place.store)), Err(NotResumed::GoesOn(_))));
+    let path = journal.path().to_owned();
+    run(journal.close(Verdict::Interrupted)).expect("closed");
+    drop(journal);
+    let whole = std::fs::read(&path).expect("read");
+    for torn in [0, 1, 40] {
+        let half = &br#"{"seq":4,"at":9,"prev":"00","entry":{"kind":"ev"#[..torn];
+        std::fs::write(&path, [whole.as_slice(), half].concat()).expect("written");
+        let (journal, record) = Journal::resume(&folder, Arc::clone(&place.store)).expect("resumed");
+        assert_eq!((record.entries.len(), record.closed()), (2, Some(Verdict::Interrupted)));
+        run(journal.append_durable(&event("second"))).expect("appended");
+        run(journal.close(Verdict::Done)).expect("closed");
+        drop(journal);
+        let record = Record::load(&path).expect("read");
+        assert!(record.damage.is_none(), "{:?}", record.damage);
+        let kinds: Vec<_> = record.entries.iter().map(|line| &line.entry).collect();
+        let taken = u64::try_from(torn).expect("small");
+        assert!(matches!(kinds[2], Entry::Resumed { torn, from_targets: false, .. } if *torn == taken));
+        assert_eq!((kinds[3], record.closed()), (&event("second"), Some(Verdict::Done)));
+        assert!(record.entries.windows(2).all(|two| two[0].at <= two[1].at), "time goes on");
+    }
+}
+
+#[test]
+fn nobody_goes_on_behind_a_line_that_was_changed() {
+    let place = Place::new();
+    let journal = place.journal();
+    run(journal.append_durable(&event("first"))).expect("appended");
+    let path = journal.path().to_owned();
+    drop(journal);
+    let mut bytes = std::fs::read(&path).expect("read");
+    let at = bytes.len() - 100;
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).expect("written");
+    let refused = Journal::resume(&place.folder.path().join("run"), Arc::clone(&place.store));
+    assert!(matches!(refused, Err(NotResumed::Damaged(Damage::Broken { line: 2, .. }))));
+    assert_eq!(std::fs::read(&path).expect("read"), bytes, "it is left as it was");
+}
+
+#[test]
+fn a_line_that_is_alone_proves_itself() {
+    let place = Place::new();
+    let journal = place.journal();
+    let line = run(journal.append_durable(&event("alone"))).expect("appended");
+    let recorded = crate::proved(&line.text).expect("it is whole");
+    assert_eq!((recorded.seq, recorded.hash, &recorded.entry), (1, line.hash, &event("alone")));
+    for changed in [line.text.replace("alone", "other"), line.text[1..].to_owned(), "{}".to_owned()] {
+        crate::proved(&changed).expect_err("it was changed");
+    }
+}
