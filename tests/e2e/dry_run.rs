@@ -150,7 +150,7 @@ with.files = [{ path = "/srv/app/seen", content = "${look.stdout}" }]
     for part in [
         "on web-1\n",
         "  config: write /srv/app/shop.conf +1 -1\n",
-        "-workers = 2",
+        "      -workers = 2",
         "+workers = 4",
         "  migrate: run touch migrated",
         "  look: unknown from here: ",

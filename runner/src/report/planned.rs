@@ -6,7 +6,7 @@ use super::paint::Paint;
 use super::summary::difference;
 use runner_model::words::{count, names};
 use runner_model::{
-    EffectEnd, Effected, End, EnvironmentName, Event, Failure, PlanName, ReleaseId, Stamped, StepId,
+    Act, EffectEnd, Effected, End, EnvironmentName, Event, Failure, PlanName, ReleaseId, Stamped, StepId,
     TargetName, text,
 };
 use serde::Serialize;
@@ -59,12 +59,31 @@ impl Told {
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Effect(one), Self::Effect(other)) => {
-                (&one.step, &one.act, one.class, &one.difference)
-                    == (&other.step, &other.act, other.class, &other.difference)
+                let same =
+                    (&one.step, one.class, &one.difference) == (&other.step, other.class, &other.difference);
+                same && (one.act == other.act
+                    || is_archive(&one.act) && numberless(&one.act) == numberless(&other.act))
+            }
+            // An address is in it.
+            (Self::Unknown { step, why }, Self::Unknown { step: other, why: because }) => {
+                step == other && without_digits(why) == without_digits(because)
             }
             (one, other) => one == other,
         }
     }
+}
+
+/// The name of an archive has the time in it.
+fn is_archive(act: &Act) -> bool {
+    matches!(act, Act::Change { verb, .. } if verb == "archive")
+}
+
+fn numberless(act: &Act) -> String {
+    without_digits(&act.words())
+}
+
+fn without_digits(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 impl<W: Write + Send> Planned<W> {
@@ -113,7 +132,13 @@ impl<W: Write + Send> Planned<W> {
             Told::Effect(effected) => {
                 let _ = write!(out, "  {}: {}", effected.step, effected.act.words());
                 match &effected.difference {
-                    Some(known) => difference(out, self.paint, "", known),
+                    Some(known) => {
+                        let mut lines = String::new();
+                        difference(&mut lines, self.paint, "", known);
+                        // Below the effect, and deeper than the next one.
+                        out.push_str(&lines.trim_end().replace('\n', "\n    "));
+                        out.push('\n');
+                    }
                     None => out.push('\n'),
                 }
             }
@@ -183,5 +208,102 @@ impl<W: Write + Send> Reporter for Planned<W> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runner_model::{Difference, EffectClass, Verdict};
+
+    fn name<T: std::str::FromStr>(text: &str) -> T
+    where
+        T::Err: std::fmt::Debug,
+    {
+        text.parse().expect(text)
+    }
+
+    fn planned(target: &str, path: &str, difference: Difference) -> Event {
+        Event::Effect(Box::new(Effected {
+            step: name("config"),
+            target: name(target),
+            attempt: 1,
+            number: 1,
+            on: Some(name(target)),
+            class: EffectClass::Change,
+            act: Act::Change { verb: "write".to_owned(), path: path.to_owned(), to: None, made: false },
+            end: EffectEnd::Planned,
+            milliseconds: 0,
+            difference: Some(difference),
+        }))
+    }
+
+    fn unknown(target: &str, address: &str) -> Event {
+        Event::StepFinished {
+            step: name("smoke-test"),
+            target: name(target),
+            attempt: 1,
+            end: End::Unknown { why: format!("GET http://{address}/, after restart shop was asked before") },
+            milliseconds: 1,
+            tally: Default::default(),
+        }
+    }
+
+    fn shown(events: Vec<Event>) -> String {
+        let mut out = Vec::new();
+        let mut reporter = Planned::new(&mut out, false, false);
+        let targets = ["web-1", "web-2", "web-3"].map(name).to_vec();
+        let begin = Event::RunStarted {
+            run: name("r-7"),
+            plan: name("shop"),
+            summary: None,
+            environment: name("staging"),
+            limit: None,
+            targets,
+            steps: vec![],
+        };
+        let end = Event::RunFinished { run: name("r-7"), verdict: Verdict::Done, milliseconds: 5 };
+        for event in std::iter::once(begin).chain(events).chain([end]) {
+            reporter.event(&Stamped { at: 0, event }).expect("written");
+        }
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn what_is_the_same_on_several_targets_is_told_once() {
+        let text = |added: &str| Difference::Text {
+            unified: format!("@@ -1 +1 @@\n-workers = 2\n+workers = {added}"),
+            added: 1,
+            removed: 1,
+            left_out: 0,
+        };
+        let told = shown(vec![
+            planned("web-1", "/etc/shop.conf", text("4")),
+            planned("web-2", "/etc/shop.conf", text("4")),
+            planned("web-3", "/etc/shop.conf", text("8")),
+            unknown("web-2", "10.0.0.2"),
+            unknown("web-1", "10.0.0.1"),
+        ]);
+        let expected = "on web-1, web-2
+  config: write /etc/shop.conf +1 -1
+      @@ -1 +1 @@
+      -workers = 2
+      +workers = 4
+  smoke-test: unknown from here: GET http://10.0.0.1/, after restart shop was asked before
+
+on web-3
+  config: write /etc/shop.conf +1 -1
+      @@ -1 +1 @@
+      -workers = 2
+      +workers = 8
+
+a dry run, and nothing was touched: 3 effects would come of it, and 2 steps are unknown from some call on
+";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn nothing_to_do_is_said() {
+        assert_eq!(shown(vec![]), "a dry run, and nothing was touched: nothing would be changed\n");
     }
 }
