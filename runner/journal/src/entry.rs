@@ -126,6 +126,15 @@ pub enum Entry {
         /// Fuel that it used.
         fuel: u64,
     },
+    /// A call is answered with an effect of an attempt of which only the effects are known.
+    Taken {
+        /// The call.
+        key: EffectKey,
+        /// The effect.
+        of: EffectKey,
+        /// What it gives.
+        answer: Answer,
+    },
     /// An effect of the run is going to be undone. On the disk before it is, here and on the target.
     Undo {
         /// Which.

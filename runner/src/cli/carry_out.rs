@@ -44,7 +44,7 @@ pub(super) struct Resumed {
     /// What its journal begins with.
     pub(super) header: Header,
     /// The journal, which this process alone has now.
-    pub(super) journal: Journal,
+    pub(super) journal: Arc<Journal>,
     /// What it did.
     pub(super) before: Continued,
 }
@@ -115,10 +115,9 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
             let header = header(&loaded, &resolved, &run, found, &locked)?;
             let journal =
                 Journal::create(&folder, Arc::clone(&store), header.clone()).map_err(cannot_keep)?;
-            (header, journal, Continued::default())
+            (header, Arc::new(journal), Continued::default())
         }
     };
-    let journal = Arc::new(journal);
     let seal = Arc::clone(&settings.around.seal);
     reporters.insert(0, Box::new(EventJournal::new(Arc::clone(&journal), shown(journal.path()), seal)));
 

@@ -1,7 +1,7 @@
 //! `runner resume`.
 
 use super::args::{Assume, Resume};
-use super::carry_out::{Order, Resumed, carry_out, engine, open_store};
+use super::carry_out::{Order, Resumed, carry_out, engine, open_store, runtime};
 use super::fail::Fail;
 use super::load::{self, Checked, Loaded, Programs, shown};
 use super::runs::{chosen, folder};
@@ -14,7 +14,6 @@ use runner_artifact::Store;
 use runner_journal::{Damage, Entry, Header, Journal, NotResumed, Record};
 use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::{Digest, EffectClass, EffectKey, Limit, RunId, Verdict};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
@@ -41,9 +40,9 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     same_as_begun(header, &loaded, &checked, &locked)?;
 
     let before = past_of(&record, &store)?;
-    let assumed = assumptions(args, &before)?;
+    let before = assumptions(args, before)?;
     if !args.undo {
-        decided(args, &before, &assumed)?;
+        decided(&before)?;
     }
     let looked = record.last;
     let (journal, record) = Journal::resume(&past.folder, store).map_err(|why| not_resumed(&file, why))?;
@@ -56,11 +55,15 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     }
     talk(&format!("going on with the run {run}\n"));
     let vars = record.header.vars.clone().into_iter().collect();
-    let assume = args.assume.iter().rev().find(|assume| assume.of.is_none()).map(|assume| assume.done);
-    let before = Continued { run: Arc::new(before), assumed, assume };
-    let resumed = Some(Resumed { header: record.header, journal, before });
+    let (journal, verdict) = (Arc::new(journal), record.closed());
+    let resumed = Some(Resumed { header: record.header, journal: Arc::clone(&journal), before });
     let order = Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed, dry: false };
-    if args.undo { undo(order) } else { carry_out(order) }
+    let ended = if args.undo { undo(order) } else { carry_out(order) };
+    if let (Err(_), Some(verdict)) = (&ended, verdict) {
+        // It never began: the run is what it was. Where it did begin, it is closed, or this fails.
+        let _ = runtime()?.block_on(journal.close(verdict));
+    }
+    ended
 }
 
 /// Some runs have nothing left to go on with, or to undo.
@@ -138,13 +141,11 @@ fn past_of(record: &Record, store: &Store) -> Result<PastRun, Fail> {
 }
 
 /// Of some effects in doubt nothing will tell whether they were done. They are named before anything is touched.
-fn decided(args: &Resume, before: &PastRun, assumed: &BTreeMap<EffectKey, bool>) -> Result<(), Fail> {
-    if args.assume.iter().any(|assume| assume.of.is_none()) {
-        return Ok(());
-    }
+fn decided(before: &Continued) -> Result<(), Fail> {
     let undecided: Vec<String> = before
+        .run
         .in_doubt()
-        .filter(|(key, call)| only_a_person_knows(call) && !assumed.contains_key(key))
+        .filter(|(key, call)| only_a_person_knows(call) && before.assumed_of(key).is_none())
         .map(|(key, call)| line(&key, call))
         .collect();
     if undecided.is_empty() {
@@ -155,21 +156,27 @@ fn decided(args: &Resume, before: &PastRun, assumed: &BTreeMap<EffectKey, bool>)
         .hint("look at it, then say `--assume done`, or `--assume not-done` to have it done now; of one alone: `--assume STEP@TARGET=done`"))
 }
 
-/// What was said of single effects.
-fn assumptions(args: &Resume, before: &PastRun) -> Result<BTreeMap<EffectKey, bool>, Fail> {
-    let mut assumed = BTreeMap::new();
-    for (Assume { done, .. }, (step, target)) in
-        args.assume.iter().filter_map(|one| Some((one, one.of.as_ref()?)))
-    {
-        let on =
+/// What was said of effects in doubt.
+fn assumptions(args: &Resume, run: PastRun) -> Result<Continued, Fail> {
+    let mut before = Continued { run: Arc::new(run), ..Continued::default() };
+    for Assume { of, done } in &args.assume {
+        let Some((step, target)) = of else {
+            before.assume = Some(*done);
+            continue;
+        };
+        let is_meant =
             |key: &EffectKey| key.step == *step && target.as_ref().is_none_or(|target| key.target == *target);
-        let meant: Vec<EffectKey> = before.in_doubt().map(|(key, _)| key).filter(on).collect();
-        if meant.is_empty() {
+        // Of requests the targets know nothing: any of them may be meant.
+        if !before.run.from_targets && !before.run.in_doubt().any(|(key, _)| is_meant(&key)) {
             return Err(Fail::usage(format_args!("`--assume`: nothing of step `{step}` is in doubt there")));
         }
-        assumed.extend(meant.into_iter().map(|key| (key, *done)));
+        before.assumed.push((step.clone(), target.clone(), *done));
     }
-    Ok(assumed)
+    if before.run.from_targets && before.assume == Some(true) {
+        return Err(Fail::usage("`--assume done` would leave out requests that nobody has sent yet")
+            .hint("name the step, and the target where there are several: `--assume STEP@TARGET=done`"));
+    }
+    Ok(before)
 }
 
 fn only_a_person_knows(call: &PastCall) -> bool {

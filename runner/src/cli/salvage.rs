@@ -14,13 +14,14 @@ use crate::host::{Carried, Connect, Connections};
 use crate::secret;
 use futures_util::{StreamExt as _, stream};
 use runner_artifact::Store;
-use runner_journal::{Entry, Header, Journal, Record, proved, run_folder};
+use runner_journal::{Entry, Header, Journal, Record, Told, proved, run_folder};
 use runner_model::lock::Lock;
 use runner_model::words::count;
 use runner_model::{
     Digest, EffectKey, Event, Failure, ReleaseId, Resolved, RunId, Stamped, Target, TargetName, Verdict,
 };
 use runner_transport::{Connection, Executes, Limits, RunPlace, Transport};
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -89,6 +90,8 @@ struct Kept {
     headers: Vec<Header>,
     targets: Vec<(TargetName, Option<ReleaseId>)>,
     entries: Vec<Entry>,
+    /// Who told of an effect.
+    whose: BTreeMap<EffectKey, TargetName>,
     /// It ended well, or was undone, as this target says.
     closed: Option<(TargetName, Verdict)>,
     /// An undo of it was begun, as this target says.
@@ -181,7 +184,15 @@ async fn read(
     }
     let run = which(args, &known)?;
     let (headers, targets, entries) = (Vec::new(), Vec::new(), Vec::new());
-    let mut kept = Kept { run: run.clone(), headers, targets, entries, closed: None, undone: None };
+    let mut kept = Kept {
+        run: run.clone(),
+        headers,
+        targets,
+        entries,
+        whose: BTreeMap::new(),
+        closed: None,
+        undone: None,
+    };
     for (connection, _) in known.into_iter().filter(|(_, runs)| runs.contains(&run)) {
         let place = RunPlace {
             root: resolved.root(connection.name()).cloned(),
@@ -237,7 +248,7 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
     let all: Vec<&str> = text.lines().collect();
     let whole = text.ends_with('\n');
     let mut live = None;
-    let mut own: BTreeSet<EffectKey> = BTreeSet::new();
+    let mut own: BTreeMap<EffectKey, Box<Told>> = BTreeMap::new();
     for (index, line) in all.iter().enumerate() {
         if index + 1 == all.len() && !whole {
             talk(&format!(
@@ -257,8 +268,15 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
             continue;
         }
         // An undo leaves lines of its own.
-        if line.starts_with("{\"undo\":") {
+        if let Ok(Undoing { undo }) = serde_json::from_str(line) {
             kept.undone = Some(target.clone());
+            let told = own.get(&undo).cloned();
+            kept.entries.extend(told.map(|told| Entry::Undo { key: undo, told }));
+            continue;
+        }
+        // A power failure there, and somebody went on behind it: what it announced has not happened.
+        if serde_json::from_str::<Value>(line).is_err() {
+            talk(&format!("{target}: line {} that it kept is torn, and left out\n", index + 1));
             continue;
         }
         let recorded = proved(line).map_err(|why| {
@@ -269,16 +287,29 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
             .hint("somebody has changed it: begin anew with `runner exec`")
         })?;
         match &recorded.entry {
-            Entry::Intent { key, .. } if is_of(&recorded.entry, target, store) => {
-                own.insert(key.clone());
+            Entry::Intent { key, told: Some(told), .. } if is_of(&recorded.entry, target, store) => {
+                // An effect is on one machine.
+                if kept.whose.insert(key.clone(), target.clone()).is_some_and(|other| other != *target) {
+                    return Err(disagree(&kept.run));
+                }
+                own.insert(key.clone(), told.clone());
                 kept.entries.push(recorded.entry);
             }
-            Entry::Outcome { key, .. } if own.contains(key) => kept.entries.push(recorded.entry),
+            Entry::Outcome { key, .. } if own.contains_key(key) => kept.entries.push(recorded.entry),
+            Entry::Taken { key, of, .. } if own.contains_key(of) && key.attempt <= ATTEMPTS_MAX => {
+                kept.entries.push(recorded.entry);
+            }
             _ => {}
         }
     }
     kept.targets.push((target.clone(), live.flatten()));
     Ok(())
+}
+
+/// What a target keeps of an undo.
+#[derive(Deserialize)]
+struct Undoing {
+    undo: EffectKey,
 }
 
 /// More attempts than anybody makes.

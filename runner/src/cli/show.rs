@@ -57,8 +57,9 @@ impl Invocations {
         match entry {
             Entry::InvocationStarted { step, target, attempt, .. } => {
                 let key = (step.clone(), target.clone(), *attempt);
-                self.order.push(key.clone());
-                self.all.entry(key).or_default();
+                if self.all.insert(key.clone(), Invocation::default()).is_none() {
+                    self.order.push(key);
+                }
             }
             Entry::Call { key, .. } => self.of_key(key).reads += 1,
             Entry::Intent { key, told, call, .. } => {
@@ -66,11 +67,17 @@ impl Invocations {
                 let what = told.as_ref().map_or_else(|| call.clone(), |told| told.act.words());
                 self.in_doubt.insert(key.clone(), what);
             }
-            Entry::Outcome { key, .. } => {
+            Entry::Outcome { key, .. } | Entry::Taken { of: key, .. } => {
                 self.in_doubt.remove(key);
             }
             Entry::InvocationEnded { step, target, attempt, answer, fuel } => {
                 let one = self.all.entry((step.clone(), target.clone(), *attempt)).or_default();
+                if matches!(answer, Answer::Ok(_)) {
+                    let settled = |key: &EffectKey| {
+                        key.step == *step && key.target == *target && key.attempt < *attempt
+                    };
+                    self.in_doubt.retain(|key, _| !settled(key));
+                }
                 one.fuel = *fuel;
                 one.end = Some(match answer {
                     Answer::Ok(_) => Ok(()),
@@ -98,7 +105,11 @@ impl Invocations {
     }
 
     fn of_key(&mut self, key: &EffectKey) -> &mut Invocation {
-        self.all.entry((key.step.clone(), key.target.clone(), key.attempt)).or_default()
+        let invocation = (key.step.clone(), key.target.clone(), key.attempt);
+        if !self.all.contains_key(&invocation) {
+            self.order.push(invocation.clone());
+        }
+        self.all.entry(invocation).or_default()
     }
 }
 

@@ -30,7 +30,6 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let resolved = Arc::new(checked.into_run());
     let vault = Arc::new(keyed(secret::fetch(&resolved, &loaded.folder).await?, &folder, false)?);
     let store = open_store()?;
-    let journal = Arc::new(journal);
     let (events, _) = runner_engine::events();
     let kit = Kit { loaded, resolved, locked, policy, vault, store };
     let faults = Faults::of_process().map_err(Fail::usage)?;

@@ -167,7 +167,7 @@ pub fn events(record: &Record) -> Vec<Stamped> {
                     Effected { step, target, attempt, number, on, class, act, end, milliseconds, difference };
                 open.insert(key.clone(), (at, effected));
             }
-            Entry::Outcome { key, answer, .. } => {
+            Entry::Outcome { key, answer, .. } | Entry::Taken { of: key, answer, .. } => {
                 let Some((begun, mut effected)) = open.remove(key) else { continue };
                 effected.milliseconds = at.saturating_sub(begun);
                 effected.end = match answer {
@@ -175,6 +175,10 @@ pub fn events(record: &Record) -> Vec<Stamped> {
                     Answer::Failed(failure) => EffectEnd::Failed { failure: failure.clone() },
                 };
                 events.push(Stamped { at, event: Event::Effect(Box::new(effected)) });
+            }
+            // A later attempt that ended well has seen to what an earlier one left open.
+            Entry::InvocationEnded { step, target, attempt, answer: Answer::Ok(_), .. } => {
+                open.retain(|key, _| key.step != *step || key.target != *target || key.attempt >= *attempt);
             }
             _ => {}
         }

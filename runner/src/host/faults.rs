@@ -1,7 +1,7 @@
 //! Faults on purpose, for tests of what a run survives: `RUNNER_FAULT=kill@17` kills the runner, as SIGKILL does, when it
-//! comes to the 17th boundary of an effect; `delay:200@17` has it wait there for 200 milliseconds. Boundaries are counted
-//! `drop@17` closes all its connections there. Boundaries are counted
-//! over the whole run, four for each effect; with `RUNNER_FAULT=count` they are only counted, and told at the end.
+//! comes to the 17th boundary of an effect; `drop@17` closes all its connections there; `delay:200@17` has it wait there
+//! for 200 milliseconds. Boundaries are counted over the whole run, four for each effect; with `RUNNER_FAULT=count` they
+//! are only counted, and told at the end.
 
 use std::str::FromStr;
 use std::sync::OnceLock;

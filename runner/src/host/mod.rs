@@ -177,7 +177,7 @@ impl Host {
                 before: parts.before.clone(),
                 dry: parts.dry,
                 kept: Mutex::default(),
-                taken: Mutex::default(),
+                taken: Mutex::new(parts.before.run.taken.clone()),
                 live: Mutex::default(),
                 header: parts.header,
                 waiting: Arc::default(),

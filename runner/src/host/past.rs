@@ -8,7 +8,7 @@ use runner_model::{
     TargetFacts, TargetName,
 };
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Names an invocation.
@@ -29,6 +29,8 @@ pub struct PastRun {
     pub effects: Vec<EffectKey>,
     /// How undos ended that somebody made already; `None`: it was begun, and nobody knows more.
     pub undone: BTreeMap<EffectKey, Option<UndoEnd>>,
+    /// Effects of attempts of which only the effects are known, and the calls that were answered with them.
+    pub taken: BTreeMap<EffectKey, EffectKey>,
     /// The journal was lost, and is what the targets kept.
     pub from_targets: bool,
 }
@@ -182,6 +184,16 @@ impl PastRun {
                     }
                 }
             }
+            Entry::Taken { key, of, answer } => {
+                let answer = load(answer, store)?;
+                let Some(effect) = self.call(of).cloned() else { return Ok(()) };
+                if let Some(known) = self.of(of).and_then(|invocation| invocation.calls.get_mut(&of.number)) {
+                    known.answer.get_or_insert_with(|| answer.clone());
+                }
+                self.begun(key);
+                self.put(key, PastCall { answer: Some(answer), effect: None, ..effect });
+                self.taken.insert(of.clone(), key.clone());
+            }
             Entry::Undo { key, .. } => {
                 self.undone.insert(key.clone(), None);
             }
@@ -248,7 +260,13 @@ impl PastRun {
     /// What attempts changed that are over, by step and target.
     pub fn changed_before(&self) -> impl Iterator<Item = (StepId, TargetName, Changed)> {
         self.invocations.iter().filter_map(|((step, target, attempt), invocation)| {
-            if *attempt > self.attempts_over(step, target) {
+            // One that ended well has seen to all that was changed before it.
+            let well = self
+                .invocations
+                .iter()
+                .filter(|((s, t, _), one)| s == step && t == target && matches!(one.ended, Some((Ok(_), _))));
+            let well = well.map(|((.., attempt), _)| *attempt).max().unwrap_or_default();
+            if *attempt > self.attempts_over(step, target) || *attempt <= well {
                 return None;
             }
             let changed = invocation.calls.values().filter_map(|call| match &call.effect.as_ref()?.told {
@@ -262,8 +280,13 @@ impl PastRun {
 
     /// Of an invocation of which only effects are known, in this attempt or another: one like this call, that was not
     /// taken yet.
-    pub fn effect_like(&self, call: &Call, args: &Value, taken: &BTreeSet<EffectKey>) -> Option<EffectKey> {
-        // Each attempt makes anew what it needs: only the last one is gone on with.
+    pub fn effect_like(
+        &self,
+        call: &Call,
+        args: &Value,
+        taken: &BTreeMap<EffectKey, EffectKey>,
+    ) -> Option<EffectKey> {
+        // What an attempt took of one before is among its calls: only the last one is gone on with.
         let of_step = self.invocations.iter().filter(|((step, target, _), invocation)| {
             invocation.partial && *step == call.key.step && *target == call.key.target
         });
@@ -273,13 +296,8 @@ impl PastRun {
             (EffectKey { step, target, attempt: *attempt, number: *number }, past)
         });
         known
-            .filter(|(_, past)| {
-                past.effect
-                    .as_ref()
-                    .and_then(|effect| effect.told.as_ref())
-                    .is_some_and(|told| told.on == call.on)
-            })
-            .find(|(key, past)| past.is(call.call, args) && !taken.contains(key))
+            .into_iter()
+            .find(|(key, past)| past.is(call.call, args) && !taken.contains_key(key))
             .map(|(key, _)| key)
     }
 
@@ -288,6 +306,18 @@ impl PastRun {
         let invocation = self.invocations.get(&(key.step.clone(), key.target.clone(), key.attempt))?;
         let call = invocation.calls.get(&key.number)?;
         Some((call, call.effect.as_ref()?))
+    }
+
+    fn last_partial(&self, step: &StepId, target: &TargetName) -> u32 {
+        let of_step =
+            self.invocations.iter().filter(|((s, t, _), one)| s == step && t == target && one.partial);
+        of_step.map(|((.., attempt), _)| *attempt).max().unwrap_or_default()
+    }
+
+    /// A call.
+    pub fn call(&self, key: &EffectKey) -> Option<&PastCall> {
+        let invocation = self.invocations.get(&(key.step.clone(), key.target.clone(), key.attempt))?;
+        invocation.calls.get(&key.number)
     }
 
     fn last_attempt(&self, step: &StepId, target: &TargetName) -> u32 {
@@ -313,10 +343,18 @@ impl PastRun {
 
     /// Effects of which nobody knows whether they were done, of invocations that are gone on with, in their order.
     pub fn in_doubt(&self) -> impl Iterator<Item = (EffectKey, &PastCall)> {
-        let gone_on_with = |key: &&InvocationKey| key.2 == self.last_attempt(&key.0, &key.1);
+        let gone_on_with = |key: &&InvocationKey| {
+            let last = self.last_attempt(&key.0, &key.1);
+            key.2 == last || self.invocations[*key].partial && key.2 == self.last_partial(&key.0, &key.1)
+        };
         self.order.iter().filter(gone_on_with).flat_map(move |key| {
             let (step, target, attempt) = key.clone();
-            self.invocations[key].calls.iter().filter(|(_, call)| call.answer.is_none()).map(
+            let open = move |number: &u32, call: &PastCall| {
+                let (step, target, attempt) = key.clone();
+                call.answer.is_none()
+                    && !self.taken.contains_key(&EffectKey { step, target, attempt, number: *number })
+            };
+            self.invocations[key].calls.iter().filter(move |(number, call)| open(number, call)).map(
                 move |(number, call)| {
                     let (step, target) = (step.clone(), target.clone());
                     (EffectKey { step, target, attempt, number: *number }, call)
@@ -365,20 +403,26 @@ impl PastInvocation {
         }
     }
 
-    /// An effect that was asked of a target which was not heard of again may have happened: the invocation was cut off there.
+    /// An effect of which nobody knows the end, since the run was cut off or its target was not heard of again, is where the
+    /// invocation is gone on with: what it did on learning that is not what it does now.
     fn doubt_what_was_lost(&mut self) {
-        let Some((_, last)) = self.calls.iter_mut().next_back() else { return };
-        // It could not be settled, and is not over before it is.
-        if last.effect.is_some() && last.answer.is_none() {
-            self.ended = None;
+        if matches!(self.ended, Some((Ok(_), _))) {
+            return;
         }
-        let lost = matches!(
-            &last.answer,
-            Some(Err(failure)) if matches!(failure.kind, FailureKind::Unreachable | FailureKind::Timeout)
-        );
-        if lost && last.effect.is_some() && matches!(self.ended, Some((Err(_), _))) {
-            last.answer = None;
-            self.ended = None;
+        let failed = self.ended.is_some();
+        let lost = |call: &PastCall| match &call.answer {
+            None => true,
+            Some(Err(failure)) => {
+                failed && matches!(failure.kind, FailureKind::Unreachable | FailureKind::Timeout)
+            }
+            Some(Ok(_)) => false,
+        };
+        let first = self.calls.iter().find(|(_, call)| call.effect.is_some() && lost(call)).map(|(n, _)| *n);
+        let Some(first) = first else { return };
+        self.ended = None;
+        self.calls.retain(|number, _| *number <= first);
+        if let Some(call) = self.calls.get_mut(&first) {
+            call.answer = None;
         }
     }
 
@@ -445,16 +489,20 @@ fn comparable(args: Value) -> Value {
 pub struct Continued {
     /// The past.
     pub run: Arc<PastRun>,
-    /// Of effects in doubt: whether they were done.
-    pub assumed: BTreeMap<EffectKey, bool>,
-    /// The same for all others.
+    /// What somebody who looked says of effects in doubt: of a step, on a target or on all; the last word counts.
+    pub assumed: Vec<(StepId, Option<TargetName>, bool)>,
+    /// The same of all others.
     pub assume: Option<bool>,
 }
 
 impl Continued {
     /// What somebody says who looked.
     pub fn assumed_of(&self, key: &EffectKey) -> Option<bool> {
-        self.assumed.get(key).copied().or(self.assume)
+        let mut said = self.assumed.iter().rev();
+        let of_it = said.find(|(step, target, _)| {
+            *step == key.step && target.as_ref().is_none_or(|target| *target == key.target)
+        });
+        of_it.map(|(.., done)| *done).or(self.assume)
     }
 }
 

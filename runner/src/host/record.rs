@@ -1,7 +1,7 @@
 //! The journal as the sandbox sees it: calls with their answers, intents before they happen, outcomes after.
 
 use super::faults::{Boundary, Faults};
-use super::past::{Continued, PastCall, PastInvocation};
+use super::past::{Continued, PastCall, PastEffect, PastInvocation};
 use crate::sandbox::context::{Acts, Call, Doubt, Effect, Outcome, Past, Pending, Record};
 use async_trait::async_trait;
 use runner_engine::EventSender;
@@ -31,7 +31,7 @@ pub(super) struct JournalRecord {
     /// Where copies may have been kept for undos, and process groups noted, and whose they are.
     pub(super) kept: Mutex<BTreeSet<(TargetName, Acting)>>,
     /// Effects of earlier parts that were taken for calls of this one.
-    pub(super) taken: Mutex<BTreeSet<EffectKey>>,
+    pub(super) taken: Mutex<BTreeMap<EffectKey, EffectKey>>,
     /// What the run is an execution of, without what only this machine needs to know.
     pub(super) header: Header,
     /// What was live on each machine when the run began.
@@ -50,7 +50,10 @@ impl JournalRecord {
 
     /// What is known of a call where only effects are known: typed verbs tell by themselves whether they are done.
     fn known_effect(&self, call: &Call) -> Past {
-        if !call.class.mutates() || call.call.starts_with("targets.") && call.class == EffectClass::Change {
+        // These two cannot tell by themselves: what they were to read is gone, or what they make has another name.
+        let asks = matches!(call.call, "targets.rename" | "targets.archive");
+        let tells = call.call.starts_with("targets.") && call.class == EffectClass::Change && !asks;
+        if !call.class.mutates() || tells {
             return Past::New;
         }
         // Targets keep nothing of what is sent elsewhere.
@@ -60,19 +63,48 @@ impl JournalRecord {
         let args = self.vault.hide_json(call.with_machine());
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(key) = self.before.run.effect_like(call, &args, &taken) else { return Past::New };
-        taken.insert(key.clone());
-        match self.before.run.effect(&key) {
-            Some((PastCall { answer: Some(Ok(answer)), .. }, _)) => {
-                // From now on it is known here too.
-                self.looked(call, &Ok(answer.clone()));
+        match self.before.run.call(&key) {
+            Some(PastCall { answer: Some(Ok(answer)), .. }) => {
+                taken.insert(key.clone(), call.key.clone());
+                self.take(call, &key, answer.clone());
                 Past::Answered(Ok(answer.clone()))
             }
             // A step that had failed is tried again.
-            Some((PastCall { answer: Some(Err(_)), .. }, _)) | None => Past::New,
-            Some((_, effect)) => {
-                Past::InDoubt(Doubt { assumed: self.before.assumed_of(&key), ..effect.doubt() })
+            Some(PastCall { answer: Some(Err(_)), .. }) | None => Past::New,
+            Some(PastCall { effect, .. }) => {
+                taken.insert(key.clone(), call.key.clone());
+                let doubt = effect.as_ref().map(PastEffect::doubt).unwrap_or_default();
+                Past::InDoubt(Doubt { assumed: self.before.assumed_of(&key), ..doubt })
             }
         }
+    }
+
+    /// Keeps here and, with the next intent, on the machine that a call was answered with an earlier effect.
+    fn take(&self, call: &Call, of: &EffectKey, value: Value) {
+        let entry = answer(&self.journal, &self.vault, Ok(value)).and_then(|answer| {
+            let entry = Entry::Taken { key: call.key.clone(), of: of.clone(), answer };
+            Ok((self.journal.append(&entry)?, entry))
+        });
+        match (entry, &call.on) {
+            (Ok((line, entry)), Some(on)) => {
+                let lines = carried(&self.journal, &entry).into_iter().chain([line.text]).collect();
+                self.goes_with_the_next(on, lines);
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => tracing::error!("{error}"),
+        }
+    }
+
+    /// Lines that a machine is given with the next intent for it.
+    fn goes_with_the_next(&self, on: &TargetName, lines: Vec<String>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(on.clone()).or_insert_with(|| self.first_lines(on)).extend(lines);
+    }
+
+    /// What a machine is given with the first intent.
+    fn first_lines(&self, on: &TargetName) -> Vec<String> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(on).cloned().flatten();
+        vec![Carried::Header(Box::new(self.header.clone())).line(), Carried::Live(live).line()]
     }
 
     /// What goes to a machine with the intent: the header of the run with the first one, and the outcomes of what was done
@@ -80,11 +112,7 @@ impl JournalRecord {
     fn for_target(&self, on: Option<&TargetName>, carried: Vec<String>, intent: String) -> String {
         let Some(on) = on else { return intent };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = || {
-            let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(on).cloned().flatten();
-            vec![Carried::Header(Box::new(self.header.clone())).line(), Carried::Live(live).line()]
-        };
-        let mut lines = waiting.entry(on.clone()).or_insert_with(first).clone();
+        let mut lines = waiting.entry(on.clone()).or_insert_with(|| self.first_lines(on)).clone();
         lines.extend(carried);
         lines.push(intent);
         lines.join("\n")
@@ -250,7 +278,10 @@ impl Carried {
 fn carried(journal: &Journal, entry: &Entry) -> Vec<String> {
     let payloads: Vec<&Payload> = match entry {
         Entry::Intent { args, undo, acts, .. } => undo.iter().chain(acts.as_deref()).chain([args]).collect(),
-        Entry::Outcome { answer: Answer::Ok(payload), .. } => vec![payload],
+        Entry::Outcome { answer: Answer::Ok(payload), .. }
+        | Entry::Taken { answer: Answer::Ok(payload), .. } => {
+            vec![payload]
+        }
         _ => Vec::new(),
     };
     payloads
@@ -300,7 +331,11 @@ impl Record for JournalRecord {
     fn settled(&self, call: &Call, answer: Value) {
         if self.before.run.effect(&call.key).is_none() {
             // Its intent has another key, of an attempt of which only the effects are known.
-            self.looked(call, &Ok(answer));
+            let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            match taken.into_iter().find(|(_, key)| *key == call.key) {
+                Some((of, _)) => self.take(call, &of, answer),
+                None => self.looked(call, &Ok(answer)),
+            }
             return;
         }
         self.append(|journal| {
@@ -331,7 +366,7 @@ impl Record for JournalRecord {
     async fn intend(&self, call: &Call, effect: &Effect, acts: Acts) -> Result<Box<dyn Pending>, Failure> {
         self.faults.at(Boundary::BeforeIntent).await;
         let (journal, vault) = (&self.journal, &self.vault);
-        if let Some(on) = &call.on {
+        if let Some(on) = call.on.as_ref().filter(|_| !call.call.starts_with("http.")) {
             let keeps = (on.clone(), acts.acting());
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(keeps);
         }
@@ -351,6 +386,8 @@ impl Record for JournalRecord {
         };
         let line = journal.append_durable(&entry).await?;
         let carried = carried(journal, &entry);
+        // A request goes through a machine, and leaves nothing there.
+        let kept_by = call.on.as_ref().filter(|_| !call.call.starts_with("http."));
         self.faults.at(Boundary::AfterIntent).await;
         Ok(Box::new(Intended {
             dry: self.dry,
@@ -358,11 +395,8 @@ impl Record for JournalRecord {
             journal: Arc::clone(journal),
             vault: Arc::clone(vault),
             events: self.events.clone(),
-            line: self.for_target(
-                call.on.as_ref().filter(|_| !call.call.starts_with("http.")),
-                carried,
-                line.text,
-            ),
+            line: self.for_target(kept_by, carried, line.text),
+            kept_by: kept_by.cloned(),
             waiting: Arc::clone(&self.waiting),
             begun: Instant::now(),
             effected: Some(Box::new(told)),
@@ -409,6 +443,8 @@ fn effected(call: &Call, effect: &Effect) -> Effected {
 
 /// An effect whose intent is on disk.
 struct Intended {
+    /// The machine that keeps the intent.
+    kept_by: Option<TargetName>,
     waiting: Arc<Mutex<BTreeMap<TargetName, Vec<String>>>>,
     dry: bool,
     faults: Arc<Faults>,
@@ -457,7 +493,7 @@ impl Intended {
         let Effected { step, target, attempt, number, .. } = &*effected;
         let key =
             EffectKey { step: step.clone(), target: target.clone(), attempt: *attempt, number: *number };
-        let on = effected.on.clone();
+        let on = self.kept_by.clone();
         effected.end = match outcome {
             Outcome::Done(value) => {
                 self.outcome(key, on, Ok(value), None);

@@ -171,7 +171,9 @@ impl Host {
                     _ if done.told_by_target => Err(manual(format_args!(
                         "undo what `{method} {url}` did: only the target's account of it is left"
                     ))),
-                    Some(Ok(undo)) if done.call.answer.is_some() => Ok(How::Request(Box::new(undo))),
+                    Some(Ok(undo)) if matches!(done.call.answer, Some(Ok(_))) => {
+                        Ok(How::Request(Box::new(undo)))
+                    }
                     Some(_) => {
                         Err(manual(format_args!("see whether `{method} {url}` was answered, and undo it")))
                     }
@@ -440,7 +442,7 @@ fn last_of_each<'s, 'a>(signals: &'s [Done<'a>]) -> Vec<&'s Done<'a>> {
     for done in signals {
         last.retain(|known| match (&known.told.act, &done.told.act) {
             (Act::Service { unit: known, .. }, Act::Service { unit, .. }) => known != unit,
-            (known, act) => known != act,
+            _ => known.call.args != done.call.args || known.call.call != done.call.call,
         });
         last.push(done);
     }

@@ -81,6 +81,7 @@ fn payloads(record: &Record) -> BTreeSet<Digest> {
                 (undo.iter().chain(acts.as_deref()).chain([args]).collect(), None)
             }
             Entry::Outcome { answer, .. }
+            | Entry::Taken { answer, .. }
             | Entry::Marked { answer, .. }
             | Entry::InvocationEnded { answer, .. } => (vec![], Some(answer)),
             Entry::Header(_)

@@ -134,7 +134,9 @@ impl Replay {
 
     /// The invocations that are meant, in the order in which they began.
     pub fn invocations<'a>(&'a self, which: &'a Which) -> impl Iterator<Item = &'a InvocationKey> {
-        self.past.order.iter().filter(|key| which.has(key))
+        // Of some only the effects are known: nothing tells what they were given.
+        let whole = |key: &&InvocationKey| !self.past.invocations[*key].partial;
+        self.past.order.iter().filter(whole).filter(|key| which.has(key))
     }
 
     /// Does one again.
@@ -143,10 +145,6 @@ impl Replay {
     /// Its module is lost, or its record is too old to have all that it takes.
     pub async fn invocation(&self, key: &InvocationKey) -> Result<Replayed, Failure> {
         let past = self.of(key)?;
-        if past.partial {
-            // Only its effects are known.
-            return Ok(Replayed { key: key.clone(), calls: 0, fuel: 0, end: ReplayEnd::Cut });
-        }
         let about = about(key, past)?;
         let ready = self.module(&past.module).await?;
         let record =
@@ -218,6 +216,12 @@ impl Replay {
     ) -> ReplayEnd {
         let who = format!("step `{}` (module `{}`)", key.0, about.uses);
         let got = ended.result.and_then(|text| schemas.outputs(&who, &text));
+        // What wall time decided is not decided again.
+        let timed_out =
+            matches!(&past.ended, Some((Err(failure), _)) if failure.kind == FailureKind::Timeout);
+        if timed_out && past.ended.as_ref().is_some_and(|(recorded, _)| *recorded != got) {
+            return ReplayEnd::Cut;
+        }
         if let Err(failure) = &got
             && failure.kind == FailureKind::Unknown
         {

@@ -133,15 +133,18 @@ fn an_effect_on_a_target_that_was_not_heard_of_again_is_in_doubt() {
         ended(1, Err(FailureKind::Unreachable)),
     ]);
     assert_eq!((over(&lost), lost.in_doubt().count()), (0, 1));
-    // A step that went on behind it knew what to make of it.
-    let known = run([
+    // What the step made of it is not what it makes of it now.
+    let went_on = run([
         started(1),
         intent(1, 1),
         outcome(1, 1, Some(FailureKind::Unreachable)),
         looked(1, 2, None),
         ended(1, Err(FailureKind::Conflict)),
     ]);
-    assert_eq!((over(&known), known.in_doubt().count()), (1, 0));
+    assert_eq!((over(&went_on), went_on.in_doubt().count()), (0, 1));
+    assert_eq!(went_on.invocations[&(name("restart"), name("web-1"), 1)].calls.len(), 1);
+    let well = run([started(1), intent(1, 1), outcome(1, 1, Some(FailureKind::Timeout)), ended(1, Ok(()))]);
+    assert_eq!(well.in_doubt().count(), 0, "a step that ended well knew what to make of it");
 }
 
 #[test]
@@ -194,10 +197,29 @@ fn of_what_only_targets_kept_the_last_attempt_is_gone_on_with() {
     let run = run([intent(1, 4), outcome(1, 4, None), intent(2, 9)]);
     assert_eq!(over(&run), 2, "none of its attempts can be told again");
     assert!(run.is_partial(&key(1, 4)));
-    let found = run.effect_like(&service(1), &args(), &BTreeSet::new()).expect("it is like it");
+    let found = run.effect_like(&service(1), &args(), &BTreeMap::new()).expect("it is like it");
     assert_eq!(found, key(2, 9));
-    let taken = BTreeSet::from([found]);
+    let taken = BTreeMap::from([(found, key(3, 1))]);
     assert_eq!(run.effect_like(&service(2), &args(), &taken), None, "each is taken once");
-    let elsewhere = Call { on: Some(name("web-2")), ..service(1) };
-    assert_eq!(run.effect_like(&elsewhere, &args(), &BTreeSet::new()), None, "a machine speaks for itself");
+    let elsewhere = json!({ "unit": "shop", "action": "restart", "on": "web-2" });
+    assert_eq!(
+        run.effect_like(&service(1), &elsewhere, &BTreeMap::new()),
+        None,
+        "a machine speaks for itself"
+    );
+}
+
+#[test]
+fn what_was_taken_is_known_to_whoever_goes_on_next() {
+    let taken =
+        Entry::Taken { key: key(2, 3), of: key(1, 4), answer: Answer::Ok(Payload::Inline(Value::Null)) };
+    // Only its effects are known of attempt 1, and attempt 2 took one of them, which was in doubt.
+    let run = run([intent(1, 4), started(2), looked(2, 1, None), taken.clone(), intent(2, 5)]);
+    assert_eq!(run.taken, BTreeMap::from([(key(1, 4), key(2, 3))]));
+    let doubts: Vec<_> = run.in_doubt().map(|(key, _)| (key.attempt, key.number)).collect();
+    assert_eq!(doubts, [(2, 5)], "what was settled is in doubt no more");
+    assert_eq!(run.effect_like(&service(7), &args(), &run.taken), None);
+    // And when the journal is lost once more, it is among what the last attempt did.
+    let again = self::run([intent(1, 4), taken, intent(2, 5)]);
+    assert_eq!(again.effect_like(&service(1), &args(), &again.taken), Some(key(2, 3)));
 }

@@ -22,7 +22,11 @@ v_begin() {
     there "$B/$p" || mkdir -m 1733 -- "$B/$p" || there "$B/$p" || return 47
   done
   umask 077
+  x=
+  [ ! -s "$B/intents.jsonl" ] || x=$(tail -c 1 -- "$B/intents.jsonl")
   command exec 9>>"$B/intents.jsonl" || return 47
+  # A line that a power failure tore is not gone on with.
+  [ -z "$x" ] || printf "\n" >&9
   umask 022
   GN=$3
   GD=$V/$2/groups
