@@ -149,3 +149,29 @@ fn what_a_run_was_begun_with_is_not_taken_on_a_targets_word() {
     fs::remove_dir_all(project.path(".runner")).unwrap();
     project.run(&arguments).must_say(3, &["ended well, as web-"]);
 }
+
+#[test]
+fn what_was_done_once_is_not_done_again_however_often_the_folder_is_lost() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let host = fleet.host(1);
+    let mut project = Project::new(&fleet);
+    let more = "\n[[rollout]]\nid = \"more\"\nuses = \"std/files\"\n\
+         with.files = [{ path = \"/srv/app/more\", content = \"new\\n\" }]\n";
+    project.steps(&format!("{STEPS}{more}"));
+    project.env = vec![("THE_TOKEN".to_owned(), "correct-horse-battery".to_owned())];
+    project.lock();
+    let lines = || fs::read_to_string(host.outside(host.root().join("lines"))).unwrap_or_default();
+    // The command is done, and what comes behind it is in the middle.
+    let run = lost(&mut project, 11);
+    assert_eq!(lines(), "x");
+    let arguments = ["resume", &run, "--from-targets", "-e", "fleet"];
+    project.env.push(("RUNNER_FAULT".to_owned(), "kill@3".to_owned()));
+    let killed = project.run(&arguments);
+    assert_eq!(killed.code, None, "{killed}");
+    project.env.pop();
+    fs::remove_dir_all(project.path(".runner")).unwrap();
+    let resumed = project.run(&arguments);
+    assert_eq!((resumed.code, lines().as_str()), (Some(0), "x"), "{resumed}");
+    let shown = project.run(&["runs", "show"]);
+    assert!(!shown.stdout.contains("In doubt"), "{shown}");
+}
