@@ -360,3 +360,71 @@ fn a_step_that_misbehaves_ends_alone_and_changes_nothing() {
     }
     assert_eq!(digest(&fleet), before, "nothing changed on the targets");
 }
+
+/// All below `/srv`, what the runner keeps there too, with the times of every change of it.
+fn every_byte(fleet: &Fleet) -> Vec<String> {
+    let script = "cd /srv && find . -printf '%p %y %i %m %U %G %s %l %T@ %C@\\n' | sort";
+    let listed =
+        fleet.hosts().iter().map(|host| host.inside(&["sh", "-c", script]).expect("it can be listed"));
+    listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).collect()
+}
+
+#[test]
+fn a_dry_run_changes_no_byte_whatever_a_module_is_granted() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", server.local_addr().expect("an address"));
+    let capabilities = json!({
+        "ssh": [
+            "read:/srv", "write:/srv", "service:nginx restart", "exec-opaque:**", "exec-signal:**", "exec-change:**",
+            "exec-read:**", "target:web-2",
+        ],
+        "http": [format!("opaque POST {url}"), format!("signal PUT {url}")],
+        "files": ["write:app", "read:app"],
+    });
+    let touch = |effect: &str| json!({ "call": "commands.run", "argv": ["touch", format!("/srv/app/{effect}")], "effect": effect, "undo": { "argv": ["true"], "effect": effect } });
+    // Each of them works when it is granted and the run is a real one; the last ones would see what was not done.
+    let calls = json!([
+        { "call": "targets.write", "path": "/srv/app/evil", "text": "evil" },
+        { "call": "targets.read", "path": "/srv/app/evil" },
+        { "call": "targets.mkdir", "path": "/srv/app/deep/er" },
+        { "call": "targets.symlink", "path": "/srv/app/link", "points-to": "/etc" },
+        { "call": "targets.write", "path": "/srv/app/link/evil", "text": "evil" },
+        { "call": "targets.rename", "path": "/srv/app/victim", "to": "/srv/app/moved" },
+        { "call": "targets.set-attributes", "path": "/srv/app/moved", "mode": 511 },
+        { "call": "targets.remove", "path": "/srv/app/moved" },
+        { "call": "targets.remove-tree", "path": "/srv/app/folder" },
+        { "call": "targets.write", "path": "/srv/app/evil", "text": "evil", "on": "web-2" },
+        { "call": "workspace.write", "path": "app/evil", "text": "evil" },
+        touch("opaque"), touch("signal"), touch("change"),
+        { "call": "targets.service", "unit": "nginx", "action": "restart" },
+        { "call": "http.send", "method": "POST", "url": url, "effect": "opaque" },
+        { "call": "http.send", "method": "PUT", "url": url, "effect": "signal" },
+        touch("read"),
+    ]);
+    let job = Job::new(&fleet, &capabilities, &calls, "");
+    for host in fleet.hosts() {
+        host.put("victim", "whole").expect("written");
+        host.put("folder/file", "whole").expect("written");
+    }
+    job.lock();
+    let before = every_byte(&fleet);
+    let ran = job.runner(&["exec", "--dry-run", "--json"]);
+    assert_eq!(every_byte(&fleet), before, "{ran:?}");
+    assert!(!job.plan().join("app/evil").exists() && job.journal().is_none(), "{ran:?}");
+    server.set_nonblocking(true).expect("a socket");
+    assert!(server.accept().is_err(), "nothing was sent");
+    let list: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let told = list["targets"].to_string();
+    for part in [
+        "/srv/app/evil",
+        "\"verb\":\"rename\"",
+        "\"verb\":\"remove-tree\"",
+        "touch /srv/app/opaque",
+        "\"unit\":\"nginx\"",
+        "\"method\":\"POST\"",
+        "\"unknown\"",
+    ] {
+        assert!(told.contains(part), "it does not tell of {part}: {told}");
+    }
+}
