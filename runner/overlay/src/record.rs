@@ -201,12 +201,6 @@ impl View {
                     self.may_change_in(what, &to.folder).await?;
                 }
             }
-            // The set-group-id bit comes to its folders, which are then not as they were sent.
-            Change::Unpack { .. }
-                if !me.is_root() && self.whose(what, &about.place.folder).await?.inherited != 0 =>
-            {
-                return Err(unknown(what, "whether the target lets this user lay it out there as it is"));
-            }
             Change::RemoveTree { path } => {
                 self.alone(what, path, &about.place.node).await?;
                 let is_closed = matches!(before, State::Directory { tree: None, .. })
@@ -335,8 +329,7 @@ impl View {
         };
         let mut look = known(mode, owner, group, attributes);
         if *before == State::Absent && self.whose(what, &about.place.folder).await?.inherited != 0 {
-            // Not every `tar` leaves the set-group-id bit to what it makes, nor the group that comes of it.
-            look.mode = None;
+            // Not every `tar` leaves the group to all in it that comes of the set-group-id bit.
             look.group = attributes.group.as_ref().and(look.group);
         }
         let below = match before {

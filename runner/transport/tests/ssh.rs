@@ -159,6 +159,43 @@ async fn a_lost_connection_is_said_and_the_next_verb_connects_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_folder_of_a_group_a_tree_is_the_one_that_was_sent() {
+    let Some(fleet) = fleet(Fleet::builder(1).sudo(Sudo::Everything)) else { return };
+    if !fleet.isolated() {
+        eprintln!("SKIPPED: sudo needs a fleet that was started as root");
+        return;
+    }
+    let make = "mkdir /srv/app/group && chown deploy:www-data /srv/app/group && chmod 2755 /srv/app/group";
+    fleet.host(1).inside(&["sh", "-c", make]).expect("made");
+    let bench = Bench::new();
+    let connection = bench.connect(target(&fleet, 1), ROOT).await;
+    let within = [path(ROOT)];
+    let tree = |text: &str| {
+        bench.tree(&[("a/b/c".to_owned(), "c".repeat(9000)), ("a/d".to_owned(), text.to_owned())])
+    };
+    let mut reuse = None;
+    for (name, user) in [("login", Acting::Login), ("root", Acting::As("root".parse().expect("a name")))] {
+        let user = connection.acting(&user);
+        for text in ["1", "2"] {
+            let at = path(&format!("{ROOT}/group/{name}-{text}"));
+            let unpack = Change::Unpack {
+                path: at.clone(),
+                tree: tree(text),
+                links: vec![],
+                reuse: reuse.replace(at),
+                attributes: Attributes::default(),
+            };
+            let seen = change(&*user, &unpack, &within).await;
+            let State::Directory { mode, group, .. } = &seen.after else { panic!("{seen:?}") };
+            assert_eq!((*mode, group.as_str()), (0o2755, "www-data"), "{name}");
+            let again = user.observe(&unpack, Within::both(&within)).await.expect("seen");
+            assert_eq!(again.before, seen.after, "{name}");
+        }
+    }
+    connection.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_user_acts_through_sudo() {
     let Some(fleet) = fleet(Fleet::builder(1).sudo(Sudo::Everything)) else { return };
     if !fleet.isolated() {

@@ -100,6 +100,11 @@ fill() {
     }
     back "$H/$T" || return
   fi
+  # In a folder with the set-group-id bit, some `tar` leave it to every folder in the tree, some to none: only the
+  # first one has it, so that the tree is the one that was sent.
+  [ ! -g . ] || {
+    find ./tree -mindepth 1 -type d -perm -2000 -exec chmod g-s {} + && { [ -g ./tree ] || chmod g+s ./tree; }
+  } || return 47
   [ "$4" = - ] || chown -R -h -- "$4" ./tree || return 47
   step tree || return
   printf "%s\n" "$T"
