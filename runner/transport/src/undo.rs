@@ -225,15 +225,20 @@ impl User {
         count: u32,
         held: Held<'_>,
     ) -> Result<bool, Failure> {
+        match self.entries(what, path, held).await {
+            Ok(entries) if entries.is_empty() => {}
+            Ok(_) => return Ok(false),
+            // Its mode keeps its owner out: when it is to go, it goes only if it is empty.
+            Err(failure) if failure.kind == FailureKind::Conflict => {}
+            Err(failure) => return Err(failure),
+        }
         let mut folder = path.clone();
-        for most in (0..count).map(|above| usize::from(above > 0)) {
-            if self.entries(what, &folder, held).await?.len() > most {
+        for _ in 1..count {
+            let Some(parent) = folder.parent() else { return Ok(false) };
+            if self.entries(what, &parent, held).await?.len() > 1 {
                 return Ok(false);
             }
-            match folder.parent() {
-                Some(parent) => folder = parent,
-                None => return Ok(false),
-            }
+            folder = parent;
         }
         Ok(true)
     }
