@@ -94,6 +94,31 @@ fn a_change_that_somebody_else_made_meanwhile_is_not_touched() {
 }
 
 #[test]
+fn a_backup_that_was_not_made_is_not_taken_for_one_that_was() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let host = fleet.host(1);
+    let mut project = Project::new(&fleet);
+    project.release();
+    project.next_version("1.0.1");
+    project.lock();
+    // The folder of backups is made, and the archive announced.
+    crash(&mut project, 6);
+    let backups = host.outside(host.root().join("backups"));
+    assert_eq!(fs::read_dir(&backups).unwrap().count(), 0);
+    // And then it cannot be made.
+    let (live, aside) = ("cd /srv/app/releases && set -- *", "mv \"$1\" ../aside && mkfifo \"$1\"");
+    host.inside(&["sh", "-c", &format!("{live} && {aside}")]).unwrap();
+    let resumed = project.run(&["resume"]);
+    resumed.must_say(4, &["backup", "neither a folder nor a file"]);
+    assert_eq!(fs::read_dir(&backups).unwrap().count(), 0);
+    assert!(!host.outside(host.root().join("current/version.txt")).exists(), "nothing went live without it");
+    host.inside(&["sh", "-c", &format!("{live} && rm \"$1\" && mv ../aside \"$1\"")]).unwrap();
+    let resumed = project.run(&["resume"]);
+    assert_eq!((resumed.code, version(host).as_str()), (Some(0), "1.0.1"), "{resumed}");
+    assert_eq!(fs::read_dir(&backups).unwrap().count(), 1);
+}
+
+#[test]
 fn a_step_that_failed_is_tried_again_and_what_was_done_is_not() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let project = Project::new(&fleet);

@@ -318,10 +318,13 @@ impl Context {
     ) -> Result<Became, Failure> {
         match (change, observed) {
             // An archive gets its name when it is whole.
-            (Change::Archive { .. }, Err(failure)) if failure.kind == FailureKind::Conflict => {
-                Ok(Became::Done)
-            }
             (Change::Archive { .. }, Ok(_)) => Ok(Became::Undone),
+            (Change::Archive { into, .. }, Err(failure)) if failure.kind == FailureKind::Conflict => {
+                match self.archived(on, into).await? {
+                    Some(_) => Ok(Became::Done),
+                    None => Err(failure.clone()),
+                }
+            }
             // What was to be renamed is gone: is it where it was to go?
             (Change::Rename { to, .. }, Err(failure)) if failure.kind == FailureKind::NotFound => {
                 let look = Change::SetAttributes { path: to.clone(), attributes: Attributes::default() };
@@ -340,16 +343,19 @@ impl Context {
     /// The answer of a change that was done before anybody heard of it.
     async fn as_done(&self, on: &TargetName, change: &Change) -> Result<Changed, Failure> {
         let size = match change {
-            Change::Archive { into, .. } => {
-                let reach = Reach::of(&Ask::Write(into), self.allow(&Ask::Write(into))?);
-                // What may be written may be looked at for this.
-                let within = reach.as_within();
-                let within = runner_transport::Within { reads: within.writes, ..within };
-                self.verbs(on).await?.stat(into, within).await?.map_or(0, |entry| entry.size)
-            }
+            Change::Archive { into, .. } => self.archived(on, into).await?.map_or(0, |entry| entry.size),
             _ => 0,
         };
         Ok(Changed { differs: true, size })
+    }
+
+    /// The archive that a change was to make.
+    async fn archived(&self, on: &TargetName, into: &RemotePath) -> Result<Option<Entry>, Failure> {
+        let reach = Reach::of(&Ask::Write(into), self.allow(&Ask::Write(into))?);
+        // What may be written may be looked at for this.
+        let within = reach.as_within();
+        let within = runner_transport::Within { reads: within.writes, ..within };
+        self.verbs(on).await?.stat(into, within).await
     }
 }
 
