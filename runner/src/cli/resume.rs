@@ -168,7 +168,8 @@ fn assumptions(args: &Resume, run: PastRun) -> Result<Continued, Fail> {
             |key: &EffectKey| key.step == *step && target.as_ref().is_none_or(|target| key.target == *target);
         // Of requests the targets know nothing: any of them may be meant.
         if !before.run.from_targets && !before.run.in_doubt().any(|(key, _)| is_meant(&key)) {
-            return Err(Fail::usage(format_args!("`--assume`: nothing of step `{step}` is in doubt there")));
+            return Err(Fail::usage(format_args!("`--assume`: nothing of step `{step}` is in doubt there"))
+                .hint("`runner runs show` lists what is"));
         }
         before.assumed.push((step.clone(), target.clone(), *done));
     }

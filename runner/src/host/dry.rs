@@ -155,7 +155,7 @@ impl Http for DryRequests {
         }
         Err(Failure::new(
             FailureKind::Unknown,
-            format_args!("what `{}` would answer", sending.request.method),
+            format_args!("what `{} {}` would answer", sending.request.method, sending.url),
         ))
     }
 }

@@ -253,7 +253,7 @@ impl PastRun {
             None => 0,
             Some(((_, _, attempt), PastInvocation { ended: Some((Err(_), _)), .. }))
             | Some(((_, _, attempt), PastInvocation { partial: true, .. })) => *attempt,
-            Some(((_, _, attempt), _)) => attempt - 1,
+            Some(((_, _, attempt), _)) => attempt.saturating_sub(1),
         }
     }
 
@@ -336,7 +336,7 @@ impl PastRun {
         let last = self.last_attempt(step, target);
         let ended = self.invocations.get(&(step.clone(), target.clone(), last));
         match ended {
-            Some(PastInvocation { ended: None, partial: false, .. }) => last - 1,
+            Some(PastInvocation { ended: None, partial: false, .. }) => last.saturating_sub(1),
             _ => last,
         }
     }
