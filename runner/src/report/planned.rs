@@ -303,6 +303,13 @@ a dry run, and nothing was touched: 3 effects would come of it, and 2 steps are 
     }
 
     #[test]
+    fn what_a_module_says_moves_no_cursor() {
+        let told =
+            shown(vec![planned("web-1", "/srv/\x1b[2Ja", Difference::Line { line: "\x1b[1A".to_owned() })]);
+        assert!(told.contains("config: write /srv/") && !told.contains('\x1b'), "{told:?}");
+    }
+
+    #[test]
     fn nothing_to_do_is_said() {
         assert_eq!(shown(vec![]), "a dry run, and nothing was touched: nothing would be changed\n");
     }
