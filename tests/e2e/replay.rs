@@ -1,12 +1,16 @@
 //! A run is done again elsewhere: from one file, without targets, network, clock, folder or user of its own.
 
 use crate::support::{Project, RUNNER, Ran};
+use runner_artifact::Store;
 use runner_fleet::{Fleet, fleet_or_skip};
+use runner_journal::{Answer, Entry, Journal, Payload, Record};
+use runner_model::{Failure, FailureKind, StepId};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 /// The program in an empty folder that has it, with nothing of the user but what is given here.
 fn elsewhere(folder: &Path, env: &[(&str, &str)], before: &[&str], arguments: &[&str]) -> Output {
@@ -41,11 +45,10 @@ fn a_bundle_replays_the_same_anywhere() {
     assert_eq!(here.code, Some(0), "{here}");
     assert!(here.stdout.contains("invocations done again: all as recorded"), "{here}");
     for step in ["package", "backup", "distribute", "switch", "restart", "smoke-test", "prune"] {
-        assert!(
-            here.stdout.contains(&format!("\n{step} ")) || here.stdout.starts_with("step"),
-            "{step}: {here}"
-        );
+        assert!(here.stdout.contains(&format!("\n{step} ")), "{step}: {here}");
     }
+    let began = ran.events_of("step-started").count();
+    assert!(here.stdout.contains(&format!("\n{began} invocations done again")), "{began}: {here}");
 
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -86,16 +89,109 @@ fn a_replay_names_what_differs() {
     let used = &ran.events_of("step-finished").find(|e| e["step"] == "switch").unwrap()["tally"]["fuel"];
     assert_eq!(all[0]["fuel"], *used, "the fuel is that of the run");
 
-    // Another module over the same record: the same one does the same, and one that is no switch does something else.
+    // Another version of the module over the same record: the same one does the same, and another one something else.
     let standard = |name: &str| {
         let module = runner_steps::find(name).unwrap();
-        fs::write(project.path(&format!("{name}.wasm")), module.bytes).unwrap();
+        fs::write(project.path(&format!("{name}.wasm")), &module.bytes).unwrap();
+        module.bytes
     };
-    standard("switch");
+    let switch = standard("switch");
     let (code, all) = json(&["replay", "--json", "--step", "switch", "--module", "switch.wasm"]);
     assert_eq!((code, &all[0]["same"]), (Some(0), &Value::Bool(true)), "{all}");
+    fs::write(project.path("other.wasm"), replaced(&switch, b"releases/", b"RELEASES/")).unwrap();
+    let other = project.run(&["replay", "--step", "switch", "--module", "other.wasm"]);
+    let line = |sign: &str, to: &str| {
+        other
+            .stdout
+            .lines()
+            .any(|line| line.starts_with(&format!("  {sign} targets.symlink ")) && line.contains(to))
+    };
+    assert!(line("-", "\"releases/") && line("+", "\"RELEASES/"), "{other}");
+    assert_eq!(other.code, Some(4), "{other}");
+    assert!(other.stdout.starts_with("switch on web-1, attempt 1\n"), "{other}");
     let text = project.run(&["replay", "--step", "prune", "--module", "switch.wasm"]);
     text.must_say(2, &["the parameters do not fit"]);
     let unknown = project.run(&["replay", "--step", "nothing"]);
     unknown.must_say(2, &["no such invocation"]);
+}
+
+/// These bytes with others in the place of some, of the same length: another version of a module.
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut other = bytes.to_vec();
+    let found: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(old)).collect();
+    assert!(!found.is_empty(), "it has no such bytes");
+    for at in found {
+        other[at..at + new.len()].copy_from_slice(new);
+    }
+    other
+}
+
+/// The journal of a run with another entry wherever one is given, sealed as if it had been written so.
+fn rewritten(project: &Project, run: &str, change: impl Fn(&mut Entry)) {
+    let folder = project.path(".runner/runs").join(run);
+    let file = folder.join("journal.jsonl");
+    let record = Record::load(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    let store = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(store.path().join("store")).unwrap());
+    let journal = Journal::create(&folder, store, record.header).unwrap();
+    for mut recorded in record.entries {
+        change(&mut recorded.entry);
+        journal.append(&recorded.entry).unwrap();
+    }
+}
+
+#[test]
+fn a_replay_that_differs_names_step_target_call_and_both_sides() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let project = Project::new(&fleet);
+    let ran = project.release();
+    let file = project.path(".runner/runs").join(ran.run()).join("journal.jsonl");
+    let whole = fs::read(&file).unwrap();
+    let is_switch = |step: &StepId| step.as_str() == "switch";
+    let tried = |says: &[&str], change: &dyn Fn(&mut Entry)| {
+        fs::write(&file, &whole).unwrap();
+        rewritten(&project, ran.run(), change);
+        let again = project.run(&["replay"]);
+        assert_eq!(again.code, Some(4), "{again}");
+        for part in says {
+            assert!(again.stdout.contains(part), "it does not say `{part}`: {again}");
+        }
+        assert!(again.stdout.contains("recorded: ") && again.stdout.contains("\ngot:      "), "{again}");
+        assert!(again.stdout.contains("1 not as recorded"), "{again}");
+    };
+    tried(&["the fuel of step `switch` on web-1, attempt 1", "recorded: 7\n"], &|entry| {
+        if let Entry::InvocationEnded { step, fuel, .. } = entry
+            && is_switch(step)
+        {
+            *fuel = 7;
+        }
+    });
+    tried(
+        &["of step `switch` on web-1, attempt 1", "releases/of-another-run", "targets.symlink"],
+        &|entry| {
+            if let Entry::Intent { key, args: Payload::Inline(args), .. } = entry
+                && is_switch(&key.step)
+            {
+                args["points-to"] = "releases/of-another-run".into();
+            }
+        },
+    );
+    tried(&["the end of step `switch` on web-1, attempt 1", "of-another-run"], &|entry| {
+        if let Entry::InvocationEnded { step, answer: Answer::Ok(Payload::Inline(outputs)), .. } = entry
+            && is_switch(step)
+        {
+            outputs["release"] = "of-another-run".into();
+        }
+    });
+    // What a call was answered with is what its module goes on with.
+    tried(&["of step `restart` on web-1, attempt 1"], &|entry| {
+        if let Entry::Call { key, answer, .. } = entry
+            && key.step.as_str() == "restart"
+        {
+            *answer = Answer::Failed(Failure::new(FailureKind::Timeout, "it took too long"));
+        }
+    });
+    fs::write(&file, &whole).unwrap();
+    assert_eq!(project.run(&["replay"]).code, Some(0));
 }

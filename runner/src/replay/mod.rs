@@ -15,7 +15,7 @@ use crate::host::past::{InvocationKey, PastInvocation, PastRun, called};
 use crate::host::schema::Schemas;
 use crate::module::load::{Loader, Module};
 use crate::sandbox::context::{Acts, Call, Effect, Past, Pending, Record, RunInfo};
-use crate::sandbox::limits::Limits;
+use crate::sandbox::limits::{Limits, Reached};
 use crate::sandbox::{Ended, Origin, Prepared, Sandbox};
 use async_trait::async_trait;
 use runner_artifact::Store;
@@ -147,8 +147,12 @@ impl Replay {
         let past = self.of(key)?;
         let about = about(key, past)?;
         let ready = self.module(&past.module).await?;
-        let record =
-            Arc::new(Strict { past: Arc::clone(&self.past), key: key.clone(), asked: AtomicU32::new(0) });
+        let record = Arc::new(Strict {
+            past: Arc::clone(&self.past),
+            key: key.clone(),
+            out_of_time: ended_by_time(past, &about),
+            asked: AtomicU32::new(0),
+        });
         let ended = self.run(&ready.prepared, past.params.to_string(), &about, record.clone()).await;
         let (fuel, calls) = (ended.tally.fuel, record.asked.load(Ordering::Relaxed));
         let end = self.compare(key, past, &about, &ready.schemas, ended, calls);
@@ -216,18 +220,14 @@ impl Replay {
     ) -> ReplayEnd {
         let who = format!("step `{}` (module `{}`)", key.0, about.uses);
         let got = ended.result.and_then(|text| schemas.outputs(&who, &text));
-        // What wall time decided is not decided again.
-        let timed_out =
-            matches!(&past.ended, Some((Err(failure), _)) if failure.kind == FailureKind::Timeout);
-        if timed_out && past.ended.as_ref().is_some_and(|(recorded, _)| *recorded != got) {
-            return ReplayEnd::Cut;
-        }
+        let out_of_time = ended_by_time(past, about);
         if let Err(failure) = &got
             && failure.kind == FailureKind::Unknown
         {
-            return match past.ended {
-                None if failure.message == RECORD_ENDS => ReplayEnd::Cut,
-                _ => ReplayEnd::Diverged(failure.clone()),
+            let may_end = past.ended.is_none() || out_of_time;
+            return match may_end && failure.message == RECORD_ENDS {
+                true => ReplayEnd::Cut,
+                false => ReplayEnd::Diverged(failure.clone()),
             };
         }
         let differs = |what: &str, recorded: &dyn std::fmt::Display, got: &dyn std::fmt::Display| {
@@ -243,13 +243,16 @@ impl Replay {
             // It may have been cut off after its last call.
             return if asked == calls { ReplayEnd::Cut } else { differs("the calls", &asked, &calls) };
         };
-        if *recorded != got {
+        if *recorded != got && !out_of_time {
             return differs("the end", &end(recorded), &end(&got));
         }
         if asked != calls {
             let next =
                 past.calls.get(&(calls + 1)).map(|call| called(&call.call, &call.args)).unwrap_or_default();
             return differs("the calls", &format_args!("{asked}, of which the next is {next}"), &calls);
+        }
+        if out_of_time {
+            return ReplayEnd::Cut;
         }
         if self.same_engine && *fuel != ended.tally.fuel {
             return differs("the fuel", fuel, &ended.tally.fuel);
@@ -269,6 +272,12 @@ fn about(key: &InvocationKey, past: &PastInvocation) -> Result<About, Failure> {
     })
 }
 
+/// Whether wall time ended it, which is not decided again.
+fn ended_by_time(past: &PastInvocation, about: &About) -> bool {
+    let limit = Reached::Time.describe(&about.limits);
+    matches!(&past.ended, Some((Err(failure), _)) if failure.kind == FailureKind::Timeout && failure.message.ends_with(&limit))
+}
+
 fn end(end: &Result<Value, Failure>) -> String {
     match end {
         Ok(outputs) => outputs.to_string(),
@@ -283,6 +292,8 @@ const RECORD_ENDS: &str = "the record ends here";
 struct Strict {
     past: Arc<PastRun>,
     key: InvocationKey,
+    /// It went on asking until its time was up, and nobody knows what it would have asked then.
+    out_of_time: bool,
     asked: AtomicU32,
 }
 
@@ -291,6 +302,10 @@ impl Record for Strict {
     fn past(&self, call: &Call) -> Result<Past, Failure> {
         let ends = || Failure::new(FailureKind::Unknown, RECORD_ENDS);
         let invocation = self.past.invocations.get(&self.key).ok_or_else(ends)?;
+        let last = invocation.calls.keys().next_back().copied().unwrap_or_default();
+        if self.out_of_time && call.key.number > last {
+            return Err(ends());
+        }
         match invocation.of(call, &call.with_machine())? {
             Past::New | Past::InDoubt(_) => Err(ends()),
             answered => {
