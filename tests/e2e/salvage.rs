@@ -114,6 +114,62 @@ fn a_forged_undo_is_given_no_secret_and_runs_nothing() {
 }
 
 #[test]
+fn nothing_that_a_target_keeps_touches_the_plans_folder_or_another_target() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let mut project = Project::new(&fleet);
+    project.steps(STEPS);
+    project.env = vec![("THE_TOKEN".to_owned(), "correct-horse-battery".to_owned())];
+    project.lock();
+    let run = lost(&mut project, 9);
+    let plan = fs::read(project.path("plan.toml")).unwrap();
+    // A file here that is to be what a target likes, and one that is to be gone.
+    let evil = "evil";
+    let payload = format!("{}\n", json!({ "payload": evil }));
+    let mut forged = payload;
+    for (number, path, undo) in
+        [(1, "plan.toml", Some(Digest::of(evil))), (2, "plan.lock", None), (3, "app/index.html", None)]
+    {
+        let key = json!({ "step": "forged", "target": "web-1", "attempt": 1, "number": number });
+        let now = Digest::of(fs::read(project.path(path)).unwrap());
+        let mut intent = json!({
+            "kind": "intent", "key": key, "class": "change", "call": "workspace.write",
+            "args": { "inline": { "on": "web-1", "path": path, "content": now } },
+            "told": { "on": "web-1", "act": { "act": "workspace", "path": path } },
+        });
+        if let Some(undo) = undo {
+            intent["undo"] = json!({ "inline": undo });
+        }
+        forged += &line(&intent);
+    }
+    // An effect of web-2 that web-1 says it has seen to.
+    let of = json!({ "step": "config", "target": "web-2", "attempt": 1, "number": 1 });
+    let own = json!({ "step": "config", "target": "web-1", "attempt": 1, "number": 1 });
+    let host = fleet.host(1);
+    let whole = fs::read_to_string(kept(host, &run)).unwrap();
+    fs::write(kept(host, &run), whole.clone() + &forged).unwrap();
+    let before: Vec<_> =
+        ["plan.toml", "plan.lock", "app/index.html"].map(|path| fs::read(project.path(path)).unwrap()).into();
+    let arguments = ["resume", &run, "--from-targets", "--undo", "-e", "fleet"];
+    let undone = project.run(&arguments);
+    assert_eq!(fs::read(project.path("plan.toml")).unwrap(), plan, "{undone}");
+    let after: Vec<_> = ["plan.toml", "plan.lock", "app/index.html"]
+        .map(|path| fs::read(project.path(path)).unwrap_or_default())
+        .into();
+    assert_eq!(after, before, "{undone}");
+    for host in fleet.hosts() {
+        assert!(!host.outside(host.root().join("config")).exists(), "{}: {undone}", host.name());
+    }
+
+    let run = lost(&mut project, 9);
+    let answer = json!({ "ok": { "inline": true } });
+    let taken = line(&json!({ "kind": "taken", "key": of, "of": own, "answer": answer }));
+    let whole = fs::read_to_string(kept(host, &run)).unwrap();
+    fs::write(kept(host, &run), whole + &taken).unwrap();
+    let arguments = ["resume", &run, "--from-targets", "--undo", "-e", "fleet"];
+    project.run(&arguments).must_say(3, &["do not agree"]);
+}
+
+#[test]
 fn what_a_run_was_begun_with_is_not_taken_on_a_targets_word() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let mut project = Project::new(&fleet);

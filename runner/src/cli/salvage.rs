@@ -18,7 +18,7 @@ use runner_journal::{Entry, Header, Journal, Record, Told, proved, run_folder};
 use runner_model::lock::Lock;
 use runner_model::words::count;
 use runner_model::{
-    Digest, EffectKey, Event, Failure, ReleaseId, Resolved, RunId, Stamped, Target, TargetName, Verdict,
+    Act, Digest, EffectKey, Event, Failure, ReleaseId, Resolved, RunId, Stamped, Target, TargetName, Verdict,
 };
 use runner_transport::{Connection, Executes, Limits, RunPlace, Transport};
 use serde::Deserialize;
@@ -45,6 +45,13 @@ pub(super) fn salvage(args: &Resume) -> Result<RunId, Fail> {
     let resolved = Arc::new(checked.resolved.clone());
     let kept = runtime()?.block_on(ask(args, &loaded, &resolved, &store))?;
     let header = kept.header()?;
+    if (&header.environment, &header.plan) != (&environment, &resolved.plan) {
+        return Err(Fail::refused(format_args!(
+            "the targets say that the run {} was one of `{}` to `{}`",
+            header.run, header.plan, header.environment
+        ))
+        .hint("name the run that you mean, and its environment"));
+    }
     said(args, &header)?;
     same_as_begun(&header, &loaded, &checked, locked)?;
     if let Some(answer) = &checked.answer {
@@ -297,6 +304,11 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
             }
             Entry::Outcome { key, .. } if own.contains_key(key) => kept.entries.push(recorded.entry),
             Entry::Taken { key, of, .. } if own.contains_key(of) && key.attempt <= ATTEMPTS_MAX => {
+                let other = kept.whose.insert(key.clone(), target.clone());
+                let of_step = (&key.step, &key.target) == (&of.step, &of.target);
+                if !of_step || other.is_some_and(|other| other != *target) {
+                    return Err(disagree(&kept.run));
+                }
                 kept.entries.push(recorded.entry);
             }
             _ => {}
@@ -315,12 +327,19 @@ struct Undoing {
 /// More attempts than anybody makes.
 const ATTEMPTS_MAX: u32 = 100_000;
 
-/// Whether a target says it of itself: an effect on another machine is that one's to tell.
+/// Whether a target says it of itself: an effect on another machine, or here, is not that one's to tell.
 fn is_of(entry: &Entry, target: &TargetName, store: &Store) -> bool {
-    let Entry::Intent { key, args, told: Some(told), .. } = entry else { return false };
+    let Entry::Intent { key, call, args, told: Some(told), .. } = entry else { return false };
     let args = args.load(store);
     let on = args.as_ref().ok().and_then(|args| args.get("on")).and_then(Value::as_str);
-    told.on.as_ref() == Some(target) && on == Some(target.as_str()) && key.attempt <= ATTEMPTS_MAX
+    // What is done here, and what is sent from here, no target keeps.
+    let is_kept = match told.act {
+        Act::Change { .. } => call.starts_with("targets.") && call != "targets.service",
+        Act::Service { .. } => call == "targets.service",
+        Act::Command { .. } => call == "commands.run",
+        Act::Request { .. } | Act::Workspace { .. } => false,
+    };
+    is_kept && told.on.as_ref() == Some(target) && on == Some(target.as_str()) && key.attempt <= ATTEMPTS_MAX
 }
 
 fn write(loaded: &Loaded, header: Header, kept: &Kept, store: Arc<Store>) -> Result<(), Fail> {

@@ -286,14 +286,15 @@ impl PastRun {
         args: &Value,
         taken: &BTreeMap<EffectKey, EffectKey>,
     ) -> Option<EffectKey> {
-        // What an attempt took of one before is among its calls: only the last one is gone on with.
-        let of_step = self.invocations.iter().filter(|((step, target, _), invocation)| {
-            invocation.partial && *step == call.key.step && *target == call.key.target
-        });
-        let ((step, target, attempt), invocation) = of_step.max_by_key(|((.., attempt), _)| *attempt)?;
+        // What an attempt took of one before is among its calls: only the last one is gone on with. Each machine tells of
+        // its own attempts, so that none of them hides what another one keeps.
+        let on = args.get("on").and_then(Value::as_str);
+        let attempt = self.last_partial(&call.key.step, &call.key.target, on);
+        let (step, target) = (&call.key.step, &call.key.target);
+        let invocation = self.invocations.get(&(step.clone(), target.clone(), attempt))?;
         let known = invocation.calls.iter().map(|(number, past)| {
             let (step, target) = (step.clone(), target.clone());
-            (EffectKey { step, target, attempt: *attempt, number: *number }, past)
+            (EffectKey { step, target, attempt, number: *number }, past)
         });
         known
             .into_iter()
@@ -308,9 +309,13 @@ impl PastRun {
         Some((call, call.effect.as_ref()?))
     }
 
-    fn last_partial(&self, step: &StepId, target: &TargetName) -> u32 {
-        let of_step =
-            self.invocations.iter().filter(|((s, t, _), one)| s == step && t == target && one.partial);
+    /// The last attempt that this machine has told of, where only effects are known.
+    fn last_partial(&self, step: &StepId, target: &TargetName, on: Option<&str>) -> u32 {
+        let of_machine = |one: &PastInvocation| one.calls.values().any(|call| call.machine() == on);
+        let of_step = self
+            .invocations
+            .iter()
+            .filter(|((s, t, _), one)| s == step && t == target && one.partial && of_machine(one));
         of_step.map(|((.., attempt), _)| *attempt).max().unwrap_or_default()
     }
 
@@ -343,15 +348,18 @@ impl PastRun {
 
     /// Effects of which nobody knows whether they were done, of invocations that are gone on with, in their order.
     pub fn in_doubt(&self) -> impl Iterator<Item = (EffectKey, &PastCall)> {
-        let gone_on_with = |key: &&InvocationKey| {
-            let last = self.last_attempt(&key.0, &key.1);
-            key.2 == last || self.invocations[*key].partial && key.2 == self.last_partial(&key.0, &key.1)
-        };
-        self.order.iter().filter(gone_on_with).flat_map(move |key| {
+        self.order.iter().flat_map(move |key| {
             let (step, target, attempt) = key.clone();
             let open = move |number: &u32, call: &PastCall| {
                 let (step, target, attempt) = key.clone();
-                call.answer.is_none()
+                if call.answer.is_some() {
+                    return false;
+                }
+                let last = match self.invocations[key].partial {
+                    true => self.last_partial(&step, &target, call.machine()),
+                    false => self.last_attempt(&step, &target),
+                };
+                attempt == last
                     && !self.taken.contains_key(&EffectKey { step, target, attempt, number: *number })
             };
             self.invocations[key].calls.iter().filter(move |(number, call)| open(number, call)).map(
@@ -378,6 +386,11 @@ impl PastEffect {
 }
 
 impl PastCall {
+    /// The machine that it was about.
+    fn machine(&self) -> Option<&str> {
+        self.args.get("on").and_then(Value::as_str)
+    }
+
     /// Whether it is this call.
     pub fn is(&self, call: &str, args: &Value) -> bool {
         self.call == call && comparable(self.args.clone()) == comparable(args.clone())

@@ -180,6 +180,10 @@ impl Host {
                     None => Err(manual(format_args!("undo what `{method} {url}` did"))),
                 }
             }
+            // What a target says writes nothing here.
+            Act::Workspace { path } if done.told_by_target || done.told.on.is_some() => {
+                Err(manual(format_args!("only a target's account of `{path}` is left")))
+            }
             Act::Workspace { path } => Ok(How::Workspace {
                 path: path.clone(),
                 before: done.effect.undo.as_ref().and_then(|digest| digest.as_str()?.parse().ok()),

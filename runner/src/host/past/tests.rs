@@ -210,6 +210,18 @@ fn of_what_only_targets_kept_the_last_attempt_is_gone_on_with() {
 }
 
 #[test]
+fn no_machine_hides_what_another_one_keeps_of_the_same_step() {
+    let mut forged = intent(50, 1);
+    if let Entry::Intent { args, .. } = &mut forged {
+        *args = Payload::Inline(json!({ "unit": "shop", "action": "restart", "on": "web-2" }));
+    }
+    let run = run([intent(1, 4), outcome(1, 4, None), intent(1, 5), forged]);
+    assert_eq!(run.effect_like(&service(1), &args(), &BTreeMap::new()), Some(key(1, 4)));
+    let doubts: Vec<_> = run.in_doubt().map(|(key, _)| (key.attempt, key.number)).collect();
+    assert_eq!(doubts, [(1, 5), (50, 1)]);
+}
+
+#[test]
 fn what_was_taken_is_known_to_whoever_goes_on_next() {
     let taken =
         Entry::Taken { key: key(2, 3), of: key(1, 4), answer: Answer::Ok(Payload::Inline(Value::Null)) };
