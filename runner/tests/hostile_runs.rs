@@ -206,7 +206,7 @@ fn server() -> (u16, Seen) {
     let kept = Arc::clone(&seen);
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let owner = owner_of(stream.peer_addr().expect("connected").port());
+            let owner = owner_of(stream.peer_addr().expect("connected").port(), port);
             let mut head = [0; 8192];
             let count = stream.read(&mut head).unwrap_or(0);
             let path = String::from_utf8_lossy(&head[..count]).split(' ').nth(1).unwrap_or("").to_owned();
@@ -223,11 +223,14 @@ fn server() -> (u16, Seen) {
     (port, seen)
 }
 
-/// The user whose socket has this port of this machine.
-fn owner_of(port: u16) -> u32 {
+/// The user whose socket has this port of this machine and is connected to that one: a port may serve several
+/// connections, and those that are gone belong to nobody.
+fn owner_of(port: u16, to: u16) -> u32 {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("sockets");
+    let (port, to) = (format!(":{port:04X}"), format!(":{to:04X}"));
     let mut lines = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let line = lines.find(|words| words[1].ends_with(&format!(":{port:04X}"))).expect("it is connected");
+    let line = lines.find(|words| words[1].ends_with(&port) && words[2].ends_with(&to));
+    let line = line.expect("it is connected");
     line[7].parse().expect("a user id")
 }
 

@@ -92,13 +92,13 @@ fn a_replay_names_what_differs() {
     // Another version of the module over the same record: the same one does the same, and another one something else.
     let standard = |name: &str| {
         let module = runner_steps::find(name).unwrap();
-        fs::write(project.path(&format!("{name}.wasm")), &module.bytes).unwrap();
+        fs::write(project.path(&format!("{name}.wasm")), module.bytes).unwrap();
         module.bytes
     };
     let switch = standard("switch");
     let (code, all) = json(&["replay", "--json", "--step", "switch", "--module", "switch.wasm"]);
     assert_eq!((code, &all[0]["same"]), (Some(0), &Value::Bool(true)), "{all}");
-    fs::write(project.path("other.wasm"), replaced(&switch, b"releases/", b"RELEASES/")).unwrap();
+    fs::write(project.path("other.wasm"), replaced(switch, b"releases/", b"RELEASES/")).unwrap();
     let other = project.run(&["replay", "--step", "switch", "--module", "other.wasm"]);
     let line = |sign: &str, to: &str| {
         other
