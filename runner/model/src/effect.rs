@@ -414,6 +414,31 @@ pub struct Request {
     pub repeatable: bool,
 }
 
+impl Content {
+    fn secrets(&self) -> Vec<&crate::SecretName> {
+        match self {
+            Self::Secret(secret) => secret.names(),
+            Self::Text(_) | Self::Artifact(_) => Vec::new(),
+        }
+    }
+}
+
+impl Command {
+    /// The secrets that it is given itself: those of its check and its undo are theirs.
+    pub fn secrets(&self) -> Vec<&crate::SecretName> {
+        let env = self.secret_env.values().flat_map(Secret::names);
+        env.chain(self.stdin.iter().flat_map(Content::secrets)).collect()
+    }
+}
+
+impl Request {
+    /// The secrets that it carries itself: those of its undo are that one's.
+    pub fn secrets(&self) -> Vec<&crate::SecretName> {
+        let headers = self.secret_headers.iter().flat_map(|(_, secret)| secret.names());
+        headers.chain(self.body.iter().flat_map(Content::secrets)).collect()
+    }
+}
+
 /// Names one effect in the journal, in every language and on every machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

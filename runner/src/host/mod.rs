@@ -7,6 +7,7 @@ mod facts;
 mod faults;
 mod fleet;
 mod http;
+mod leave;
 pub mod past;
 mod record;
 pub(crate) mod schema;
@@ -31,11 +32,11 @@ use record::JournalRecord;
 use runner_artifact::{Store, Workspace};
 use runner_engine::{EventSender, Executor, Invocation, Invoked};
 use runner_journal::{Header, Journal};
-use runner_model::grant::WorkspacePath;
+use runner_model::grant::{Layers, WorkspacePath};
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{
-    Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, Mark, ModuleRef, Phase, ReleaseId,
-    Resolved, ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
+    Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, LockedStep, Mark, ModuleRef, Phase,
+    ReleaseId, Resolved, ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
 };
 use runner_secret::Vault;
 use runner_transport::{Executes, Intent, Within};
@@ -244,17 +245,51 @@ impl Host {
         if let Some(error) = self.journal.failure() {
             return Err(error.into());
         }
-        let refuse = |what: String| Failure::new(FailureKind::Other, what);
         let Invocation { step: id, target, outputs, .. } = invocation;
-        let step = self.resolved.step(id).ok_or_else(|| refuse(format!("the plan has no step `{id}`")))?;
-        let module = self
-            .modules
-            .get(&step.module)
-            .ok_or_else(|| refuse(format!("the module `{}` was not loaded", step.module)))?;
-        let locked = self
-            .locked
-            .step(id)
-            .ok_or_else(|| refuse(format!("the lock has no grants for the step `{id}`")))?;
+        let step = self.step(id)?;
+        let module = self.modules.get(&step.module).ok_or_else(|| {
+            Failure::new(FailureKind::Other, format_args!("the module `{}` was not loaded", step.module))
+        })?;
+        let params = self
+            .with_facts(id, target, outputs, |step, _, facts| self.resolved.parameters(step, target, facts));
+        let params = params.await?;
+        module.schemas.check_parameters(&format!("step `{id}`"), &params)?;
+        let layers = self.layers(id, target, outputs).await?;
+        Ok(Begun { step, module, params, layers, release: self.known_release() })
+    }
+
+    fn step(&self, id: &StepId) -> Result<&ResolvedStep, Failure> {
+        let missing = || Failure::new(FailureKind::Other, format_args!("the plan has no step `{id}`"));
+        self.resolved.step(id).ok_or_else(missing)
+    }
+
+    /// What a step may do there, with these outputs of earlier ones.
+    async fn layers(
+        &self,
+        id: &StepId,
+        target: &TargetName,
+        outputs: &BTreeMap<StepId, Value>,
+    ) -> Result<Layers, Failure> {
+        let layers = self.with_facts(id, target, outputs, |step, locked, facts| {
+            self.resolved.layers(step, target, facts, locked, self.policy.clone())
+        });
+        let mut layers = layers.await?;
+        layers.reserved_files.extend(self.reserved_files.iter().cloned());
+        Ok(layers)
+    }
+
+    /// Does something with all that a step may refer to.
+    async fn with_facts<T>(
+        &self,
+        id: &StepId,
+        target: &TargetName,
+        outputs: &BTreeMap<StepId, Value>,
+        then: impl FnOnce(&ResolvedStep, &LockedStep, Facts<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let step = self.step(id)?;
+        let locked = self.locked.step(id).ok_or_else(|| {
+            Failure::new(FailureKind::Other, format_args!("the lock has no grants for the step `{id}`"))
+        })?;
         self.learn_release(outputs)?;
         let wanted = self.resolved.facts_of(step, locked);
         let of_target = self.facts.of(target, &wanted, &self.fleet, &self.resolved, &self.record).await?;
@@ -266,11 +301,7 @@ impl Host {
             outputs,
             target: &of_target,
         };
-        let params = self.resolved.parameters(step, target, facts)?;
-        module.schemas.check_parameters(&format!("step `{id}`"), &params)?;
-        let mut layers = self.resolved.layers(step, target, facts, locked, self.policy.clone())?;
-        layers.reserved_files.extend(self.reserved_files.iter().cloned());
-        Ok(Begun { step, module, params, layers, release })
+        then(step, locked, facts)
     }
 
     fn context(&self, invocation: &Invocation, begun: &Begun<'_>, cancel: CancellationToken) -> Context {

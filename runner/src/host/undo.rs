@@ -3,11 +3,13 @@
 //!
 //! Machines come one after another, the one that was touched last first.
 
+use super::leave::{Leave, Of, Wanted, alone, is_hidden};
 use super::past::{PastCall, PastEffect, PastRun};
 use super::{Carried, Host};
-use crate::sandbox::context::{Acts, Sending};
+use crate::sandbox::context::Sending;
 use futures_util::future::join_all;
 use runner_journal::{Entry, Told, UndoEnd};
+use runner_model::grant::Ask;
 use runner_model::{
     Act, Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, HIDDEN, RemotePath,
     Request, ServiceAction, State, TargetName, Verdict,
@@ -78,7 +80,7 @@ impl Host {
             }
             for done in last_of_each(&signals) {
                 let undoing = match stuck {
-                    false => self.recorded(done, self.signal_again(done)).await,
+                    false => self.ask_again(done).await,
                     true => done.ended(manual("ask it again when the rest is undone")),
                 };
                 tell(&undoing);
@@ -99,9 +101,25 @@ impl Host {
             }
             _ => {}
         }
-        match self.what_undoes(run, done) {
-            Ok(how) => self.recorded(done, self.carry_out(done, how)).await,
-            Err(end) => done.ended(end),
+        let how = match self.what_undoes(run, done) {
+            Ok(how) => how,
+            Err(end) => return done.ended(end),
+        };
+        match self.leave(done.of(), how.wanted()).await {
+            Ok(leave) => self.recorded(done, self.carry_out(done, how, leave)).await,
+            Err(failure) => done.ended(refused(failure)),
+        }
+    }
+
+    /// Asks something again that had been asked.
+    async fn ask_again(&self, done: &Done<'_>) -> Undoing {
+        let again = match again(done) {
+            Ok(again) => again,
+            Err(end) => return done.ended(end),
+        };
+        match self.leave(done.of(), again.wanted()).await {
+            Ok(leave) => self.recorded(done, self.signal_again(done, again, leave)).await,
+            Err(failure) => done.ended(refused(failure)),
         }
     }
 
@@ -133,6 +151,11 @@ impl Host {
                 if done.call.args.to_string().contains(HIDDEN) {
                     return Err(manual("a secret is in its path or its link, and in no record"));
                 }
+                if let Some(State::Symlink { points_to }) = &done.effect.before
+                    && points_to.contains(HIDDEN)
+                {
+                    return Err(manual("a secret is in the link that was there, and in no record"));
+                }
                 let no_copy = done.effect.left.no_copy.as_ref().or(done.effect.acts.no_copy.as_ref());
                 if let Some(why) = no_copy {
                     return Err(manual(format_args!("there is no copy of what was there: {why}")));
@@ -154,7 +177,9 @@ impl Host {
                         "only the target's account of it is left; `{}` undoes it",
                         undo.argv.join(" ")
                     ))),
-                    Some(undo) if undo.argv.iter().any(|word| word.contains(HIDDEN)) => {
+                    Some(_)
+                        if is_hidden(&done.call.args["undo"]) || is_hidden(&done.call.args["skip-if"]) =>
+                    {
                         Err(manual("a secret is in the command that undoes it, and in no record"))
                     }
                     Some(undo) => Ok(How::Command { command: Box::new(command), undo }),
@@ -171,6 +196,9 @@ impl Host {
                     _ if done.told_by_target => Err(manual(format_args!(
                         "undo what `{method} {url}` did: only the target's account of it is left"
                     ))),
+                    Some(_) if done.effect.undo.as_ref().is_some_and(is_hidden) => {
+                        Err(manual("a secret is in the request that undoes it, and in no record"))
+                    }
                     Some(Ok(undo)) if matches!(done.call.answer, Some(Ok(_))) => {
                         Ok(How::Request(Box::new(undo)))
                     }
@@ -199,24 +227,24 @@ impl Host {
         effects(run, done.told.on.as_ref()).iter().filter_map(kept_path).any(|kept| kept.is_within(path))
     }
 
-    async fn carry_out(&self, done: &Done<'_>, how: How) -> UndoEnd {
+    async fn carry_out(&self, done: &Done<'_>, how: How, leave: Leave) -> UndoEnd {
         let end = match how {
-            How::Change(change) => self.undo_change(done, *change).await,
-            How::Command { command, undo } => self.undo_command(done, &command, &undo).await,
-            How::Request(undo) => self.send(done, *undo).await,
+            How::Change(change) => self.undo_change(done, *change, leave).await,
+            How::Command { command, undo } => self.undo_command(done, &command, &undo, leave).await,
+            How::Request(undo) => self.send(*undo, leave).await,
             How::Workspace { path, before, after } => self.undo_workspace(&path, before, after),
         };
         end.unwrap_or_else(failed)
     }
 
-    /// The verbs of the machine of an effect, as whoever did it.
-    async fn verbs_of(&self, done: &Done<'_>) -> Result<Arc<dyn Target>, Failure> {
+    /// The verbs of the machine of an effect.
+    async fn verbs_of(&self, done: &Done<'_>, acting: &Acting) -> Result<Arc<dyn Target>, Failure> {
         let none = || Failure::new(FailureKind::Other, "its record names no machine");
         let on = done.told.on.as_ref().ok_or_else(none)?;
-        Ok(self.fleet.connection(on).await?.acting(&done.effect.acts.acting()))
+        Ok(self.fleet.connection(on).await?.acting(acting))
     }
 
-    async fn undo_change(&self, done: &Done<'_>, change: Change) -> Result<UndoEnd, Failure> {
+    async fn undo_change(&self, done: &Done<'_>, change: Change, leave: Leave) -> Result<UndoEnd, Failure> {
         let PastEffect { before, after, left, acts, .. } = done.effect;
         let (Some(before), Some(after)) = (before.clone(), left.after.clone().or_else(|| after.clone()))
         else {
@@ -225,9 +253,9 @@ impl Host {
         let made_folders = if left.made_folders > 0 { left.made_folders } else { acts.folders };
         let key = acts.key.clone();
         let undo = Undo { change, before, after, key, made_folders };
-        let verbs = self.verbs_of(done).await?;
+        let verbs = self.verbs_of(done, &leave.acting).await?;
         let line = line(done);
-        Ok(match verbs.undo(&undo, acts.reach.as_within(), Intent::new(&line)).await? {
+        Ok(match verbs.undo(&undo, leave.reach.as_within(), Intent::new(&line)).await? {
             Undone::Restored => UndoEnd::Done,
             Undone::Nothing => UndoEnd::Nothing,
             Undone::Conflict(now) => UndoEnd::Conflict { why: format!("now it is {}", short(&now)) },
@@ -240,9 +268,9 @@ impl Host {
         done: &Done<'_>,
         command: &Command,
         undo: &Command,
+        Leave { acting, reach, .. }: Leave,
     ) -> Result<UndoEnd, Failure> {
-        let verbs = self.verbs_of(done).await?;
-        let Acts { reach, .. } = &done.effect.acts;
+        let verbs = self.verbs_of(done, &acting).await?;
         if !matches!(done.call.answer, Some(Ok(_))) {
             // It may have happened, in part or not at all: only its check can tell.
             let Some(check) = &command.skip_if else {
@@ -276,11 +304,10 @@ impl Host {
         Ok(ran.status)
     }
 
-    async fn send(&self, done: &Done<'_>, request: Request) -> Result<UndoEnd, Failure> {
+    async fn send(&self, request: Request, leave: Leave) -> Result<UndoEnd, Failure> {
         let url = runner_model::grant::parse_url(&request.url)?;
         let title = format!("{} {url}", request.method);
-        // Whether its address may be connected to was granted with the request that it undoes.
-        let sending = Sending { request, url, named_literally: done.effect.acts.named_literally };
+        let sending = Sending { request, url, named_literally: leave.named_literally };
         let answer = self.requests.send_with(&self.vault, &sending).await?;
         if (200..300).contains(&answer.status) {
             return Ok(UndoEnd::Done);
@@ -319,25 +346,18 @@ impl Host {
     }
 
     /// Asks again what was asked: what runs must see the files that are there now.
-    async fn signal_again(&self, done: &Done<'_>) -> UndoEnd {
-        let again = async {
+    async fn signal_again(&self, done: &Done<'_>, again: Again, leave: Leave) -> UndoEnd {
+        let asked = async {
             let line = line(done);
-            match &done.told.act {
-                Act::Service { unit, action: ServiceAction::Stop } => Ok(manual(format_args!(
-                    "start `{unit}`, if it ran before: the run stopped it and came no further"
-                ))),
-                Act::Service { unit, action } => {
-                    self.verbs_of(done).await?.service(unit, *action, Intent::new(&line)).await?;
+            match again {
+                Again::Service(unit, action) => {
+                    let verbs = self.verbs_of(done, &leave.acting).await?;
+                    verbs.service(&unit, action, Intent::new(&line)).await?;
                     Ok(UndoEnd::Done)
                 }
-                Act::Command { .. } if done.told_by_target => {
-                    Ok(manual("run it again: only the target's account of it is left"))
-                }
-                Act::Command { .. } => {
-                    let command: Command = serde_json::from_value(without_machine(done.call.args.clone()))
-                        .map_err(|error| Failure::new(FailureKind::Other, error))?;
-                    let verbs = self.verbs_of(done).await?;
-                    let within = done.effect.acts.reach.as_within();
+                Again::Command(command) => {
+                    let verbs = self.verbs_of(done, &leave.acting).await?;
+                    let within = leave.reach.as_within();
                     let status =
                         self.run_silently(&*verbs, &command, within, Some(Intent::new(&line))).await?;
                     if status == 0 || command.accept.contains(&status) {
@@ -346,18 +366,10 @@ impl Host {
                     let message = format!("`{}` ended with status {status}", command.argv.join(" "));
                     Err(Failure::new(FailureKind::CommandFailed, message))
                 }
-                Act::Request { .. } if done.told_by_target => {
-                    Ok(manual("send it again: only the target's account of it is left"))
-                }
-                Act::Request { .. } => {
-                    let request: Request = serde_json::from_value(without_machine(done.call.args.clone()))
-                        .map_err(|error| Failure::new(FailureKind::Other, error))?;
-                    self.send(done, request).await
-                }
-                Act::Change { .. } | Act::Workspace { .. } => Ok(UndoEnd::Nothing),
+                Again::Request(request) => self.send(*request, leave).await,
             }
         };
-        again.await.unwrap_or_else(failed)
+        asked.await.unwrap_or_else(failed)
     }
 
     /// Removes what was kept for undoing the run: it ended well, or all is undone. Nobody goes on with it, and the targets
@@ -394,6 +406,75 @@ fn kept_path(done: &Done<'_>) -> Option<RemotePath> {
     }
 }
 
+/// What is asked again.
+enum Again {
+    Service(String, ServiceAction),
+    Command(Box<Command>),
+    Request(Box<Request>),
+}
+
+impl Again {
+    fn wanted(&self) -> Wanted<'_> {
+        match self {
+            Self::Service(unit, action) => Wanted::Ask(Ask::Service { unit, action: *action }),
+            Self::Command(command) => Wanted::Commands(vec![&**command]),
+            Self::Request(request) => Wanted::Request(request),
+        }
+    }
+}
+
+/// What is asked again of something that was asked, or why nothing is.
+fn again(done: &Done<'_>) -> Result<Again, UndoEnd> {
+    let hidden = is_hidden(&alone(done.call));
+    let unread =
+        |error| failed(Failure::new(FailureKind::Other, format_args!("its record cannot be read: {error}")));
+    match &done.told.act {
+        Act::Service { unit, action: ServiceAction::Stop } => Err(manual(format_args!(
+            "start `{unit}`, if it ran before: the run stopped it and came no further"
+        ))),
+        Act::Service { unit, action } => Ok(Again::Service(unit.clone(), *action)),
+        Act::Command { .. } if done.told_by_target => {
+            Err(manual("run it again: only the target's account of it is left"))
+        }
+        Act::Request { .. } if done.told_by_target => {
+            Err(manual("send it again: only the target's account of it is left"))
+        }
+        Act::Command { .. } | Act::Request { .. } if hidden => {
+            Err(manual("ask it again: a secret is in it, and in no record"))
+        }
+        Act::Command { .. } => {
+            let command = serde_json::from_value(without_machine(done.call.args.clone())).map_err(unread)?;
+            Ok(Again::Command(Box::new(command)))
+        }
+        Act::Request { .. } => {
+            let request = serde_json::from_value(without_machine(done.call.args.clone())).map_err(unread)?;
+            Ok(Again::Request(Box::new(request)))
+        }
+        Act::Change { .. } | Act::Workspace { .. } => Err(UndoEnd::Nothing),
+    }
+}
+
+/// What is not granted, or not any more, is for a person who may.
+fn refused(failure: Failure) -> UndoEnd {
+    match failure.kind {
+        FailureKind::Denied => manual(format_args!("it may not be done by the runner: {failure}")),
+        _ => failed(failure),
+    }
+}
+
+impl How {
+    fn wanted(&self) -> Wanted<'_> {
+        match self {
+            Self::Change(change) => Wanted::Change(change),
+            Self::Command { command, undo } => {
+                Wanted::Commands(command.skip_if.iter().map(|check| &**check).chain([&**undo]).collect())
+            }
+            Self::Request(undo) => Wanted::Request(undo),
+            Self::Workspace { path, .. } => Wanted::Ask(Ask::File { write: true, path }),
+        }
+    }
+}
+
 /// How an effect is undone.
 enum How {
     Change(Box<Change>),
@@ -402,7 +483,16 @@ enum How {
     Workspace { path: String, before: Option<Digest>, after: Option<Digest> },
 }
 
-impl Done<'_> {
+impl<'a> Done<'a> {
+    fn of(&'a self) -> Of<'a> {
+        Of {
+            key: self.key,
+            on: self.told.on.as_ref(),
+            effect: self.effect,
+            told_by_target: self.told_by_target,
+        }
+    }
+
     fn ended(&self, end: UndoEnd) -> Undoing {
         let Told { on, act } = self.told.clone();
         Undoing { key: self.key.clone(), on, act, end }

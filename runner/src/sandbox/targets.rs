@@ -219,7 +219,6 @@ impl State {
             acts.folders = acts.folders.max(doubt.folders);
             if let Some(first) = doubt.before.clone().filter(|first| *first != *was) {
                 *was = first;
-                acts.key = None;
                 acts.no_copy = Some(AGAIN.to_owned());
             }
         }
