@@ -1,16 +1,14 @@
 //! A run is done again elsewhere: from one file, without targets, network, clock, folder or user of its own.
 
 use crate::support::{Project, RUNNER, Ran};
-use runner_artifact::Store;
 use runner_fleet::{Fleet, fleet_or_skip};
-use runner_journal::{Answer, Entry, Journal, Payload, Record};
+use runner_journal::{Answer, Entry, Payload};
 use runner_model::{Failure, FailureKind, StepId};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 
 /// The program in an empty folder that has it, with nothing of the user but what is given here.
 fn elsewhere(folder: &Path, env: &[(&str, &str)], before: &[&str], arguments: &[&str]) -> Output {
@@ -126,21 +124,6 @@ fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     other
 }
 
-/// The journal of a run with another entry wherever one is given, sealed as if it had been written so.
-fn rewritten(project: &Project, run: &str, change: impl Fn(&mut Entry)) {
-    let folder = project.path(".runner/runs").join(run);
-    let file = folder.join("journal.jsonl");
-    let record = Record::load(&file).unwrap();
-    fs::remove_file(&file).unwrap();
-    let store = tempfile::tempdir().unwrap();
-    let store = Arc::new(Store::open(store.path().join("store")).unwrap());
-    let journal = Journal::create(&folder, store, record.header).unwrap();
-    for mut recorded in record.entries {
-        change(&mut recorded.entry);
-        journal.append(&recorded.entry).unwrap();
-    }
-}
-
 #[test]
 fn a_replay_that_differs_names_step_target_call_and_both_sides() {
     let fleet = fleet_or_skip!(Fleet::start(1));
@@ -151,7 +134,7 @@ fn a_replay_that_differs_names_step_target_call_and_both_sides() {
     let is_switch = |step: &StepId| step.as_str() == "switch";
     let tried = |says: &[&str], change: &dyn Fn(&mut Entry)| {
         fs::write(&file, &whole).unwrap();
-        rewritten(&project, ran.run(), change);
+        project.rewrite(ran.run(), change);
         let again = project.run(&["replay"]);
         assert_eq!(again.code, Some(4), "{again}");
         for part in says {

@@ -1,7 +1,8 @@
 //! A copy of the example, and the program run on it.
 
+use runner_artifact::Store;
 use runner_fleet::{Fleet, Host};
-use runner_journal::{Damage, Entry, Reader, Recorded};
+use runner_journal::{Damage, Entry, Journal, Reader, Record, Recorded};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The program under test.
@@ -50,6 +52,21 @@ impl Project {
             host.put("shared/settings.json", "{}").unwrap();
         }
         project
+    }
+
+    /// Gives the journal of a run another entry wherever one is given, sealed as if it had been written so.
+    pub(crate) fn rewrite(&self, run: &str, change: impl Fn(&mut Entry)) {
+        let folder = self.path(".runner/runs").join(run);
+        let file = folder.join("journal.jsonl");
+        let record = Record::load(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let store = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(store.path().join("store")).unwrap());
+        let journal = Journal::create(&folder, store, record.header).unwrap();
+        for mut recorded in record.entries {
+            change(&mut recorded.entry);
+            journal.append(&recorded.entry).unwrap();
+        }
     }
 
     /// The file or folder in it.

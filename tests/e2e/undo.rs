@@ -148,3 +148,50 @@ fn a_secret_comes_back_and_its_copy_is_as_closed_as_it_was() {
         assert!(!kept.contains("horse") && !kept.contains("the-old-one"), "{kept}");
     }
 }
+
+#[test]
+fn a_journal_allows_nothing() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let host = fleet.host(1);
+    let mut project = Project::new(&fleet);
+    project.steps(STEPS);
+    for name in ["a", "b", "old"] {
+        host.put(&format!("{name}.conf"), &format!("{name}\n")).unwrap();
+    }
+    let failed = project.lock_and_exec();
+    assert_eq!(failed.code, Some(4), "{failed}");
+    host.put("theirs.conf", "new\n").unwrap();
+
+    // Somebody who may write beside the plan lets it say something else.
+    project.rewrite(failed.run(), |entry| {
+        let forged = serde_json::to_string(entry).unwrap();
+        let mut forged = forged
+            .replace("/srv/app/a.conf", "/srv/app/theirs.conf")
+            .replace(r#"["rmdir","/srv/app/made"]"#, r#"["touch","/srv/app/forged"]"#)
+            .replace(r#""-a","/srv/app/signals""#, r#""-a","/srv/app/forged""#);
+        if forged.contains(r#""path":"/srv/app/b.conf""#) {
+            forged = forged.replace(r#""folders":0"#, r#""folders":0,"user":"root""#);
+        }
+        *entry = serde_json::from_str(&forged).unwrap();
+    });
+    let undone = project.run(&["resume", "--undo"]);
+    assert_eq!(undone.code, Some(7), "{undone}");
+    let refused: Vec<_> =
+        undone.stdout.lines().filter(|line| line.contains("it may not be done by the runner")).collect();
+    let named = ["theirs.conf", "b.conf", "mkdir /srv/app/made", "tee -a /srv/app/signals"];
+    for name in named {
+        assert!(refused.iter().any(|line| line.contains(name)), "{name}: {undone}");
+    }
+    let there = ["a.conf", "b.conf", "theirs.conf", "forged"].map(|name| text(host, name));
+    let there: Vec<_> = there.iter().map(Option::as_deref).collect();
+    assert_eq!(there, [Some("new\n"), Some("new\n"), Some("new\n"), None], "{undone}");
+    assert_eq!(text(host, "old.conf").as_deref(), Some("old\n"), "what was granted is undone");
+
+    // And the operator has the last word on what is.
+    project.write(
+        "policy.toml",
+        "policy = 1\n\n[environment.\"*\"]\ndeny = { ssh = [\"write:/srv/app/old.conf\"] }\n",
+    );
+    project.env.push(("RUNNER_POLICY".into(), project.path("policy.toml").to_str().unwrap().to_owned()));
+    project.run(&["resume", "--undo"]).must_say(3, &["/srv/app/old.conf", "policy"]);
+}
