@@ -196,6 +196,12 @@ impl Resolved {
         step.acts_as.as_ref().or_else(inventory).map_or(Acting::Login, |user| Acting::As(user.clone()))
     }
 
+    /// The users that steps may act as on a target, beside whoever logs in.
+    pub fn users(&self, on: &TargetName) -> BTreeSet<UserName> {
+        let inventory = self.targets.get(on).and_then(|target| target.acts_as.as_ref());
+        self.steps.iter().filter_map(|step| step.acts_as.as_ref()).chain(inventory).cloned().collect()
+    }
+
     /// The release root on a target: its own, else the plan's.
     pub fn root(&self, target: &TargetName) -> Option<&RemotePath> {
         let release = self.release.as_ref()?;

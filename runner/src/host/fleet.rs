@@ -73,7 +73,7 @@ impl Fleet {
                     };
                     connection.begin(&place).await?;
                     if self.continues {
-                        let ended = connection.end_left().await?;
+                        let ended = connection.end_left(&self.resolved.users(name)).await?;
                         tracing::debug!(target = %name, ended, "process groups that the run had left");
                     }
                 }

@@ -53,6 +53,7 @@ impl Context {
             for ask in Ask::of_command(part) {
                 within.add(&ask, self.allow(&ask)?);
             }
+            self.may_use(part.secrets())?;
         }
         Ok(Ready { verbs: self.verbs(on).await?, within })
     }

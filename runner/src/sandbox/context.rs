@@ -474,8 +474,18 @@ impl Context {
         Acts { key, ..self.acts(reach, folders) }
     }
 
+    /// Whether the step may reach a machine: its own, or one that is granted by name. Asked at every use: on a resume a
+    /// handle may come out of a record.
+    pub(crate) fn may_reach(&self, on: &TargetName) -> Result<(), Failure> {
+        if *on != self.info.current {
+            self.allow(&Ask::Target(on))?;
+        }
+        Ok(())
+    }
+
     /// The verbs of a machine, as the user that the step acts as.
     pub(crate) async fn verbs(&self, on: &TargetName) -> Result<Arc<dyn runner_transport::Target>, Failure> {
+        self.may_reach(on)?;
         if let Acting::As(user) = &self.acting {
             self.allow(&Ask::As(user))?;
         }

@@ -191,6 +191,9 @@ impl Command {
             Role::Undo if self.undo.is_some() => return refuse("an undo cannot have an undo of its own"),
             _ => {}
         }
+        if self.stdout_to.is_some() && !self.effect.mutates() {
+            return refuse("its stdout goes to a file, so it is not of class read");
+        }
         if self.keep && (self.effect != EffectClass::Change || self.stdout_to.is_none()) {
             return refuse("`keep` is for a command of class change whose stdout goes to a file");
         }
@@ -442,17 +445,27 @@ mod tests {
     #[test]
     fn what_is_packed_says_so_in_its_name() {
         for path in [None, Some("/srv/dump.sql"), Some("/srv/dump.zst/x")] {
-            let mut out = command(&["a"], EffectClass::Read);
+            let mut out = command(&["a"], EffectClass::Opaque);
             (out.stdout_to, out.compress) = (path.map(str::to_owned), true);
             assert!(out.finish().is_err(), "{path:?}");
             let mut in_ = command(&["a"], EffectClass::Read);
             (in_.stdin_file, in_.decompress) = (path.map(str::to_owned), true);
             assert!(in_.finish().is_err(), "{path:?}");
         }
-        let mut both = command(&["a"], EffectClass::Read);
+        let mut both = command(&["a"], EffectClass::Opaque);
         (both.stdin_file, both.decompress) = (Some("/srv/a.gz".to_owned()), true);
         (both.stdout_to, both.compress) = (Some("/srv/b.zst".to_owned()), true);
         both.finish().expect("from one to the other");
+    }
+
+    #[test]
+    fn what_only_reads_writes_no_file() {
+        let mut writes = command(&["a"], EffectClass::Read);
+        writes.stdout_to = Some("/srv/file".to_owned());
+        assert!(writes.finish().expect_err("writes").message.contains("not of class read"));
+        let mut main = command(&["a"], EffectClass::Signal);
+        main.skip_if = Some(Box::new(writes));
+        assert!(main.finish().expect_err("its check writes").message.contains("not of class read"));
     }
 
     #[test]
@@ -473,7 +486,7 @@ mod tests {
             command.env.insert(name.to_owned(), "x".to_owned());
             assert!(command.finish().is_err(), "{name}");
         }
-        let mut escapes = command(&["a"], EffectClass::Read);
+        let mut escapes = command(&["a"], EffectClass::Opaque);
         escapes.stdout_to = Some("/srv/../etc/passwd".to_owned());
         assert!(escapes.finish().is_err());
     }

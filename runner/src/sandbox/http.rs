@@ -8,7 +8,7 @@ use super::doubt::Became;
 use super::handles::{Artifact, Request, Secret, Target};
 use super::state::{Answer, State};
 use runner_model::grant::{Ask, Granted};
-use runner_model::{Content, EffectClass, Failure, FailureKind, Request as FinalRequest, TargetName};
+use runner_model::{Content, EffectClass, Failure, FailureKind, Request as FinalRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -123,17 +123,10 @@ impl State {
 fn allowed(context: &Context, request: &FinalRequest, url: &url::Url) -> Result<Granted, Failure> {
     let granted = context.allow(&Ask::of_request(request, url))?;
     if let Some(via) = &request.via {
-        may_go_via(context, via)?;
+        context.may_reach(via)?;
     }
+    context.may_use(request.secrets())?;
     Ok(granted)
-}
-
-/// A request goes through the connection of the step's own target, or of one that is granted by name.
-fn may_go_via(context: &Context, via: &TargetName) -> Result<(), Failure> {
-    if *via != context.info.current {
-        context.allow(&Ask::Target(via))?;
-    }
-    Ok(())
 }
 
 impl From<HttpAnswer> for Response {

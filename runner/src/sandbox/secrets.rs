@@ -32,6 +32,19 @@ impl Context {
         }
         Ok(Made::named(secret.clone()))
     }
+
+    /// Whether the step is given all these secrets and may use them. Asked where they are used: on a resume a handle may
+    /// come out of a record.
+    pub(crate) fn may_use(&self, names: Vec<&SecretName>) -> Result<(), Failure> {
+        for name in names {
+            let Some((_, source)) = self.secrets.values().find(|(given, _)| given == name) else {
+                let message = format!("use the secret `{name}`: the plan does not give it to the step");
+                return Err(Failure::new(FailureKind::Denied, message));
+            };
+            self.allow(&Ask::Secret { name, source })?;
+        }
+        Ok(())
+    }
 }
 
 impl State {

@@ -69,6 +69,9 @@ impl Context {
         for ask in Ask::of_change(&change) {
             within.add(&ask, self.allow(&ask)?);
         }
+        if let Change::WriteSecret { content, .. } = &change {
+            self.may_use(content.names())?;
+        }
         let verbs = self.verbs(on).await?;
         let seen = self.or_cancelled(verbs.observe(&change, within.as_within())).await?;
         let folders = seen.folders;
@@ -434,10 +437,8 @@ impl Host for State {
         let find = async {
             context.not_cancelled()?;
             let name: TargetName = name.parse().map_err(invalid)?;
-            if name != context.info.current {
-                // The grant comes first: who has none does not learn who is in the inventory.
-                context.allow(&Ask::Target(&name))?;
-            }
+            // The grant comes first: who has none does not learn who is in the inventory.
+            context.may_reach(&name)?;
             if !context.machines.has(&name) {
                 let message = format!("no target `{name}` in the inventory");
                 return Err(Failure::new(FailureKind::NotFound, message));

@@ -40,9 +40,10 @@ pub use transport::{Kex, SshTarget, Transport};
 use async_trait::async_trait;
 use runner_model::{
     Acting, Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, RunId,
-    ServiceAction, State, TargetName, UndoKey,
+    ServiceAction, State, TargetName, UndoKey, UserName,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -65,9 +66,10 @@ pub trait Connection: Send + Sync {
     async fn runs(&self, root: Option<&RemotePath>, plan: &str) -> Result<Vec<RunId>, Failure>;
 
     /// Ends the process groups that an earlier runner of this run has left here, and waits until they are gone. Answers
-    /// how many there were. What a service's command started is left alone, and so is what has made a group of its own.
-    /// After [`Connection::begin`]. Fails with `conflict` when some of it still runs.
-    async fn end_left(&self) -> Result<u32, Failure>;
+    /// how many there were. What a service's command started is left alone, and so is what has made a group of its own;
+    /// what users have noted that are neither the login user nor one of `users` is not believed. After
+    /// [`Connection::begin`]. Fails with `conflict` when some of it still runs.
+    async fn end_left(&self, users: &BTreeSet<UserName>) -> Result<u32, Failure>;
 
     /// What a run would need of the machine, and what is there; changes nothing. No run need have begun.
     async fn examine(&self, asked: &Examination) -> Result<Examined, Failure>;

@@ -11,9 +11,9 @@ use crate::user::{User, odd};
 use crate::{Connection, Examination, Examined, RunPlace, Target, Within};
 use async_trait::async_trait;
 use runner_artifact::Store;
-use runner_model::{Acting, Failure, FailureKind, RemotePath, RunId, TargetName, UndoKey};
+use runner_model::{Acting, Failure, FailureKind, RemotePath, RunId, TargetName, UndoKey, UserName};
 use runner_secret::Vault;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -457,8 +457,8 @@ impl Connection for Connected {
         self.0.login().do_runs(root, plan).await
     }
 
-    async fn end_left(&self) -> Result<u32, Failure> {
-        self.0.end_left().await
+    async fn end_left(&self, users: &BTreeSet<UserName>) -> Result<u32, Failure> {
+        self.0.end_left(users).await
     }
 
     async fn examine(&self, asked: &Examination) -> Result<Examined, Failure> {

@@ -5,7 +5,8 @@ use crate::channel::{Input, end_groups};
 use crate::machine::{Facts, Machine, refusal};
 use crate::script::Line;
 use crate::user::{User, odd};
-use runner_model::{Acting, EntryKind, Failure, FailureKind, RemotePath, RunId};
+use runner_model::{Acting, EntryKind, Failure, FailureKind, RemotePath, RunId, UserName};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -80,9 +81,13 @@ struct Left {
 }
 
 impl Machine {
-    pub(crate) async fn end_left(self: &Arc<Self>) -> Result<u32, Failure> {
+    pub(crate) async fn end_left(self: &Arc<Self>, users: &BTreeSet<UserName>) -> Result<u32, Failure> {
         let what = format!("end what an earlier runner has left on {}", self.name());
-        let all = self.left(&what).await?;
+        let mut all = self.left(&what).await?;
+        all.retain(|left| match &left.acting {
+            Acting::Login => true,
+            Acting::As(user) => users.contains(user),
+        });
         let mut ending = JoinSet::new();
         for Left { acting, group } in &all {
             let (machine, acting, group) = (Arc::clone(self), acting.clone(), group.clone());

@@ -7,6 +7,7 @@ use common::{Bench, Quiet, command, fleet, path, target};
 use runner_fleet::{Fleet, Host, Sudo};
 use runner_model::{Acting, Attributes, Change, Failure, FailureKind, RemotePath, UndoKey};
 use runner_transport::{Intent, Kept, Target, Undo, Undone, Within};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -311,12 +312,13 @@ async fn a_later_runner_ends_what_each_user_had_running() {
     assert_eq!((counted("600"), counted("590")), ("6".to_owned(), "3".to_owned()));
     let later = bench.connect(target(&fleet, 1), ROOT).await;
     let begun = Instant::now();
-    let ended = later.end_left().await.unwrap_or_else(|e| panic!("{e}\n{}", e.detail));
+    let users = BTreeSet::from(["root", "nobody"].map(|name| name.parse().expect("a name")));
+    let ended = later.end_left(&users).await.unwrap_or_else(|e| panic!("{e}\n{}", e.detail));
     eprintln!("{ended} groups in {:?}", begun.elapsed());
     assert!(ended >= 3, "{ended}");
     assert_eq!(counted("600"), "0");
     assert_eq!(counted("590"), "3", "what has a session of its own is left alone");
-    assert_eq!(later.end_left().await.expect("again"), 0);
+    assert_eq!(later.end_left(&users).await.expect("again"), 0);
     for one in running {
         one.abort();
     }
@@ -345,7 +347,7 @@ async fn what_cannot_be_ended_is_said() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     let later = Bench::new().connect(target(&fleet, 1), ROOT).await;
-    let failure = later.end_left().await.expect_err("it is root's");
+    let failure = later.end_left(&BTreeSet::new()).await.expect_err("it is root's");
     assert_eq!(failure.kind, FailureKind::Conflict, "{failure}");
     assert!(failure.message.contains("still run"), "{failure}");
     said(host, "pkill -KILL -f '^sleep 6100'");

@@ -70,8 +70,8 @@ impl Command {
         self
     }
 
-    /// Writes stdout to this file on the target, atomically, when the command ends well; needs the grant `write`. Its
-    /// mode is 0o600.
+    /// Writes stdout to this file on the target, atomically, when the command ends well; needs the grant `write`, and a
+    /// class other than `read`. Its mode is 0o600.
     pub fn stdout_to(mut self, path: &str) -> Self {
         self.0.stdout_to(path);
         self

@@ -1,6 +1,7 @@
 //! What a later runner of the same run finds: its intents, and the process groups that nobody waits for any more.
 
 use super::*;
+use std::collections::BTreeSet;
 
 /// Another runner of the same run on the same machine.
 async fn again(bench: &Bench) -> Connected {
@@ -105,13 +106,13 @@ async fn what_a_killed_runner_left_is_ended_and_a_daemon_lives_on() {
         // Nothing of it is dropped, so nothing ends what it began; and another runner notes its own groups beside it.
         let later = again(bench).await;
         let busy = later.acting(&Acting::Login);
-        let count = later.end_left().await.unwrap_or_else(|e| panic!("{}: {e}\n{}", bench.shell, e.detail));
+        let count = later.end_left(&BTreeSet::new()).await.unwrap_or_else(|e| panic!("{}: {e}\n{}", bench.shell, e.detail));
         assert!(count >= 2, "{}: {count}", bench.shell);
         for pid in [&plain, &child, &packed] {
             assert!(!lives(pid), "{}: {pid} still runs", bench.shell);
         }
         assert!(lives(&daemon), "{}: a daemon is left alone", bench.shell);
-        assert_eq!(later.end_left().await.expect("again"), 0, "{}", bench.shell);
+        assert_eq!(later.end_left(&BTreeSet::new()).await.expect("again"), 0, "{}", bench.shell);
         let out = busy.run(&command(&["echo", "well"]), Within::both(&[]), None, &log, &never).await;
         assert_eq!(out.expect("its own shells live on").stdout, "well\n");
         let ended = std::process::Command::new("kill").args(["-KILL", &daemon]).status();
@@ -143,9 +144,15 @@ async fn a_number_that_was_used_again_is_left_alone() {
         if std::os::unix::fs::lchown(&forged, Some(65_534), Some(65_534)).is_err() {
             std::fs::remove_file(&forged).expect("removed");
         }
+        // Nor what somebody else of that machine has noted beside what the run did.
+        let foreign = groups.join(format!("{prefix}.{}-{start}", number));
+        std::fs::write(&foreign, "").expect("noted");
+        if std::os::unix::fs::lchown(&foreign, Some(65_534), Some(65_534)).is_err() {
+            std::fs::remove_file(&foreign).expect("removed");
+        }
         bench.connection.close().await;
         let later = again(bench).await;
-        later.end_left().await.expect("ended");
+        later.end_left(&BTreeSet::new()).await.expect("ended");
         assert!(other.try_wait().expect("asked").is_none(), "{}: it was ended", bench.shell);
         other.kill().await.expect("ended");
         later.close().await;

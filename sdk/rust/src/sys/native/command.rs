@@ -93,7 +93,8 @@ fn run(state: &mut State, target: &str, command: &RanCommand) -> Result<Output> 
     let packed = |path: &Option<String>| {
         path.as_deref().is_some_and(|path| path.ends_with(".zst") || path.ends_with(".gz"))
     };
-    if (command.keep && (command.effect != Effect::Change || command.stdout_to.is_none()))
+    if (command.effect == Effect::Read && command.stdout_to.is_some())
+        || (command.keep && (command.effect != Effect::Change || command.stdout_to.is_none()))
         || (command.compress && !packed(&command.stdout_to))
         || (command.decompress && !packed(&command.stdin_file))
     {
