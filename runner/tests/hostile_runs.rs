@@ -6,6 +6,7 @@
 mod support;
 
 use runner_fleet::{Fleet, fleet_or_skip};
+use runner_journal::{Answer, Entry, Payload};
 use runner_model::text::is_unsafe;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -195,6 +196,57 @@ fn terminal_escapes_are_written_out_wherever_a_step_can_put_them() {
     }
 }
 
+#[test]
+fn what_a_record_says_was_granted_is_asked_again() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let before = digest(&fleet);
+    let forged = [
+        (
+            json!({ "call": "targets.write", "on": "web-2", "path": "/srv/app/evil", "text": "evil" }),
+            ("targets.named", json!("web-2")),
+            "the target `web-2`",
+        ),
+        (
+            json!({ "call": "targets.write-secret", "path": "/srv/app/evil", "secret": "token" }),
+            ("secrets.get", json!({ "parts": [{ "named": "token" }] })),
+            "token",
+        ),
+        (
+            json!({ "call": "commands.run", "argv": ["cat"], "effect": "opaque", "stdin-secret": "token" }),
+            ("secrets.get", json!({ "parts": [{ "named": "token" }] })),
+            "token",
+        ),
+    ];
+    for (call, (name, granted), says) in forged {
+        let capabilities = json!({ "ssh": ["write:/srv/app", "exec-opaque:cat"], "secrets": ["*"] });
+        let mut job = Job::new(&fleet, &capabilities, &json!([call]), "");
+        job.add("[[rollout]]\nid = \"given\"\nuses = \"puppet\"\nsecrets = [\"token\"]\nwith = { do = [] }");
+        job.add("[secrets]\ntoken = { env = \"THE_TOKEN\" }");
+        job.env.push(("THE_TOKEN".to_owned(), "correct-horse".to_owned()));
+        let inventory = job.plan().join("fleet.toml");
+        let text = std::fs::read_to_string(&inventory).expect("an inventory");
+        let (first, second) = text.split_once("[target.web-2]").expect("a second host");
+        let second = second.replacen("\"web\"", "\"db\"", 1);
+        std::fs::write(&inventory, format!("{first}[target.web-2]{second}")).expect("an inventory");
+        job.lock();
+        let ran = job.runner(&["exec"]);
+        assert_eq!(ran.code, 0, "the step lists its errors: {ran:?}");
+        assert_eq!(job.denials().len(), 1, "{:?}", job.denials());
+        job.forge(|entry| match entry {
+            Entry::Call { call, answer, .. } if call == name => {
+                *answer = Answer::Ok(Payload::Inline(granted.clone()));
+                true
+            }
+            _ => false,
+        });
+        let ran = job.runner(&["resume", "--plan"]);
+        assert_eq!(ran.code, 0, "the step lists its errors: {ran:?}");
+        let denials = job.denials();
+        assert!(denials.len() == 1 && denials[0].0.contains(says), "{denials:?}");
+    }
+    assert_eq!(digest(&fleet), before, "nothing changed on the targets");
+}
+
 /// The paths that a server was asked for, and the user of this machine who connected.
 type Seen = Arc<Mutex<Vec<(String, u32)>>>;
 
@@ -380,7 +432,7 @@ fn a_dry_run_changes_no_byte_whatever_a_module_is_granted() {
     let capabilities = json!({
         "ssh": [
             "read:/srv", "write:/srv", "service:nginx restart", "exec-opaque:**", "exec-signal:**", "exec-change:**",
-            "exec-read:**", "target:web-2",
+            "exec-read:**", "the target `web-2`",
         ],
         "http": [format!("opaque POST {url}"), format!("signal PUT {url}")],
         "files": ["write:app", "read:app"],

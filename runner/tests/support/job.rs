@@ -1,11 +1,14 @@
 //! A plan whose only module is a puppet, run by the real program against real sshd's.
 
 use super::puppet_with;
+use runner_artifact::Store;
 use runner_fleet::Fleet;
+use runner_journal::{Entry, Journal, Record};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 /// A folder with a plan, its inventory and its module.
 pub struct Job {
@@ -102,6 +105,24 @@ impl Job {
         let text = fs::read_to_string(runs[0].path().join("journal.jsonl")).expect("a journal");
         let line = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["entry"].take();
         Some(text.lines().map(line).collect())
+    }
+
+    /// Gives the journal of the only run another end, sealed as if it had been written so: up to the first entry that is
+    /// forged.
+    pub fn forge(&self, forge: impl Fn(&mut Entry) -> bool) {
+        let runs: Vec<_> = fs::read_dir(self.plan().join(".runner/runs")).expect("runs").flatten().collect();
+        assert_eq!(runs.len(), 1, "one run");
+        let file = runs[0].path().join("journal.jsonl");
+        let record = Record::load(&file).expect("a journal");
+        fs::remove_file(&file).expect("removed");
+        let store = Arc::new(Store::open(self.place.path().join("forger")).expect("a store"));
+        let journal = Journal::create(&runs[0].path(), store, record.header).expect("a journal");
+        let forged = record.entries.into_iter().any(|mut recorded| {
+            let forged = forge(&mut recorded.entry);
+            journal.append(&recorded.entry).expect("written");
+            forged
+        });
+        assert!(forged, "there is something to forge");
     }
 
     /// The refusals in the journal: of each its message and its detail.
