@@ -6,7 +6,7 @@
 use crate::node::{Folder, Looks, Node};
 use crate::unknown::{conflict, denied, missing, unknown};
 use crate::view::{Kind, View};
-use runner_model::{Failure, FailureKind, HIDDEN, RemotePath};
+use runner_model::{EntryKind, Failure, FailureKind, HIDDEN, RemotePath};
 use runner_transport::Places;
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ pub(crate) fn covered(what: &str, path: &RemotePath, places: &Places<'_>) -> Res
 }
 
 fn is_own(path: &RemotePath) -> bool {
-    path.segments().any(|segment| segment == ".runner")
+    path.segments().any(|segment| segment == ".runner" || segment.starts_with(".runner-"))
 }
 
 impl View {
@@ -165,13 +165,26 @@ impl View {
         self.lead(what, written).await?;
         let mut granted = false;
         for prefix in places.granted {
-            let (above, name) = split(prefix);
-            let Some(name) = name else {
+            let written = places.written_around(prefix);
+            let (at, rest) = written.unwrap_or((prefix, ""));
+            let below = |place: RemotePath| match rest {
+                "" => Ok(place),
+                rest => joined(what, &place, rest),
+            };
+            let (above, name) = split(at);
+            let place = match name {
+                Some(name) => joined(what, &self.lead(what, &above).await?, name)?,
+                None => RemotePath::root(),
+            };
+            if *path == below(place.clone())? {
                 granted = true;
                 break;
-            };
-            let place = joined(what, &self.lead(what, &above).await?, name)?;
-            if *path == place || folder.is_within(&self.lead(what, prefix).await?) {
+            }
+            if written.is_some() && !self.firm(what, &place).await? {
+                continue;
+            }
+            let place = below(self.lead(what, at).await?)?;
+            if folder.is_within(&place) || !rest.is_empty() && *path == place {
                 granted = true;
                 break;
             }
@@ -183,6 +196,12 @@ impl View {
             return Err(denied(what, &format!("it leads to {folder}, which belongs to the runner")));
         }
         Ok(())
+    }
+
+    /// Whether it is no link, or root has put it there and does not act: then no step can have.
+    async fn firm(&self, what: &str, place: &RemotePath) -> Result<bool, Failure> {
+        let Some(entry) = self.entry(what, &self.tree.at(place), "").await? else { return Ok(true) };
+        Ok(entry.kind != EntryKind::Symlink || entry.owner == "root" && !self.me(what).await?.is_root())
     }
 
     /// What is excepted is neither where the request acts nor, when it is about all below, in it.

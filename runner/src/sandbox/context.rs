@@ -107,12 +107,14 @@ pub struct Reach {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Spots {
     granted: Vec<RemotePath>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    written: Vec<RemotePath>,
     except: Vec<RemotePath>,
 }
 
 impl Spots {
     fn as_places(&self) -> Places<'_> {
-        Places { granted: &self.granted, except: &self.except }
+        Places { granted: &self.granted, written: &self.written, except: &self.except }
     }
 }
 
@@ -125,6 +127,7 @@ impl Reach {
             _ => return,
         };
         spots.granted.extend(granted.prefixes);
+        spots.written.extend(granted.written);
         spots.except.extend(granted.except);
     }
 

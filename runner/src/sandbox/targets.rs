@@ -25,7 +25,9 @@ use std::sync::Arc;
 use wasmtime::component::Resource;
 
 /// The folder in a release root, and beside a plan, that belongs to the host.
-pub(crate) const OWN_FOLDER: &str = ".runner";
+const OWN_FOLDER: &str = ".runner";
+/// What the names begin with of what the host is making.
+const IN_THE_MAKING: &str = ".runner-";
 
 /// Why there is no copy of what was there before an effect that was cut off in the middle and done again.
 const AGAIN: &str = "it was cut off in the middle, and done again; what was there before may be in the folder `undo` of the run";
@@ -392,15 +394,20 @@ fn attributes(attributes: types::Attributes) -> Result<Attributes, Failure> {
     Ok(attributes)
 }
 
+/// Whether the host keeps something under this name, or is making it.
+fn is_own(name: &str) -> bool {
+    name == OWN_FOLDER || name.starts_with(IN_THE_MAKING)
+}
+
 /// Where a link may point to: anything but into the host's folder, which would be a second name for it.
 fn points_to(text: String) -> Result<String, Failure> {
     if text.is_empty() || text.len() >= 4096 || text.chars().any(char::is_control) {
         return Err(invalid(format_args!("a link cannot point to `{}`", text::line(&text, 200))));
     }
-    if text.split('/').any(|segment| segment == OWN_FOLDER) {
+    if let Some(own) = text.split('/').find(|segment| is_own(segment)) {
         return Err(Failure::new(
             FailureKind::Denied,
-            format_args!("a link to `{text}`: `{OWN_FOLDER}` belongs to the runner"),
+            format_args!("a link to `{text}`: `{own}` belongs to the runner"),
         ));
     }
     Ok(text)

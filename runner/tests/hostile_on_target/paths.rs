@@ -14,6 +14,7 @@ both_ways! {
     paths_that_go_up_or_are_none_are_invalid,
     a_link_in_a_granted_folder_leads_nowhere_else,
     a_link_that_the_step_makes_itself_is_no_way_out,
+    a_granted_place_that_the_step_makes_a_link_is_no_way_out,
     the_runners_own_folder_is_out_of_reach,
     what_is_granted_works_and_is_journaled_before_it_happens,
     a_retry_still_says_true_for_what_a_failed_attempt_changed,
@@ -103,6 +104,55 @@ async fn a_link_that_the_step_makes_itself_is_no_way_out(via: Via) {
     world.assert_untouched();
 }
 
+async fn a_granted_place_that_the_step_makes_a_link_is_no_way_out(via: Via) {
+    let grants = [
+        "read:{granted}/live",
+        "write:{granted}/live",
+        "read:{granted}/wide/granted-not",
+        "write:{granted}/wide",
+    ];
+    let world = World::new(via, &grants).await;
+    let above = world.secret.parent().expect("a folder").to_owned();
+    let link = |at: &str, points_to: &Path| json!({ "call": "targets.symlink", "path": world.in_granted(at), "points-to": points_to });
+    let result = world
+        .calls(json!([
+            link("live", &world.secret),
+            { "call": "targets.read", "path": world.in_granted("live/key") },
+            { "call": "targets.stat", "path": world.in_granted("live/key") },
+            { "call": "targets.write", "path": world.in_granted("live/new"), "text": "evil" },
+            { "call": "targets.mkdir", "path": world.in_granted("live/new") },
+            { "call": "targets.remove", "path": world.in_granted("live/key") },
+            { "call": "targets.rename", "path": world.in_granted("live/key"), "to": world.in_granted("live/new") },
+        ]))
+        .await;
+    let kinds = result.kinds();
+    assert_eq!(kinds[0], "ok", "what is granted may be a link");
+    assert!(kinds[1..].iter().all(|kind| kind == "Denied"), "{kinds:?}");
+    let says = result.answers()[1]["err"]["message"].to_string();
+    assert!(says.contains("a step could have made that link"), "{says}");
+    world.assert_untouched();
+
+    // Nor a folder above a place that may be read.
+    let result = world
+        .calls(json!([
+            link("wide", &above),
+            link("live", &above),
+            { "call": "targets.read", "path": world.in_granted("wide/granted-not/key") },
+        ]))
+        .await;
+    assert_eq!(result.kinds()[2], "Denied", "{:?}", result.answers());
+    world.assert_untouched();
+
+    // What root has made a link was meant so, where root does not act.
+    if let Via::Ssh(_) = via {
+        world.give(world.in_granted("live"), 0);
+        let result = world
+            .calls(json!([{ "call": "targets.read", "path": world.in_granted("live/granted-not/key") }]))
+            .await;
+        assert_eq!(result.answers()[0]["ok"], "hunter2", "{:?}", result.answers());
+    }
+}
+
 async fn the_runners_own_folder_is_out_of_reach(via: Via) {
     let world = World::read_write(via).await;
     world.mkdir(world.granted.join(".runner"));
@@ -116,6 +166,7 @@ async fn the_runners_own_folder_is_out_of_reach(via: Via) {
         .calls(json!([
             { "call": "targets.symlink", "path": world.in_granted("mine"), "points-to": ".runner" },
             { "call": "targets.symlink", "path": world.in_granted("mine"), "points-to": "./.runner/releases" },
+            { "call": "targets.symlink", "path": world.in_granted("mine"), "points-to": ".runner-unpack-1.77/tree" },
             { "call": "targets.remove-tree", "path": world.granted },
             { "call": "targets.rename", "path": world.granted, "to": world.in_granted("x") },
             { "call": "targets.fetch", "path": world.granted, "as": "all" },
@@ -130,6 +181,12 @@ async fn the_runners_own_folder_is_out_of_reach(via: Via) {
     // What the host is making beside others' files has names of its own, which are out of reach as well.
     let making = every_verb(&world.in_granted(".runner-unpack-1.77/tree"));
     assert!(world.calls(making.into()).await.kinds()[1..].iter().all(|kind| kind == "Denied"));
+    world.mkdir(world.granted.join(".runner-unpack-1.77"));
+    world.write(world.granted.join(".runner-unpack-1.77/key"), "made");
+    world.link(world.granted.join(".runner-unpack-1.77"), world.granted.join("making"));
+    let result = world.calls(every_verb(&world.in_granted("making/key")).into()).await;
+    assert!(result.kinds()[1..].iter().all(|kind| kind != "ok"), "{:?}", result.kinds());
+    assert_eq!(world.read(world.granted.join(".runner-unpack-1.77/key")), "made");
     assert_eq!(world.read(manifest), "{}");
 }
 

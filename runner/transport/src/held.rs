@@ -41,10 +41,10 @@ impl Held<'_> {
         let Self { first, second, .. } = self;
         format!(
             "W={}; S={}; {}SX={}; ",
-            list(first.granted),
-            list(second.granted),
+            list(first),
+            list(second),
             self.exceptions(),
-            list(second.except),
+            joined(&second.except.iter().map(RemotePath::as_str).collect::<Vec<_>>()),
         )
     }
 
@@ -75,11 +75,16 @@ fn covered(what: &str, path: &RemotePath, places: &Places<'_>) -> Result<(), Fai
     Err(Failure::new(FailureKind::Denied, format!("{what}: `{path}` is outside of what is granted")))
 }
 
-fn list(paths: &[RemotePath]) -> String {
-    joined(&paths.iter().map(RemotePath::as_str).collect::<Vec<_>>())
+/// The prefixes. After a place that the step may write to there is a double slash.
+fn list(places: &Places<'_>) -> String {
+    let marked = places.granted.iter().map(|prefix| match places.written_around(prefix) {
+        Some((place, rest)) => format!("{}//{rest}", place.as_str().trim_end_matches('/')),
+        None => prefix.to_string(),
+    });
+    joined(&marked.collect::<Vec<_>>())
 }
 
-fn joined(paths: &[&str]) -> String {
+fn joined<T: AsRef<str>>(paths: &[T]) -> String {
     // No path holds a control character.
-    quoted(&paths.join("\t"))
+    quoted(&paths.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("\t"))
 }

@@ -125,6 +125,9 @@ pub struct Within<'a> {
 pub struct Places<'a> {
     /// A path must be below one of these.
     pub granted: &'a [RemotePath],
+    /// What the step may write to: a link there may be its own, so that only one of root, who does not act, is followed
+    /// to where a granted prefix leads.
+    pub written: &'a [RemotePath],
     /// And below none of these; of a tree, none of these may be in it.
     pub except: &'a [RemotePath],
 }
@@ -132,8 +135,15 @@ pub struct Places<'a> {
 impl<'a> Within<'a> {
     /// The same places for reading and writing, with no exception.
     pub fn both(granted: &'a [RemotePath]) -> Self {
-        let places = Places { granted, except: &[] };
+        let places = Places { granted, ..Places::default() };
         Self { reads: places, writes: places }
+    }
+}
+
+impl Places<'_> {
+    /// The place that the step may write to and that a prefix is at or below, with the way from there to the prefix.
+    pub fn written_around<'p>(&self, prefix: &'p RemotePath) -> Option<(&RemotePath, &'p str)> {
+        self.written.iter().find_map(|place| Some((place, prefix.below(place)?)))
     }
 }
 

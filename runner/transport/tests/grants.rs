@@ -38,8 +38,8 @@ async fn links_of_a_target_widen_no_grant() {
     let connection = bench.connect(target(&fleet, 1), "/srv/app").await;
     let (reads, writes, except) = ([path("/srv/other")], [path("/srv/app")], [path("/srv/app/secret")]);
     let within = Within {
-        reads: Places { granted: &reads, except: &[] },
-        writes: Places { granted: &writes, except: &except },
+        reads: Places { granted: &reads, written: &[], except: &[] },
+        writes: Places { granted: &writes, written: &[], except: &except },
     };
     for user in [Acting::Login, Acting::As("root".parse().expect("a name"))] {
         let verbs = connection.acting(&user);

@@ -34,6 +34,8 @@ pub struct Granted {
     pub prefixes: Vec<RemotePath>,
     /// For a path: where it may physically not be. A path with a segment `.runner` is refused beside these.
     pub except: Vec<RemotePath>,
+    /// For a path: what the step may write to.
+    pub written: Vec<RemotePath>,
     /// For a request: the grant spells out the address that is connected to, so that [`super::address_allowed`] may
     /// allow what a name must not lead to.
     pub named_literally: bool,
@@ -133,23 +135,31 @@ impl Layers {
         let Some(prefixes) = prefixes_of(ask) else {
             return Granted { named_literally, ..Granted::default() };
         };
-        let mut sets =
-            layers.iter().map(|(_, grants)| grants.ssh.iter().filter_map(prefixes).collect::<Vec<_>>());
-        let first = sets.next().unwrap_or_default();
         let mut except = self.reserved.clone();
         if let Some(policy) = &self.policy {
             except.extend(policy.deny.ssh.iter().filter_map(prefixes).cloned());
         }
         Granted {
-            prefixes: minimal(sets.fold(first, |left, right| meet(&left, &right))),
+            prefixes: common(layers, prefixes),
             except,
+            written: common(layers, SshGrant::writes),
             named_literally,
         }
     }
 }
 
+/// The prefixes that all layers have in common.
+fn common(layers: &[(Layer, &GrantSet)], prefixes: Prefixes) -> Vec<RemotePath> {
+    let mut sets =
+        layers.iter().map(|(_, grants)| grants.ssh.iter().filter_map(prefixes).collect::<Vec<_>>());
+    let first = sets.next().unwrap_or_default();
+    minimal(sets.fold(first, |left, right| meet(&left, &right)))
+}
+
+type Prefixes = fn(&SshGrant) -> Option<&RemotePath>;
+
 /// How the prefixes are found that are about such a path.
-fn prefixes_of(ask: &Ask<'_>) -> Option<fn(&SshGrant) -> Option<&RemotePath>> {
+fn prefixes_of(ask: &Ask<'_>) -> Option<Prefixes> {
     match ask {
         Ask::Read(_) | Ask::ReadTree(_) => Some(SshGrant::reads),
         Ask::Write(_) | Ask::WriteTree(_) => Some(SshGrant::writes),

@@ -162,26 +162,28 @@ fn told<T: Debug>(scratch: &Scratch, answer: Result<T, Failure>) -> (Answer, Str
     }
 }
 
-/// What is granted: all, or most of it.
+/// What is granted: all, or most of it; to be written by whoever acts, or not.
 struct Grant {
     granted: Vec<RemotePath>,
+    written: Vec<RemotePath>,
     except: Vec<RemotePath>,
 }
 
 impl Grant {
-    fn new(scratch: &Scratch, narrow: bool) -> Self {
-        let paths = |names: &[&str]| names.iter().map(|name| scratch.path(name)).collect();
-        match narrow {
-            true => Self {
-                granted: paths(&["a", "d", "g", "gone", "l", "n", "r/current", "r/releases"]),
-                except: paths(&["d/sub", "n/m/o", "r/.runner"]),
-            },
-            false => Self { granted: vec![scratch.root.clone()], except: vec![] },
-        }
+    fn new(scratch: &Scratch, (narrow, written): (bool, bool)) -> Self {
+        let paths = |names: &[&str]| names.iter().map(|name| scratch.path(name)).collect::<Vec<_>>();
+        let (granted, except) = match narrow {
+            true => (
+                paths(&["a", "d", "g", "gone", "l", "n", "r/current", "r/releases"]),
+                paths(&["d/sub", "n/m/o", "r/.runner"]),
+            ),
+            false => (vec![scratch.root.clone()], vec![]),
+        };
+        Self { written: if written { granted.clone() } else { vec![] }, granted, except }
     }
 
     fn within(&self) -> Within<'_> {
-        let places = Places { granted: &self.granted, except: &self.except };
+        let places = Places { granted: &self.granted, written: &self.written, except: &self.except };
         Within { reads: places, writes: places }
     }
 }
@@ -230,10 +232,10 @@ async fn all(scratch: &Scratch, target: &Arc<dyn Target>, grant: &Grant) -> Vec<
 }
 
 /// One sequence, both ways. Answers what only the real thing could tell.
-async fn compare(steps: &[(Verb, usize)], narrow: bool) -> Result<Vec<String>, TestCaseError> {
+async fn compare(steps: &[(Verb, usize)], grant: (bool, bool)) -> Result<Vec<String>, TestCaseError> {
     let shared = Shared::new();
     let (dry, real) = (Scratch::of_dry_run(&shared).await, Scratch::new(&shared).await);
-    let (granted, real_granted) = (Grant::new(&dry, narrow), Grant::new(&real, narrow));
+    let (granted, real_granted) = (Grant::new(&dry, grant), Grant::new(&real, grant));
     let before = dry.snapshot();
     let over = shared.overlay(&dry).over(Arc::clone(&dry.target));
     let mut unknown = Vec::new();
@@ -300,9 +302,9 @@ fn sequences(
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
     let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     let steps = prop::collection::vec((verb, 0..PATHS.len()), 1..25);
-    let steps = (steps, any::<bool>());
+    let steps = (steps, any::<(bool, bool)>());
     let outcome = TestRunner::new(config)
-        .run(&steps, |(steps, narrow)| check(runtime.block_on(compare(&steps, narrow))?));
+        .run(&steps, |(steps, grant)| check(runtime.block_on(compare(&steps, grant))?));
     if let Err(error) = outcome {
         panic!("{error}");
     }

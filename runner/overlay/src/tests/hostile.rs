@@ -134,7 +134,7 @@ async fn a_link_of_the_overlay_leads_out_of_no_grant() {
     let target = shared.overlay(&scratch).over(Arc::clone(&scratch.target));
     let granted = [scratch.path("a"), scratch.path("r")];
     let except = [scratch.path("r/shared/conf"), scratch.path("r/.runner")];
-    let places = Places { granted: &granted, except: &except };
+    let places = Places { granted: &granted, written: &[], except: &except };
     let within = Within { reads: places, writes: places };
     for (at, to) in [
         ("a/out", "/etc"),

@@ -168,7 +168,17 @@ walk() {
   done
 }
 
-# inside FOLDER BASE: whether where FOLDER leads is in a granted prefix, all links on both ways being trustworthy.
+# firm PLACE: it is no link, or root has put it there and we are not root: then no step can have.
+firm() {
+  [ -L "$1" ] || return 0
+  case $U in
+    " 0 0 "*) return 1 ;;
+  esac
+  [ "$(stat -c %u -- "$1")" = 0 ]
+}
+
+# inside FOLDER BASE: whether where FOLDER leads is in a granted prefix, all links on both ways being trustworthy. Of a
+# prefix with a double slash, steps may write to what is before it, and only there it may be a link.
 inside() {
   A=$PWD
   walk "$1" || return
@@ -181,16 +191,29 @@ inside() {
   unset IFS
   b=$1
   shift
+  NF=
   for f do
     [ "$f" != / ] || return 0
-    walk "${f%/*}/" || return
-    [ "${A%/}/$b" != "${Q%/}/${f##*/}" ] || return 0
-    walk "$f" || return
+    PF=${f%%//*}
+    RF=${f#"$PF"}
+    RF=${RF#/}
+    RF=${RF%/}
+    walk "${PF%/*}/" || return
+    Q=${Q%/}/${PF##*/}
+    [ "${A%/}/$b" != "$Q$RF" ] || return 0
+    [ "$PF" = "$f" ] || firm "$Q" || {
+      NF=$PF
+      continue
+    }
+    walk "$PF" || return
+    Q=${Q%/}$RF
+    [ -z "$RF" ] || [ "${A%/}/$b" != "$Q" ] || return 0
     case $A/ in
-      "${Q%/}"/*) return 0 ;;
+      "$Q"/*) return 0 ;;
     esac
   done
-  no 40 "it leads to $A, which is outside of what is granted"
+  [ -z "$NF" ] || NF="; $NF is not followed, as a step could have made that link: grant where it leads, or let root make it"
+  no 40 "it leads to $A, which is outside of what is granted$NF"
 }
 
 # led FOLDER BASE: this folder was just entered; it is where the path says or where a grant allows. V is its name.
@@ -201,10 +224,10 @@ led() {
   inside "$1" "$2" || return
   # A link may not lead into what only the runner may touch; its own paths say `.runner` themselves.
   case $1/ in
-    */.runner/*) return 0 ;;
+    */.runner/* | */.runner-*) return 0 ;;
   esac
   case $V/ in
-    */.runner/*) no 40 "it leads to $V, which belongs to the runner" ;;
+    */.runner/* | */.runner-*) no 40 "it leads to $V, which belongs to the runner" ;;
   esac
 }
 

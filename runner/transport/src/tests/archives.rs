@@ -248,8 +248,8 @@ async fn putting_back_stays_inside_of_what_is_granted() {
         std::os::unix::fs::symlink(bench.at("backups"), bench.at("srv/b")).expect("linked");
         let (reads, writes) = ([bench.path("backups")], [bench.path("srv")]);
         let both = Within {
-            reads: crate::Places { granted: &reads, except: &[] },
-            writes: crate::Places { granted: &writes, except: &[] },
+            reads: crate::Places { granted: &reads, written: &[], except: &[] },
+            writes: crate::Places { granted: &writes, written: &[], except: &[] },
         };
         let attempt = async |archive: &str, path: &str| {
             let change = unarchive(bench, archive, path);

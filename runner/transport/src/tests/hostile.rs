@@ -6,7 +6,10 @@ use crate::{Applied, Places};
 use runner_model::Failure;
 
 fn within<'a>(reads: &'a [RemotePath], writes: &'a [RemotePath], except: &'a [RemotePath]) -> Within<'a> {
-    Within { reads: Places { granted: reads, except }, writes: Places { granted: writes, except } }
+    Within {
+        reads: Places { granted: reads, written: &[], except },
+        writes: Places { granted: writes, written: &[], except },
+    }
 }
 
 /// What a change ends with, observed and then applied whatever was observed.
@@ -237,8 +240,8 @@ async fn what_is_excepted_is_so_by_every_name() {
         // A ban on writing leaves reading alone.
         let except = [bench.path("srv/data/secret")];
         let reading = Within {
-            reads: Places { granted: &granted, except: &[] },
-            writes: Places { granted: &granted, except: &except },
+            reads: Places { granted: &granted, written: &[], except: &[] },
+            writes: Places { granted: &granted, written: &[], except: &except },
         };
         assert_eq!(bench.target.read(&bench.path("srv/by-link/f"), reading).await.expect("read"), "secret");
         let archive = Change::Archive { path: bench.path("srv/data/secret"), into: bench.path("srv/s.tar") };
