@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -157,10 +158,14 @@ impl Project {
 
     /// Begins to take it live; [`Running::end`] collects.
     pub(crate) fn begin(&self) -> Running<'_> {
-        let before = self.runs();
         let _ = fs::remove_file(self.path("events.jsonl"));
-        let arguments = ["exec", "plan.toml", "--environment", "fleet", "--events", "events.jsonl"];
-        Running { project: self, before, child: self.command(&arguments).spawn().unwrap() }
+        self.start(&["exec", "plan.toml", "--environment", "fleet", "--events", "events.jsonl"])
+    }
+
+    /// Starts it; [`Running::end`] collects.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
+        let before = self.runs();
+        Running { project: self, before, child: self.command(arguments).spawn().unwrap() }
     }
 
     fn runs(&self) -> BTreeSet<PathBuf> {
@@ -271,6 +276,12 @@ impl Running<'_> {
     pub(crate) fn signal(&self, name: &str) {
         let kill = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(kill.success());
+    }
+
+    /// Waits until it has said so on stderr; what it has said so far is lost to whoever collects.
+    pub(crate) fn wait_for_word(&mut self, word: &str) {
+        let mut lines = BufReader::new(self.child.stderr.as_mut().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(word)), "it ended, and never said `{word}`");
     }
 
     /// Waits for the end.

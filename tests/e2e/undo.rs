@@ -1,10 +1,11 @@
 //! `resume --undo`: what comes back, what is left alone, and what is named for a person.
 
-use crate::support::{Project, current, restarts, version};
+use crate::support::{PATIENCE, Project, current, restarts, version};
 use runner_fleet::{Fleet, Host, fleet_or_skip};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 const STEPS: &str = r#"
 [[rollout]]
@@ -147,6 +148,60 @@ fn a_secret_comes_back_and_its_copy_is_as_closed_as_it_was() {
     for kept in [undone.stdout, undone.stderr, fs::read_to_string(run.join("intents.jsonl")).unwrap()] {
         assert!(!kept.contains("horse") && !kept.contains("the-old-one"), "{kept}");
     }
+}
+
+#[test]
+fn an_undo_that_is_interrupted_says_what_is_left_and_is_gone_on_with() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let host = fleet.host(1);
+    let project = Project::new(&fleet);
+    project.steps(
+        r#"
+[[rollout]]
+id = "config"
+uses = "std/files"
+with.files = [{ path = "/srv/app/a.conf", content = "new\n" }]
+
+[[rollout]]
+id = "made"
+uses = "std/command"
+with = { argv = ["mkdir", "/srv/app/made"], effect = "change", undo = ["sh", "-c", "cd /srv/app; [ -e go ] || { echo > undoing; sleep 100 & wait; }; rmdir made"] }
+
+[[rollout]]
+id = "fails"
+uses = "std/command"
+with = { argv = ["false"], effect = "read" }
+"#,
+    );
+    host.put("a.conf", "a\n").unwrap();
+    let failed = project.lock_and_exec();
+    assert_eq!(failed.code, Some(4), "{failed}");
+
+    let mut running = project.start(&["resume", "--undo"]);
+    let begun = Instant::now();
+    while text(host, "undoing").is_none() {
+        assert!(begun.elapsed() < PATIENCE, "it does not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal("INT");
+    running.wait_for_word("interrupted: ");
+    running.signal("INT");
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{ended}");
+    let left = |what: &str, why: &str| {
+        let line = ended.stdout.lines().find(|line| line.contains(what));
+        assert!(line.is_some_and(|line| line.contains(why)), "{what}: {ended}");
+    };
+    left("run mkdir /srv/app/made", "cancelled");
+    left("write /srv/app/a.conf", "interrupted before it was undone");
+    assert_eq!(text(host, "a.conf").as_deref(), Some("new\n"));
+    let made = host.outside(host.root().join("made"));
+    assert!(made.exists(), "what was cut off does not go on");
+
+    host.put("go", "").unwrap();
+    let undone = project.run(&["resume", "--undo"]);
+    undone.must_say(0, &[]);
+    assert_eq!((text(host, "a.conf").as_deref(), made.exists()), (Some("a\n"), false), "{undone}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub const SHORT_GRACE: Duration = Duration::from_secs(2);
 
 /// The stages, from the mildest: nothing new begins; what runs is cut; the `always` phase is cut too.
 #[derive(Debug, Default)]
-pub(crate) struct Brakes {
+pub struct Brakes {
     hold: CancellationToken,
     cut: CancellationToken,
     halt: CancellationToken,
@@ -28,7 +28,7 @@ pub(crate) struct Brakes {
 
 impl Brakes {
     /// Pulls the brakes as signals come; never ends.
-    pub(crate) async fn listen(&self, mut signals: Signals, events: &EventSender) -> Infallible {
+    pub async fn listen(&self, mut signals: Signals, events: &EventSender) -> Infallible {
         let first = signals.next().await;
         // Only this line sets it, and it runs once.
         let _ = self.first.set(first);
@@ -49,22 +49,22 @@ impl Brakes {
     }
 
     /// The signal that came first.
-    pub(crate) fn first(&self) -> Option<Signal> {
+    pub fn first(&self) -> Option<Signal> {
         self.first.get().copied()
     }
 
     /// When cancelled, no step of the phase begins any more.
-    pub(crate) fn begin(&self, phase: Phase) -> &CancellationToken {
+    pub fn begin(&self, phase: Phase) -> &CancellationToken {
         if phase == Phase::Always { &self.halt } else { &self.hold }
     }
 
     /// When cancelled, running invocations of the phase are cancelled.
-    pub(crate) fn cut(&self, phase: Phase) -> &CancellationToken {
+    pub fn cut(&self, phase: Phase) -> &CancellationToken {
         if phase == Phase::Always { &self.halt } else { &self.cut }
     }
 
     /// When cancelled, nothing is waited for.
-    pub(crate) fn halt(&self) -> &CancellationToken {
+    pub fn halt(&self) -> &CancellationToken {
         &self.halt
     }
 }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-pub use brakes::{GRACE, LAST_GRACE, SHORT_GRACE};
+pub use brakes::{Brakes, GRACE, LAST_GRACE, SHORT_GRACE};
 pub use events::{EventReceiver, EventSender, events};
 pub use run::{About, Report, TargetReport, run};
 pub use signals::{Signal, Signals};

@@ -17,7 +17,7 @@ pub enum Signal {
 
 impl Signal {
     /// What the run ends with.
-    pub(crate) fn verdict(self) -> Verdict {
+    pub fn verdict(self) -> Verdict {
         match self {
             Self::Interrupt => Verdict::Interrupted,
             Self::Terminate => Verdict::Terminated,

@@ -193,7 +193,7 @@ pub(crate) struct Resume {
     ///
     /// What runs on a target is asked again when its files are as they were. What somebody changed since is left alone, and
     /// named, and so is what only a person can undo: then it ends with 7.
-    #[arg(long, conflicts_with = "assume")]
+    #[arg(long, conflicts_with_all = ["assume", "events", "diff"])]
     pub(crate) undo: bool,
     /// The journal is lost, as with the workspace of a CI job: go on with what the targets kept of the run.
     ///

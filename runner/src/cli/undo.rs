@@ -8,10 +8,12 @@ use super::{out, out_json};
 use crate::host::{Faults, Undoing};
 use crate::report::paint::Paint;
 use crate::secret;
+use runner_engine::{Brakes, Signals};
 use runner_journal::{Journal, UndoEnd};
 use runner_model::words::count;
-use runner_model::{Verdict, text};
+use runner_model::{Phase, Verdict, text};
 use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -31,17 +33,28 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let vault = Arc::new(keyed(secret::fetch(&resolved, &loaded.folder).await?, &folder, false)?);
     let store = open_store()?;
     let (events, _) = runner_engine::events();
+    let signals = Signals::of_process()
+        .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
     let kit = Kit { loaded, resolved, locked, policy, vault, store };
     let faults = Faults::of_process().map_err(Fail::usage)?;
-    let host = host(kit, header, Arc::clone(&journal), before, faults, events, How::default())?;
+    let host = host(kit, header, Arc::clone(&journal), before, faults, events.clone(), How::default())?;
     let live = !args.json;
-    let all = host
-        .undo(|undoing| {
-            if live {
-                super::talk(&told(undoing));
-            }
-        })
-        .await;
+    let brakes = Brakes::default();
+    let undo = host.undo(&brakes, |undoing| {
+        if live {
+            super::talk(&told(undoing));
+        }
+    });
+    let interrupted = async {
+        brakes.begin(Phase::Rollout).cancelled().await;
+        super::talk("interrupted: what is being undone is ended first; once more, and it is cut off\n");
+        std::future::pending::<Infallible>().await
+    };
+    let all = tokio::select! {
+        all = undo => all,
+        never = brakes.listen(signals, &events) => match never {},
+        never = interrupted => match never {},
+    };
     let left: Vec<&Undoing> = all.iter().filter(|one| is_left(&one.end)).collect();
     let verdict = if left.is_empty() { Verdict::RolledBack } else { Verdict::RollbackFailed };
     if left.is_empty() {
@@ -50,7 +63,11 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     host.close().await;
     let last = journal.close(verdict).await.map_err(Fail::internal)?;
     show(args, &all, &left, &journal, &last.to_string(), run.as_str())?;
-    Ok(if left.is_empty() { 0 } else { verdict.exit_code() })
+    Ok(match brakes.first() {
+        _ if left.is_empty() => 0,
+        Some(signal) => signal.verdict().exit_code(),
+        None => verdict.exit_code(),
+    })
 }
 
 /// Whether somebody still has to do something.

@@ -163,7 +163,9 @@ impl PastRun {
                     left: Left::default(),
                 });
                 // One that is in doubt and was begun again is where it was begun last.
-                self.effects.retain(|known| known != key);
+                if self.call(key).is_some_and(|call| call.effect.is_some()) {
+                    self.effects.retain(|known| known != key);
+                }
                 self.effects.push(key.clone());
                 let call = PastCall {
                     class: *class,

@@ -6,13 +6,14 @@
 use super::leave::{Leave, Of, Wanted, alone, is_hidden};
 use super::past::{PastCall, PastEffect, PastRun};
 use super::{Carried, Host};
-use crate::sandbox::context::Sending;
+use crate::sandbox::context::{Sending, cancelled};
 use futures_util::future::join_all;
+use runner_engine::{Brakes, LAST_GRACE};
 use runner_journal::{Entry, Told, UndoEnd};
 use runner_model::grant::Ask;
 use runner_model::{
-    Act, Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, HIDDEN, RemotePath,
-    Request, ServiceAction, State, TargetName, Verdict,
+    Act, Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, HIDDEN, Phase,
+    RemotePath, Request, ServiceAction, State, TargetName, Verdict,
 };
 use runner_transport::{Intent, OutputSink, Target, Undo, Undone, Within};
 use serde_json::Value;
@@ -43,6 +44,9 @@ struct Done<'a> {
     told_by_target: bool,
 }
 
+/// What was not begun.
+const INTERRUPTED: &str = "interrupted before it was undone: undo the run again";
+
 /// What a command says that undoes something goes nowhere: its status is what counts.
 struct Silent;
 
@@ -58,10 +62,24 @@ fn manual(what: impl std::fmt::Display) -> UndoEnd {
     UndoEnd::Manual { what: what.to_string() }
 }
 
+/// Waits for an undo; when it was cut off and does not end in time, it is not known how it ended.
+async fn until<T>(cut: &CancellationToken, undo: impl Future<Output = T>) -> Result<T, UndoEnd> {
+    let given_up = async {
+        cut.cancelled().await;
+        tokio::time::sleep(LAST_GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        undone = undo => Ok(undone),
+        () = given_up => Err(failed(cancelled())),
+    }
+}
+
 impl Host {
-    /// Undoes all that the run did, and tells of each effect as it comes.
-    pub async fn undo(&self, mut tell: impl FnMut(&Undoing)) -> Vec<Undoing> {
+    /// Undoes all that the run did, and tells of each effect as it comes. After a signal no other one is begun.
+    pub async fn undo(&self, brakes: &Brakes, mut tell: impl FnMut(&Undoing)) -> Vec<Undoing> {
         let run = Arc::clone(&self.before.run);
+        let (hold, cut) = (brakes.begin(Phase::Rollout), brakes.cut(Phase::Rollout));
         let mut all = Vec::new();
         for machine in machines(&run) {
             let done = effects(&run, machine.as_ref());
@@ -70,18 +88,22 @@ impl Host {
             // What was done before something that could not be undone may be what that stands on.
             let mut stuck = false;
             for done in changes.iter().rev() {
-                let undoing = match stuck {
-                    false => self.undo_one(&run, done).await,
-                    true => done.ended(manual("left alone: what was done after it could not be undone")),
+                let undoing = match (hold.is_cancelled(), stuck) {
+                    (true, _) => done.ended(manual(INTERRUPTED)),
+                    (_, true) => done.ended(manual("left alone: what was done after it could not be undone")),
+                    _ => {
+                        until(cut, self.undo_one(&run, done, cut)).await.unwrap_or_else(|end| done.ended(end))
+                    }
                 };
                 stuck |= matches!(undoing.end, UndoEnd::Failed { .. });
                 tell(&undoing);
                 all.push(undoing);
             }
             for done in last_of_each(&signals) {
-                let undoing = match stuck {
-                    false => self.ask_again(done).await,
-                    true => done.ended(manual("ask it again when the rest is undone")),
+                let undoing = match (hold.is_cancelled(), stuck) {
+                    (true, _) => done.ended(manual(INTERRUPTED)),
+                    (_, true) => done.ended(manual("ask it again when the rest is undone")),
+                    _ => until(cut, self.ask_again(done, cut)).await.unwrap_or_else(|end| done.ended(end)),
                 };
                 tell(&undoing);
                 all.push(undoing);
@@ -90,7 +112,7 @@ impl Host {
         all
     }
 
-    async fn undo_one(&self, run: &PastRun, done: &Done<'_>) -> Undoing {
+    async fn undo_one(&self, run: &PastRun, done: &Done<'_>, cut: &CancellationToken) -> Undoing {
         match run.undone.get(done.key) {
             Some(Some(end @ (UndoEnd::Done | UndoEnd::Nothing | UndoEnd::Kept))) => {
                 return done.ended(end.clone());
@@ -106,19 +128,19 @@ impl Host {
             Err(end) => return done.ended(end),
         };
         match self.leave(done.of(), how.wanted()).await {
-            Ok(leave) => self.recorded(done, self.carry_out(done, how, leave)).await,
+            Ok(leave) => self.recorded(done, self.carry_out(done, how, leave, cut)).await,
             Err(failure) => done.ended(refused(failure)),
         }
     }
 
     /// Asks something again that had been asked.
-    async fn ask_again(&self, done: &Done<'_>) -> Undoing {
+    async fn ask_again(&self, done: &Done<'_>, cut: &CancellationToken) -> Undoing {
         let again = match again(done) {
             Ok(again) => again,
             Err(end) => return done.ended(end),
         };
         match self.leave(done.of(), again.wanted()).await {
-            Ok(leave) => self.recorded(done, self.signal_again(done, again, leave)).await,
+            Ok(leave) => self.recorded(done, self.signal_again(done, again, leave, cut)).await,
             Err(failure) => done.ended(refused(failure)),
         }
     }
@@ -227,10 +249,10 @@ impl Host {
         effects(run, done.told.on.as_ref()).iter().filter_map(kept_path).any(|kept| kept.is_within(path))
     }
 
-    async fn carry_out(&self, done: &Done<'_>, how: How, leave: Leave) -> UndoEnd {
+    async fn carry_out(&self, done: &Done<'_>, how: How, leave: Leave, cut: &CancellationToken) -> UndoEnd {
         let end = match how {
             How::Change(change) => self.undo_change(done, *change, leave).await,
-            How::Command { command, undo } => self.undo_command(done, &command, &undo, leave).await,
+            How::Command { command, undo } => self.undo_command(done, &command, &undo, leave, cut).await,
             How::Request(undo) => self.send(*undo, leave).await,
             How::Workspace { path, before, after } => self.undo_workspace(&path, before, after),
         };
@@ -269,6 +291,7 @@ impl Host {
         command: &Command,
         undo: &Command,
         Leave { acting, reach, .. }: Leave,
+        cut: &CancellationToken,
     ) -> Result<UndoEnd, Failure> {
         let verbs = self.verbs_of(done, &acting).await?;
         if !matches!(done.call.answer, Some(Ok(_))) {
@@ -279,13 +302,14 @@ impl Host {
                     undo.argv.join(" ")
                 )));
             };
-            let seen = self.run_silently(&*verbs, check, reach.as_within(), None).await?;
+            let seen = self.run_silently(&*verbs, check, reach.as_within(), None, cut).await?;
             if seen != 0 {
                 return Ok(UndoEnd::Nothing);
             }
         }
         let line = line(done);
-        let status = self.run_silently(&*verbs, undo, reach.as_within(), Some(Intent::new(&line))).await?;
+        let status =
+            self.run_silently(&*verbs, undo, reach.as_within(), Some(Intent::new(&line)), cut).await?;
         if status == 0 || undo.accept.contains(&status) {
             return Ok(UndoEnd::Done);
         }
@@ -299,8 +323,9 @@ impl Host {
         command: &Command,
         within: Within<'_>,
         intent: Option<Intent<'_>>,
+        cut: &CancellationToken,
     ) -> Result<u32, Failure> {
-        let ran = verbs.run(command, within, intent, &Silent, &CancellationToken::new()).await?;
+        let ran = verbs.run(command, within, intent, &Silent, cut).await?;
         Ok(ran.status)
     }
 
@@ -346,7 +371,13 @@ impl Host {
     }
 
     /// Asks again what was asked: what runs must see the files that are there now.
-    async fn signal_again(&self, done: &Done<'_>, again: Again, leave: Leave) -> UndoEnd {
+    async fn signal_again(
+        &self,
+        done: &Done<'_>,
+        again: Again,
+        leave: Leave,
+        cut: &CancellationToken,
+    ) -> UndoEnd {
         let asked = async {
             let line = line(done);
             match again {
@@ -359,7 +390,7 @@ impl Host {
                     let verbs = self.verbs_of(done, &leave.acting).await?;
                     let within = leave.reach.as_within();
                     let status =
-                        self.run_silently(&*verbs, &command, within, Some(Intent::new(&line))).await?;
+                        self.run_silently(&*verbs, &command, within, Some(Intent::new(&line)), cut).await?;
                     if status == 0 || command.accept.contains(&status) {
                         return Ok(UndoEnd::Done);
                     }

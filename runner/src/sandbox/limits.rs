@@ -42,17 +42,35 @@ pub struct Limits {
     pub output: usize,
 }
 
-/// The most that a record from elsewhere is given.
+/// The most that a record from elsewhere is given of what plans can raise.
 const BOUNDED_MEMORY: usize = 4096 * MIB;
+const BOUNDED_LOG: usize = 256 * MIB;
 
 /// One MiB.
 const MIB: usize = 1024 * 1024;
 
 impl Limits {
-    /// The same, with no more memory and time than a machine can spare for a record that comes from anybody.
+    /// The same, with no more than a machine can spare for a record that comes from anybody.
     pub(crate) fn bounded(self) -> Self {
-        let time = self.time.min(Self::default().time);
-        Self { memory: self.memory.min(BOUNDED_MEMORY), time, ..self }
+        let most = Self::default();
+        Self {
+            memory: self.memory.min(BOUNDED_MEMORY),
+            memories: self.memories.min(most.memories),
+            tables: self.tables.min(most.tables),
+            table_elements: self.table_elements.min(most.table_elements),
+            instances: self.instances.min(most.instances),
+            // The time bounds it.
+            fuel: self.fuel,
+            time: self.time.min(most.time),
+            log: self.log.min(BOUNDED_LOG),
+            log_line: self.log_line.min(most.log_line),
+            stderr: self.stderr.min(most.stderr),
+            handles: self.handles.min(most.handles),
+            calls: self.calls.min(most.calls),
+            argument: self.argument.min(most.argument),
+            held: self.held.min(most.held),
+            output: self.output.min(most.output),
+        }
     }
 }
 
