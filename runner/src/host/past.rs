@@ -250,12 +250,13 @@ impl PastRun {
     /// How many attempts at a step are over for good: the next one is made anew. One that was cut off or cancelled is not
     /// over, and one that ended well is told again.
     pub fn attempts_over(&self, step: &StepId, target: &TargetName) -> u32 {
-        let of_step = self.invocations.iter().filter(|((s, t, _), _)| s == step && t == target);
-        match of_step.max_by_key(|(key, _)| key.2) {
+        match self.attempts(step, target).next_back() {
             None => 0,
-            Some(((_, _, attempt), PastInvocation { ended: Some((Err(_), _)), .. }))
-            | Some(((_, _, attempt), PastInvocation { partial: true, .. })) => *attempt,
-            Some(((_, _, attempt), _)) => attempt.saturating_sub(1),
+            Some((
+                attempt,
+                PastInvocation { ended: Some((Err(_), _)), .. } | PastInvocation { partial: true, .. },
+            )) => attempt,
+            Some((attempt, _)) => attempt.saturating_sub(1),
         }
     }
 
@@ -263,11 +264,9 @@ impl PastRun {
     pub fn changed_before(&self) -> impl Iterator<Item = (StepId, TargetName, Changed)> {
         self.invocations.iter().filter_map(|((step, target, attempt), invocation)| {
             // One that ended well has seen to all that was changed before it.
-            let well = self
-                .invocations
-                .iter()
-                .filter(|((s, t, _), one)| s == step && t == target && matches!(one.ended, Some((Ok(_), _))));
-            let well = well.map(|((.., attempt), _)| *attempt).max().unwrap_or_default();
+            let mut well =
+                self.attempts(step, target).filter(|(_, one)| matches!(one.ended, Some((Ok(_), _))));
+            let well = well.next_back().map_or(0, |(attempt, _)| attempt);
             if *attempt > self.attempts_over(step, target) || *attempt <= well {
                 return None;
             }
@@ -314,11 +313,8 @@ impl PastRun {
     /// The last attempt that this machine has told of, where only effects are known.
     fn last_partial(&self, step: &StepId, target: &TargetName, on: Option<&str>) -> u32 {
         let of_machine = |one: &PastInvocation| one.calls.values().any(|call| call.machine() == on);
-        let of_step = self
-            .invocations
-            .iter()
-            .filter(|((s, t, _), one)| s == step && t == target && one.partial && of_machine(one));
-        of_step.map(|((.., attempt), _)| *attempt).max().unwrap_or_default()
+        let mut partial = self.attempts(step, target).filter(|(_, one)| one.partial && of_machine(one));
+        partial.next_back().map_or(0, |(attempt, _)| attempt)
     }
 
     /// A call.
@@ -328,8 +324,17 @@ impl PastRun {
     }
 
     fn last_attempt(&self, step: &StepId, target: &TargetName) -> u32 {
-        let of_step = self.invocations.keys().filter(|(s, t, _)| s == step && t == target);
-        of_step.map(|(.., attempt)| *attempt).max().unwrap_or_default()
+        self.attempts(step, target).next_back().map_or(0, |(attempt, _)| attempt)
+    }
+
+    /// The attempts at a step on a target, the first one first.
+    fn attempts(
+        &self,
+        step: &StepId,
+        target: &TargetName,
+    ) -> impl DoubleEndedIterator<Item = (u32, &PastInvocation)> {
+        let key = |attempt| (step.clone(), target.clone(), attempt);
+        self.invocations.range(key(0)..=key(u32::MAX)).map(|((.., attempt), one)| (*attempt, one))
     }
 
     /// Whether nothing is known of an invocation but its effects.
