@@ -138,7 +138,7 @@ async fn calls() -> Outcome<Cost> {
     let loader = Loader::new(Compiler::without_cache(&engine), Descriptions::without_cache());
     let module = loader.load(&"builtin:smoke-test".parse()?, std::path::Path::new("."))?;
     let sandbox = Sandbox::new(&engine)?;
-    let prepared = sandbox.prepare(&module.component, module.imports)?;
+    let prepared = sandbox.prepare(&module.component, module.imports.wasi)?;
     let place = tempfile::tempdir()?;
     let store = Arc::new(Store::open(place.path().join("store"))?);
     std::fs::create_dir(place.path().join("plan"))?;

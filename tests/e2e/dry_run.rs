@@ -161,3 +161,28 @@ with.files = [{ path = "/srv/app/seen", content = "${look.stdout}" }]
     }
     assert_eq!(dry.stderr.lines().filter(|line| !line.contains("warning")).count(), 0, "{dry}");
 }
+
+#[test]
+fn what_answers_as_before_the_changes_is_no_answer() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let project = Project::new(&fleet);
+    project.release();
+    let test = |id: &str| {
+        format!(
+            "[[rollout]]\nid = \"{id}\"\nuses = \"std/smoke-test\"\nwith = {{ url = \
+             \"http://${{target.address}}:${{target.vars.http-port}}/version.txt\", status = 200 }}\n\n"
+        )
+    };
+    let config = "[[rollout]]\nid = \"config\"\nuses = \"std/files\"\nwith.files = [{ path = \"/srv/app/shop.conf\", \
+                  content = \"new\" }]\n\n";
+    project.steps(&[&test("before"), config, &test("after")].concat());
+    project.lock();
+    let dry = dry_run(&project);
+    assert_eq!(dry.code, Some(0), "{dry}");
+    let unknown = |step: &str| -> Vec<bool> {
+        let of_step = dry.events_of("step-finished").filter(|event| event["step"] == step);
+        of_step.map(|event| event["end"]["end"] == "unknown").collect()
+    };
+    // The service would answer each time: the second answer would be about what is there now.
+    assert_eq!((unknown("before"), unknown("after")), (vec![false; 2], vec![true; 2]), "{dry}");
+}

@@ -138,7 +138,7 @@ impl Host {
         let mut ready = BTreeMap::new();
         for (reference, module) in modules {
             let schemas = Schemas::of(&module.manifest)?;
-            let prepared = sandbox.prepare(&module.component, module.imports).map_err(|error| {
+            let prepared = sandbox.prepare(&module.component, module.imports.wasi).map_err(|error| {
                 Failure::new(FailureKind::Other, format_args!("link the module `{reference}`: {error:#}"))
             })?;
             ready.insert(reference, Ready { prepared, schemas });

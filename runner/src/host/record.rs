@@ -53,11 +53,11 @@ impl JournalRecord {
         // These two cannot tell by themselves: what they were to read is gone, or what they make has another name.
         let asks = matches!(call.call, "targets.rename" | "targets.archive");
         let tells = call.call.starts_with("targets.") && call.class == EffectClass::Change && !asks;
-        if !call.class.mutates() || tells {
+        if !call.class.mutates() || tells || self.before.run.order.is_empty() {
             return Past::New;
         }
         // Targets keep nothing of what is sent elsewhere.
-        if self.before.run.from_targets && call.call.starts_with("http.") {
+        if self.before.run.from_targets && call.is_request() {
             return Past::InDoubt(Doubt { assumed: self.before.assumed_of(&call.key), ..Doubt::default() });
         }
         let args = self.vault.hide_json(call.with_machine());
@@ -366,7 +366,7 @@ impl Record for JournalRecord {
     async fn intend(&self, call: &Call, effect: &Effect, acts: Acts) -> Result<Box<dyn Pending>, Failure> {
         self.faults.at(Boundary::BeforeIntent).await;
         let (journal, vault) = (&self.journal, &self.vault);
-        if let Some(on) = call.on.as_ref().filter(|_| !call.call.starts_with("http.")) {
+        if let Some(on) = call.kept_by() {
             let keeps = (on.clone(), acts.acting());
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(keeps);
         }
@@ -386,8 +386,7 @@ impl Record for JournalRecord {
         };
         let line = journal.append_durable(&entry).await?;
         let carried = carried(journal, &entry);
-        // A request goes through a machine, and leaves nothing there.
-        let kept_by = call.on.as_ref().filter(|_| !call.call.starts_with("http."));
+        let kept_by = call.kept_by();
         self.faults.at(Boundary::AfterIntent).await;
         Ok(Box::new(Intended {
             dry: self.dry,

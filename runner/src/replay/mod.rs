@@ -204,7 +204,7 @@ impl Replay {
     fn ready(&self, bytes: &[u8]) -> Result<Ready, Failure> {
         let other = |error: &dyn std::fmt::Display| Failure::new(FailureKind::Other, error);
         let module = self.loader.load_bytes(bytes, Digest::of(bytes)).map_err(|error| other(&error))?;
-        let prepared = self.sandbox.prepare(&module.component, module.imports.clone());
+        let prepared = self.sandbox.prepare(&module.component, module.imports.wasi);
         let prepared = prepared.map_err(|error| other(&format_args!("{error:#}")))?;
         Ok(Ready { prepared, schemas: Schemas::of(&module.manifest)?, module })
     }

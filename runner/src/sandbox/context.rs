@@ -180,6 +180,16 @@ pub struct Call {
 }
 
 impl Call {
+    /// Whether it sends a request.
+    pub fn is_request(&self) -> bool {
+        self.call.starts_with("http.")
+    }
+
+    /// The machine that keeps its intent. A request goes through a machine, and leaves nothing there.
+    pub fn kept_by(&self) -> Option<&TargetName> {
+        self.on.as_ref().filter(|_| !self.is_request())
+    }
+
     /// The arguments with the machine that they are about, as they are recorded.
     pub fn with_machine(&self) -> Value {
         let mut arguments = self.arguments.clone();

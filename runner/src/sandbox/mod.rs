@@ -5,6 +5,7 @@
 
 mod artifacts;
 pub mod bindings;
+mod change;
 pub(crate) mod clock;
 mod commands;
 pub mod context;

@@ -9,7 +9,6 @@ use super::limits::{Limits, Reached};
 use super::state::{LimitReached, State, Stopped};
 use super::threads::GuestThreads;
 use super::wasi::Tail;
-use crate::module::imports::Imports;
 use runner_model::{Failure, FailureKind, Tally, TargetName};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,14 +38,6 @@ pub struct Sandbox {
 #[derive(Clone)]
 pub struct Prepared {
     pre: Arc<StepPre<State>>,
-    imports: Arc<Imports>,
-}
-
-impl Prepared {
-    /// What it imports.
-    pub fn imports(&self) -> &Imports {
-        &self.imports
-    }
 }
 
 /// How an invocation ended.
@@ -92,14 +83,14 @@ impl Sandbox {
         &self.engine
     }
 
-    /// Links a component whose imports were checked.
+    /// Links a component whose imports were checked; `wasi`: whether it imports anything of WASI.
     ///
     /// # Errors
     /// The component is not what its check said: a bug of the check.
-    pub fn prepare(&self, component: &Component, imports: Imports) -> wasmtime::Result<Prepared> {
-        let linker = if imports.wasi { &self.with_wasi } else { &self.plain };
+    pub fn prepare(&self, component: &Component, wasi: bool) -> wasmtime::Result<Prepared> {
+        let linker = if wasi { &self.with_wasi } else { &self.plain };
         let pre = StepPre::new(linker.instantiate_pre(component)?)?;
-        Ok(Prepared { pre: Arc::new(pre), imports: Arc::new(imports) })
+        Ok(Prepared { pre: Arc::new(pre) })
     }
 
     /// Runs the step once, in a store of its own, on the threads of guests. Dropping the future gives it up.

@@ -2,7 +2,7 @@
 
 use super::bindings::wit::types;
 use super::clock::{Clock, SleepsView};
-use super::context::{Call, Context, Past};
+use super::context::{Call, Context, Outcome, Past, Pending, cancelled};
 use super::limits::{Limits, Meter, Reached};
 use super::log::{Log, Throttle};
 use super::wasi::{Clocked, Tail, nothing};
@@ -194,6 +194,44 @@ impl State {
                 })
             },
         )
+    }
+
+    /// The answer that a signal, gate or opaque effect got before.
+    pub(crate) fn signalled_before<T: DeserializeOwned>(
+        &mut self,
+        call: &Call,
+        answer: Result<Value, Failure>,
+    ) -> Answer<T> {
+        let answer = self.read_back(call, answer)?;
+        match &answer {
+            Ok(_) => self.tally.signals += 1,
+            Err(_) => self.tally.reads += 1,
+        }
+        self.answer(answer)
+    }
+
+    /// The outcome of a signal, gate or opaque effect.
+    pub(crate) fn ended<T>(
+        &mut self,
+        pending: Box<dyn Pending>,
+        ended: Option<Result<T, Failure>>,
+        as_json: impl FnOnce(&T) -> Value,
+    ) -> Result<T, Failure> {
+        match ended {
+            Some(Ok(value)) => {
+                self.tally.signals += 1;
+                pending.end(Outcome::Done(as_json(&value)));
+                Ok(value)
+            }
+            Some(Err(failure)) => {
+                pending.end(Outcome::Failed(failure.clone()));
+                Err(failure)
+            }
+            None => {
+                pending.end(Outcome::Abandoned);
+                Err(cancelled())
+            }
+        }
     }
 
     /// Records the answer to a call that changed nothing, and hands it on.

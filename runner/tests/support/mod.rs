@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
-use runner::module::load::Loader;
+use runner::module::load::{Loader, Module};
 use runner::sandbox::context::{
     Acts, Call, Context, Download, Effect, Given, Http, HttpAnswer, Machines, Marks, Outcome, Past, Pending,
     Record, RunInfo, Sending,
@@ -54,25 +54,22 @@ pub fn puppet_with(capabilities: &Value) -> Vec<u8> {
 /// The sandbox and the puppet in it.
 pub static SANDBOX: LazyLock<(Sandbox, Prepared)> = LazyLock::new(|| {
     let engine = runner::sandbox::engine::engine().expect("an engine");
-    let prepared = prepare(&engine, &PUPPET);
+    let puppet = load(&engine, &PUPPET);
     let sandbox = Sandbox::new(&engine).expect("a sandbox");
-    let prepared = sandbox.prepare(&prepared.0, prepared.1).expect("it links");
+    let prepared = sandbox.prepare(&puppet.component, puppet.imports.wasi).expect("it links");
     (sandbox, prepared)
 });
 
-fn prepare(
-    engine: &wasmtime::Engine,
-    bytes: &[u8],
-) -> (wasmtime::component::Component, runner::module::imports::Imports) {
+/// Compiles and checks a component of the test's own.
+pub fn load(engine: &wasmtime::Engine, bytes: &[u8]) -> Module {
     let loader = Loader::new(Compiler::without_cache(engine), Descriptions::without_cache());
-    let module = loader.load_bytes(bytes, Digest::of(bytes)).unwrap_or_else(|error| panic!("{error}"));
-    (module.component, module.imports)
+    loader.load_bytes(bytes, Digest::of(bytes)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Links a component of the test's own.
+/// Links it.
 pub fn link(bytes: &[u8]) -> Prepared {
-    let (component, imports) = prepare(SANDBOX.0.engine(), bytes);
-    SANDBOX.0.prepare(&component, imports).expect("it links")
+    let module = load(SANDBOX.0.engine(), bytes);
+    SANDBOX.0.prepare(&module.component, module.imports.wasi).expect("it links")
 }
 
 /// What was recorded: one line a call, as `call kind-or-ok`; and what people are shown of changes.
