@@ -18,6 +18,8 @@ use support::job::{Job, digest};
 const FAILED: i32 = 4;
 const REFUSED: i32 = 3;
 const INVALID: i32 = 2;
+/// Of an undo.
+const UNDONE_IN_PART: i32 = 7;
 
 /// One attempt at a file of the target, whose refusal the step hands on.
 fn write() -> Value {
@@ -327,6 +329,60 @@ fn requests_go_through_the_target_only_when_granted_and_no_redirect_is_followed(
             assert!(seen.iter().all(|(_, owner)| *owner == wanted), "who connected: {seen:?}, not {wanted}");
         }
     }
+}
+
+#[test]
+fn requests_and_files_beside_the_plan_are_undone_where_that_is_granted() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let (port, seen) = server();
+    let origin = format!("http://127.0.0.1:{port}");
+    let post = |to: &str| {
+        let undo = json!({ "method": "DELETE", "url": format!("{origin}{to}/undone"), "effect": "change" });
+        json!({ "call": "http.send", "method": "POST", "url": format!("{origin}{to}"), "effect": "change", "undo": undo })
+    };
+    let save = |name: &str| json!({ "call": "workspace.write", "path": name, "text": "new" });
+    let calls = json!([
+        save("made.txt"),
+        save("kept.txt"),
+        save("theirs.txt"),
+        post("/one"),
+        post("/two"),
+        { "call": "fail", "message": "not this time" }
+    ]);
+    let capabilities = json!({
+        "http": [format!("change POST {origin}/"), format!("change DELETE {origin}/one"),
+                 format!("change DELETE {origin}/two")],
+        "files": ["write:made.txt", "write:kept.txt", "write:theirs.txt"],
+    });
+    let job = Job::new(&fleet, &capabilities, &calls, "");
+    let file = |name: &str| job.plan().join(name);
+    for name in ["kept.txt", "theirs.txt"] {
+        std::fs::write(file(name), "old").expect("a file");
+    }
+    job.lock();
+    let ran = job.runner(&["exec"]);
+    assert_eq!(ran.code, FAILED, "{ran:?}");
+    let asked = || {
+        let seen = std::mem::take(&mut *seen.lock().expect("no panic"));
+        seen.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(), ["/one", "/two"]);
+    std::fs::write(file("theirs.txt"), "by hand").expect("a file");
+
+    let undone = job.runner(&["resume", "--undo", "--plan"]);
+    assert_eq!(undone.code, UNDONE_IN_PART, "{undone:?}");
+    let left = undone.stdout.lines().find(|line| line.contains("write theirs.txt"));
+    assert!(left.is_some_and(|line| line.contains("(conflict): left alone")), "{undone:?}");
+    assert_eq!(asked(), ["/two/undone", "/one/undone"], "backwards, and each once");
+    assert!(!file("made.txt").exists());
+    let read = |name: &str| std::fs::read_to_string(file(name)).expect("a file");
+    assert_eq!((read("kept.txt").as_str(), read("theirs.txt").as_str()), ("old", "by hand"));
+
+    // What is done is done: only the rest is undone again.
+    std::fs::write(file("theirs.txt"), "new").expect("a file");
+    let undone = job.runner(&["resume", "--undo", "--plan"]);
+    assert_eq!((undone.code, read("theirs.txt").as_str()), (0, "old"), "{undone:?}");
+    assert_eq!(asked(), [""; 0]);
 }
 
 #[test]

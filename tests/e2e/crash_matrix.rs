@@ -127,11 +127,11 @@ fn a_run_killed_at_any_boundary_is_resumed_from_what_its_targets_kept() {
     });
 }
 
-/// Kills a run at each boundary in turn, and goes on with it as `how` says.
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
+/// Kills a run at each boundary in turn, and goes on with it as `how` says.
 fn converges(what: &str, how: impl Fn(&Scene) -> Vec<String>) {
     let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
     let mut converged = 0;
@@ -146,11 +146,9 @@ fn converges(what: &str, how: impl Fn(&Scene) -> Vec<String>) {
         scene.must_be(boundary, &scene.shapes.1, "1.0.2");
         for (host, before) in scene.fleet.hosts().iter().zip(restarted) {
             settled(host);
-            assert!(
-                restarts(host) > before,
-                "boundary {boundary}: {} runs what was loaded before",
-                host.name()
-            );
+            // One that is in doubt is asked again.
+            let restarts = restarts(host) - before;
+            assert!((1..=2).contains(&restarts), "boundary {boundary}: {}: {restarts} restarts", host.name());
         }
         converged += 1;
     }
@@ -212,6 +210,7 @@ fn a_power_failure_takes_what_was_not_durable_and_the_run_goes_on() {
 #[test]
 fn connections_that_are_lost_at_a_boundary_end_the_run_and_it_is_resumed() {
     let mut scene = Scene::new(fleet_or_skip!(Fleet::start(3)));
+    let mut failed = 0;
     for boundary in [2, 7, 22, 38, 50, 61] {
         scene.reset();
         scene.project.env = vec![("RUNNER_FAULT".to_owned(), format!("drop@{boundary}"))];
@@ -219,11 +218,13 @@ fn connections_that_are_lost_at_a_boundary_end_the_run_and_it_is_resumed() {
         scene.project.env.clear();
         assert!(cut.code.is_some(), "boundary {boundary}: {cut}");
         if cut.code != Some(0) {
+            failed += 1;
             let resumed = scene.project.run(&["resume"]);
             assert_eq!(resumed.code, Some(0), "boundary {boundary}: {cut} {resumed}");
         }
         scene.must_be(boundary, &scene.shapes.1, "1.0.2");
     }
+    assert!(failed > 3, "of 6 runs whose connection was cut, {failed} failed");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn a_run_is_shown_again_as_it_was() {
     let first = project.release();
     let report = project.run(&["report"]);
     assert_eq!(report.code, Some(0), "{report}");
+    assert!(report.stdout.lines().count() > 3, "{report}");
     assert!(first.stderr.ends_with(&report.stdout), "{first}\n--- and again\n{}", report.stdout);
 
     // A failure, with what it left behind.
@@ -32,6 +33,7 @@ fn a_run_is_shown_again_as_it_was() {
     assert_eq!(failed.code, Some(4), "{failed}");
     let (then, now) = (json(&failed), json(&project.run(&["report", "--format", "json"])));
     for key in ["run", "verdict", "release", "targets", "steps", "failures", "journal", "milliseconds"] {
+        assert!(!then[key].is_null(), "{key}: {then}");
         assert_eq!(then[key], now[key], "{key}");
     }
 

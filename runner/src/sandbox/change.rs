@@ -30,7 +30,7 @@ impl State {
         Ok(self.change_verb(name, on, arguments, change).await?.map(|changed| changed.differs))
     }
 
-    /// A verb that changes something: `Ok(None)` when all was as it should be.
+    /// A verb that changes something: look, then intent, act and outcome; or the answer that it got before.
     pub(super) async fn change_verb(
         &mut self,
         name: &'static str,

@@ -61,17 +61,15 @@ impl Context {
         .await
     }
 
-    /// Gives the guest a handle of something in the store, and remembers that this run made it.
+    /// What a handle of something in the store stands for.
     pub(crate) async fn artifact(&self, digest: Digest) -> Result<Artifact, Failure> {
         let store = self.store.clone();
-        let artifact = self
-            .blocking(move || {
-                let tree = store.is_tree(&digest);
-                let size = if tree { store.tree_size(&digest)? } else { store.size(&digest)? };
-                Ok(Artifact { digest, size, tree })
-            })
-            .await?;
-        Ok(artifact)
+        self.blocking(move || {
+            let tree = store.is_tree(&digest);
+            let size = if tree { store.tree_size(&digest)? } else { store.size(&digest)? };
+            Ok(Artifact { digest, size, tree })
+        })
+        .await
     }
 }
 
