@@ -90,6 +90,13 @@ pub(crate) struct Folder {
     pub(crate) changed: BTreeMap<String, Arc<Node>>,
 }
 
+impl Folder {
+    /// Whether nothing can be in it, whatever the real machine says.
+    pub(crate) fn is_certainly_empty(&self) -> bool {
+        self.below == Below::Nothing && self.changed.values().all(|node| **node == Node::Absent)
+    }
+}
+
 impl Laid {
     /// What is in it, by name.
     pub(crate) fn join(&self, name: &str) -> Self {

@@ -209,6 +209,19 @@ impl View {
                     return Err(unknown(what, "whether the target lets this user remove all in it"));
                 }
             }
+            Change::Archive { .. } if !me.is_root() => {
+                let from = about.from.as_ref().map_or(&about.place.node, |from| &from.node);
+                if let Node::Folder(Folder { looks: Looks::Known(look), .. }) = &**from {
+                    self.may(what, look, 0o1, "no permission to enter it").await?;
+                }
+                let file_is_closed = match &**from {
+                    Node::File { look, .. } => self.may(what, look, 0o4, "").await.is_err(),
+                    _ => false,
+                };
+                if file_is_closed || !from.is_open_to_its_owner() {
+                    return Err(unknown(what, "whether the target lets this user read all in it"));
+                }
+            }
             _ => {}
         }
         self.may_change_in(what, &about.place.folder).await
