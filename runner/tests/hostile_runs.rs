@@ -488,7 +488,7 @@ fn a_dry_run_changes_no_byte_whatever_a_module_is_granted() {
     let capabilities = json!({
         "ssh": [
             "read:/srv", "write:/srv", "service:nginx restart", "exec-opaque:**", "exec-signal:**", "exec-change:**",
-            "exec-read:**", "the target `web-2`",
+            "exec-read:**", "target:web-2",
         ],
         "http": [format!("opaque POST {url}"), format!("signal PUT {url}")],
         "files": ["write:app", "read:app"],

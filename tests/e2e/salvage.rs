@@ -114,6 +114,52 @@ fn a_forged_undo_is_given_no_secret_and_runs_nothing() {
 }
 
 #[test]
+fn what_a_target_says_that_was_done_is_undone_only_where_it_is_granted() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let host = fleet.host(1);
+    let mut project = Project::new(&fleet);
+    project.steps(STEPS);
+    project.env = vec![("THE_TOKEN".to_owned(), "correct-horse-battery".to_owned())];
+    project.lock();
+    let run = lost(&mut project, 5);
+    host.put("theirs", "theirs\n").unwrap();
+    let mut text = fs::read_to_string(kept(host, &run)).unwrap();
+    let ended = |number: u32| {
+        let key = json!({ "step": "config", "target": "web-1", "attempt": 1, "number": number });
+        line(&json!({ "kind": "outcome", "key": key, "answer": { "ok": { "inline": true } } }))
+    };
+    text += &ended(1);
+    for (number, path, user) in [(8, "/srv/app/theirs", None), (9, "/srv/app/config", Some("root"))] {
+        let file = fs::read(host.outside(path)).unwrap();
+        let key = json!({ "step": "config", "target": "web-1", "attempt": 1, "number": number });
+        let all = json!({ "granted": ["/srv/app"], "except": [] });
+        let mut acts =
+            json!({ "reach": { "reads": all, "writes": all }, "folders": 0, "named-literally": false });
+        if let Some(user) = user {
+            acts["user"] = user.into();
+        }
+        text += &line(&json!({
+            "kind": "intent", "key": key, "class": "change", "call": "targets.write",
+            "args": { "inline": { "on": "web-1", "verb": "write", "path": path, "attributes": {},
+                                  "content": Digest::of(&file), "size": file.len() } },
+            "told": { "on": "web-1", "act": { "act": "change", "verb": "write", "path": path, "made": true } },
+            "before": { "is": "absent" },
+            "after": { "is": "file", "digest": Digest::of(&file), "size": file.len(), "mode": 0o644,
+                       "owner": "deploy", "group": "deploy" },
+            "acts": { "inline": acts },
+        }));
+        text += &ended(number);
+    }
+    fs::write(kept(host, &run), text).unwrap();
+    let undone = project.run(&["resume", &run, "--from-targets", "--undo", "-e", "fleet"]);
+    assert_eq!(undone.code, Some(7), "{undone}");
+    let refused = undone.stdout.lines().filter(|line| line.contains("it may not be done by the runner"));
+    assert_eq!(refused.count(), 2, "{undone}");
+    assert!(host.outside(host.root().join("theirs")).exists(), "{undone}");
+    assert!(!host.outside(host.root().join("config")).exists(), "what it did itself is undone: {undone}");
+}
+
+#[test]
 fn nothing_that_a_target_keeps_touches_the_plans_folder_or_another_target() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let mut project = Project::new(&fleet);

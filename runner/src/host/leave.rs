@@ -1,5 +1,5 @@
-//! By whose leave an undo acts. A journal is only a file beside the plan: what is in it is held against the lock and
-//! today's policy once more, as if the step asked for it now.
+//! By whose leave an undo acts. A journal is only a file beside the plan, or what a target says: what is in it is held
+//! against the lock and today's policy once more, as if the step asked for it now.
 
 use super::Host;
 use super::past::{PastCall, PastEffect, PastRun};
@@ -34,8 +34,6 @@ pub(super) struct Of<'a> {
     pub(super) key: &'a EffectKey,
     pub(super) on: Option<&'a TargetName>,
     pub(super) effect: &'a PastEffect,
-    /// The journal was lost, and the target kept this. It is about that target alone.
-    pub(super) told_by_target: bool,
 }
 
 impl Host {
@@ -45,10 +43,6 @@ impl Host {
     /// It is not granted, or not any more; or what the step might do cannot be told.
     pub(super) async fn leave(&self, of: Of<'_>, wanted: Wanted<'_>) -> Result<Leave, Failure> {
         let acts = &of.effect.acts;
-        if of.told_by_target {
-            let (acting, reach) = (acts.acting(), acts.reach.clone());
-            return Ok(Leave { acting, reach, named_literally: false });
-        }
         let EffectKey { step: id, target, .. } = of.key;
         let outputs = self.before.run.outputs(target);
         let layers = self.layers(id, target, &outputs).await?;

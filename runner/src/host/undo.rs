@@ -516,12 +516,7 @@ enum How {
 
 impl<'a> Done<'a> {
     fn of(&'a self) -> Of<'a> {
-        Of {
-            key: self.key,
-            on: self.told.on.as_ref(),
-            effect: self.effect,
-            told_by_target: self.told_by_target,
-        }
+        Of { key: self.key, on: self.told.on.as_ref(), effect: self.effect }
     }
 
     fn ended(&self, end: UndoEnd) -> Undoing {
