@@ -234,7 +234,7 @@ fn what_a_record_says_was_granted_is_asked_again() {
         let ran = job.runner(&["exec"]);
         assert_eq!(ran.code, 0, "the step lists its errors: {ran:?}");
         assert_eq!(job.denials().len(), 1, "{:?}", job.denials());
-        job.forge(|entry| match entry {
+        job.forge(true, |entry| match entry {
             Entry::Call { call, answer, .. } if call == name => {
                 *answer = Answer::Ok(Payload::Inline(granted.clone()));
                 true
@@ -329,6 +329,40 @@ fn requests_go_through_the_target_only_when_granted_and_no_redirect_is_followed(
             assert!(seen.iter().all(|(_, owner)| *owner == wanted), "who connected: {seen:?}, not {wanted}");
         }
     }
+}
+
+#[test]
+fn what_undoes_is_sent_and_written_only_where_that_is_granted() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let (port, seen) = server();
+    let origin = format!("http://127.0.0.1:{port}");
+    let undo = json!({ "method": "DELETE", "url": format!("{origin}/one/undone"), "effect": "change" });
+    let calls = json!([
+        { "call": "workspace.write", "path": "made.txt", "text": "new" },
+        { "call": "http.send", "method": "POST", "url": format!("{origin}/one"), "effect": "change", "undo": undo },
+        { "call": "fail", "message": "not this time" }
+    ]);
+    let capabilities = json!({
+        "http": [format!("change POST {origin}/one"), format!("change DELETE {origin}/one")],
+        "files": ["write:made.txt"],
+    });
+    let job = Job::locked(&fleet, &capabilities, &calls, "");
+    let ran = job.runner(&["exec"]);
+    assert_eq!(ran.code, FAILED, "{ran:?}");
+    let theirs = job.plan().join("theirs.txt");
+    std::fs::write(&theirs, "new").expect("a file");
+    job.forge(false, |entry| {
+        let text = serde_json::to_string(entry).expect("JSON");
+        let forged = text.replace("/one/undone", "/evil").replace("made.txt", "theirs.txt");
+        *entry = serde_json::from_str(&forged).expect("an entry");
+        forged != text
+    });
+    let undone = job.runner(&["resume", "--undo", "--plan"]);
+    assert_eq!(undone.code, UNDONE_IN_PART, "{undone:?}");
+    let refused = undone.stdout.lines().filter(|line| line.contains("it may not be done by the runner"));
+    assert_eq!(refused.count(), 2, "{undone:?}");
+    let seen: Vec<_> = seen.lock().expect("no panic").iter().map(|(path, _)| path.clone()).collect();
+    assert_eq!((seen, theirs.exists()), (vec!["/one".to_owned()], true), "{undone:?}");
 }
 
 #[test]

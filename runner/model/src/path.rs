@@ -64,14 +64,8 @@ impl RemotePath {
 
     /// Whether it is `prefix` or below it, segment by segment: `/srv/shop-old` is not below `/srv/shop`.
     pub fn is_within(&self, prefix: &Self) -> bool {
-        self.below(prefix).is_some()
-    }
-
-    /// The way from `prefix` to it, without a slash in front: empty, when they are the same; `None`, when it is not
-    /// within.
-    pub fn below(&self, prefix: &Self) -> Option<&str> {
-        let rest = self.0.strip_prefix(prefix.0.trim_end_matches('/'))?;
-        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+        prefix.0 == "/"
+            || self.0.strip_prefix(&prefix.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::node::{Folder, Looks, Node};
 use crate::unknown::{conflict, denied, missing, unknown};
 use crate::view::{Kind, View};
-use runner_model::{EntryKind, Failure, FailureKind, HIDDEN, RemotePath};
+use runner_model::{Entry, EntryKind, Failure, FailureKind, HIDDEN, RemotePath};
 use runner_transport::Places;
 use std::sync::Arc;
 
@@ -162,29 +162,18 @@ impl View {
         places: &Places<'_>,
     ) -> Result<(), Failure> {
         // Each link on the way is where only those can swap it who may.
-        self.lead(what, written).await?;
+        self.lead(what, written, &[]).await?;
+        let own = self.written_to(what, places).await?;
         let mut granted = false;
         for prefix in places.granted {
-            let written = places.written_around(prefix);
-            let (at, rest) = written.unwrap_or((prefix, ""));
-            let below = |place: RemotePath| match rest {
-                "" => Ok(place),
-                rest => joined(what, &place, rest),
-            };
-            let (above, name) = split(at);
-            let place = match name {
-                Some(name) => joined(what, &self.lead(what, &above).await?, name)?,
-                None => RemotePath::root(),
-            };
-            if *path == below(place.clone())? {
+            let (above, name) = split(prefix);
+            let Some(name) = name else {
                 granted = true;
                 break;
-            }
-            if written.is_some() && !self.firm(what, &place).await? {
-                continue;
-            }
-            let place = below(self.lead(what, at).await?)?;
-            if folder.is_within(&place) || !rest.is_empty() && *path == place {
+            };
+            let Some(above) = self.lead(what, &above, &own).await? else { continue };
+            let is_it = *path == joined(what, &above, name)?;
+            if is_it || self.lead(what, prefix, &own).await?.is_some_and(|led| folder.is_within(&led)) {
                 granted = true;
                 break;
             }
@@ -198,10 +187,44 @@ impl View {
         Ok(())
     }
 
-    /// Whether it is no link, or root has put it there and does not act: then no step can have.
-    async fn firm(&self, what: &str, place: &RemotePath) -> Result<bool, Failure> {
-        let Some(entry) = self.entry(what, &self.tree.at(place), "").await? else { return Ok(true) };
-        Ok(entry.kind != EntryKind::Symlink || entry.owner == "root" && !self.me(what).await?.is_root())
+    /// Where a step may write, by the names that it has without links.
+    async fn written_to(&self, what: &str, places: &Places<'_>) -> Result<Vec<RemotePath>, Failure> {
+        let mut own = Vec::new();
+        for written in places.written {
+            let (above, name) = split(written);
+            let Some(name) = name else {
+                own.push(RemotePath::root());
+                continue;
+            };
+            let above = match self.lead(what, &above, &[]).await {
+                Ok(above) => above,
+                Err(failure) if failure.kind == FailureKind::Unknown => return Err(failure),
+                // Nothing is written where the way is not safe.
+                Err(_) => continue,
+            };
+            let Some(above) = above else { continue };
+            let place = joined(what, &above, name)?;
+            if self.is_roots_link(what, &place).await?
+                && let Ok(Some(led)) = self.lead(what, &place, &[]).await
+            {
+                own.push(led);
+            }
+            own.push(place);
+        }
+        Ok(own)
+    }
+
+    /// Whether root has made this link where nobody else can, and does not act.
+    async fn is_roots_link(&self, what: &str, place: &RemotePath) -> Result<bool, Failure> {
+        if self.me(what).await?.is_root() {
+            return Ok(false);
+        }
+        let (above, _) = split(place);
+        let link = self.entry(what, &self.tree.at(place), "").await?;
+        let folder = self.entry(what, &self.tree.at(&above), "").await?;
+        let roots = |entry: Option<Entry>| entry.filter(|entry| entry.owner == "root");
+        Ok(roots(link).is_some_and(|link| link.kind == EntryKind::Symlink)
+            && roots(folder).is_some_and(|folder| folder.mode & 0o022 == 0))
     }
 
     /// What is excepted is neither where the request acts nor, when it is about all below, in it.
@@ -210,12 +233,12 @@ impl View {
         let told = |except: &&RemotePath| bounds.own || except.name() != Some(".runner");
         for except in bounds.places.except.iter().filter(told) {
             let (above, name) = split(except);
-            let place = self.lead(what, &above).await?;
+            let above = self.lead(what, &above, &[]).await?;
             let place = match name {
-                Some(name) => joined(what, &place, name)?,
-                None => place,
+                Some(name) => above.map(|above| joined(what, &above, name)).transpose()?,
+                None => above,
             };
-            for place in [place, self.lead(what, except).await?] {
+            for place in [place, self.lead(what, except, &[]).await?].into_iter().flatten() {
                 if about.is_within(&place) || bounds.below && place.is_within(about) {
                     return Err(denied(what, &format!("{except} is excepted from what is granted")));
                 }
@@ -318,8 +341,14 @@ impl View {
         Ok(Some(at))
     }
 
-    /// Where a prefix leads, whether or not all of it is there: as `walk` of the transport goes.
-    async fn lead(&self, what: &str, path: &RemotePath) -> Result<RemotePath, Failure> {
+    /// Where a prefix leads, whether or not all of it is there: as `walk` of the transport goes. `None`: by a link that a step
+    /// may have made, which may write in one of these places.
+    async fn lead(
+        &self,
+        what: &str,
+        path: &RemotePath,
+        own: &[RemotePath],
+    ) -> Result<Option<RemotePath>, Failure> {
         let mut at = RemotePath::root();
         let mut todo: Vec<String> = path.as_str().rsplit('/').map(str::to_owned).collect();
         let mut hops = HOPS;
@@ -331,6 +360,11 @@ impl View {
                     let place = joined(what, &at, name)?;
                     match self.kind(what, &self.tree.at(&place)).await? {
                         Kind::Link(points_to) => {
+                            if own.iter().any(|own| place.is_within(own))
+                                && !self.is_roots_link(what, &place).await?
+                            {
+                                return Ok(None);
+                            }
                             if hops == 0 {
                                 return Err(conflict(what, "too many symbolic links"));
                             }
@@ -346,7 +380,7 @@ impl View {
                 }
             }
         }
-        Ok(at)
+        Ok(Some(at))
     }
 
     /// Refuses a folder in which others could put something in the place of something else.

@@ -40,28 +40,35 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let host = host(kit, header, Arc::clone(&journal), before, faults, events.clone(), How::default())?;
     let live = !args.json;
     let brakes = Brakes::default();
-    let undo = host.undo(&brakes, |undoing| {
-        if live {
-            super::talk(&told(undoing));
+    let undo = async {
+        let tell = |undoing: &Undoing| {
+            if live {
+                super::talk(&told(undoing));
+            }
+        };
+        let all = host.undo(&brakes, tell).await;
+        let verdict = match all.iter().any(|one| is_left(&one.end)) {
+            false => Verdict::RolledBack,
+            true => Verdict::RollbackFailed,
+        };
+        if verdict == Verdict::RolledBack {
+            not_forgotten(&host.forget(verdict).await);
         }
-    });
+        host.close().await;
+        (all, verdict, journal.close(verdict).await)
+    };
     let interrupted = async {
         brakes.begin(Phase::Rollout).cancelled().await;
-        super::talk("interrupted: what is being undone is ended first; once more, and it is cut off\n");
+        super::talk("interrupted: what is being undone may end first; once more, and it is cut off\n");
         std::future::pending::<Infallible>().await
     };
-    let all = tokio::select! {
-        all = undo => all,
+    let (all, verdict, last) = tokio::select! {
+        ended = undo => ended,
         never = brakes.listen(signals, &events) => match never {},
         never = interrupted => match never {},
     };
     let left: Vec<&Undoing> = all.iter().filter(|one| is_left(&one.end)).collect();
-    let verdict = if left.is_empty() { Verdict::RolledBack } else { Verdict::RollbackFailed };
-    if left.is_empty() {
-        not_forgotten(&host.forget(verdict).await);
-    }
-    host.close().await;
-    let last = journal.close(verdict).await.map_err(Fail::internal)?;
+    let last = last.map_err(Fail::internal)?;
     show(args, &all, &left, &journal, &last.to_string(), run.as_str())?;
     Ok(match brakes.first() {
         _ if left.is_empty() => 0,

@@ -6,8 +6,8 @@ use super::past::{PastCall, PastEffect, PastRun};
 use crate::sandbox::context::Reach;
 use runner_model::grant::{Ask, Layers, parse_url};
 use runner_model::{
-    Acting, Change, Command, EffectKey, Failure, FailureKind, HIDDEN, Request, ResolvedStep, SecretName,
-    StepId, TargetName,
+    Acting, Change, Command, EffectKey, Failure, FailureKind, HIDDEN, Request, ResolvedStep, Runs,
+    SecretName, StepId, TargetName,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,8 +44,15 @@ impl Host {
     pub(super) async fn leave(&self, of: Of<'_>, wanted: Wanted<'_>) -> Result<Leave, Failure> {
         let acts = &of.effect.acts;
         let EffectKey { step: id, target, .. } = of.key;
-        let outputs = self.before.run.outputs(target);
-        let layers = self.layers(id, target, &outputs).await?;
+        let once =
+            |id: &StepId| self.resolved.step(id).is_some_and(|step| matches!(step.runs, Runs::Once(_)));
+        let outputs = self.before.run.outputs(target, once);
+        let layers = self.layers(id, target, &outputs).await.map_err(|failure| {
+            Failure::new(
+                FailureKind::Denied,
+                format_args!("what the step may do cannot be told any more: {failure}"),
+            )
+        })?;
         let step = self.step(id)?;
         let current = step.acts_on(target);
         let acting = self.resolved.acting(step, current);
@@ -110,19 +117,13 @@ impl Host {
 
 impl PastRun {
     /// What steps gave out that one for this target may refer to.
-    fn outputs(&self, target: &TargetName) -> BTreeMap<StepId, Value> {
+    fn outputs(&self, target: &TargetName, once: impl Fn(&StepId) -> bool) -> BTreeMap<StepId, Value> {
         let ended = self.invocations.iter().filter_map(|((step, on, _), one)| {
             let (Ok(outputs), _) = one.ended.as_ref()? else { return None };
             Some((step, on, outputs))
         });
-        let mut outputs = BTreeMap::new();
-        for (step, on, value) in ended {
-            // What ran once is everybody's; a target's own counts for it.
-            if on == target || !outputs.contains_key(step) {
-                outputs.insert(step.clone(), value.clone());
-            }
-        }
-        outputs
+        let known = ended.filter(|(step, on, _)| *on == target || once(step));
+        known.map(|(step, _, value)| (step.clone(), value.clone())).collect()
     }
 }
 

@@ -53,12 +53,15 @@ impl JournalRecord {
         // These two cannot tell by themselves: what they were to read is gone, or what they make has another name.
         let asks = matches!(call.call, "targets.rename" | "targets.archive");
         let tells = call.call.starts_with("targets.") && call.class == EffectClass::Change && !asks;
-        if !call.class.mutates() || tells || self.before.run.order.is_empty() {
+        if !call.class.mutates() || tells {
             return Past::New;
         }
         // Targets keep nothing of what is sent elsewhere.
         if self.before.run.from_targets && call.is_request() {
             return Past::InDoubt(Doubt { assumed: self.before.assumed_of(&call.key), ..Doubt::default() });
+        }
+        if self.before.run.order.is_empty() {
+            return Past::New;
         }
         let args = self.vault.hide_json(call.with_machine());
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

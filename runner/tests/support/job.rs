@@ -107,9 +107,9 @@ impl Job {
         Some(text.lines().map(line).collect())
     }
 
-    /// Gives the journal of the only run another end, sealed as if it had been written so: up to the first entry that is
-    /// forged.
-    pub fn forge(&self, forge: impl Fn(&mut Entry) -> bool) {
+    /// Gives the journal of the only run other entries, sealed as if they had been written so; `ends`: the first one that
+    /// is forged is the last one.
+    pub fn forge(&self, ends: bool, forge: impl Fn(&mut Entry) -> bool) {
         let runs: Vec<_> = fs::read_dir(self.plan().join(".runner/runs")).expect("runs").flatten().collect();
         assert_eq!(runs.len(), 1, "one run");
         let file = runs[0].path().join("journal.jsonl");
@@ -117,12 +117,15 @@ impl Job {
         fs::remove_file(&file).expect("removed");
         let store = Arc::new(Store::open(self.place.path().join("forger")).expect("a store"));
         let journal = Journal::create(&runs[0].path(), store, record.header).expect("a journal");
-        let forged = record.entries.into_iter().any(|mut recorded| {
-            let forged = forge(&mut recorded.entry);
+        let mut forged = 0;
+        for mut recorded in record.entries {
+            forged += u32::from(forge(&mut recorded.entry));
             journal.append(&recorded.entry).expect("written");
-            forged
-        });
-        assert!(forged, "there is something to forge");
+            if ends && forged > 0 {
+                break;
+            }
+        }
+        assert!(forged > 0, "there is something to forge");
     }
 
     /// The refusals in the journal: of each its message and its detail.

@@ -40,11 +40,12 @@ impl Held<'_> {
     pub(crate) fn setup(&self) -> String {
         let Self { first, second, .. } = self;
         format!(
-            "W={}; S={}; {}SX={}; ",
-            list(first),
-            list(second),
+            "W={}; WW={}; S={}; {}SX={}; ",
+            list(first.granted),
+            list(first.written),
+            list(second.granted),
             self.exceptions(),
-            joined(&second.except.iter().map(RemotePath::as_str).collect::<Vec<_>>()),
+            list(second.except),
         )
     }
 
@@ -75,16 +76,11 @@ fn covered(what: &str, path: &RemotePath, places: &Places<'_>) -> Result<(), Fai
     Err(Failure::new(FailureKind::Denied, format!("{what}: `{path}` is outside of what is granted")))
 }
 
-/// The prefixes. After a place that the step may write to there is a double slash.
-fn list(places: &Places<'_>) -> String {
-    let marked = places.granted.iter().map(|prefix| match places.written_around(prefix) {
-        Some((place, rest)) => format!("{}//{rest}", place.as_str().trim_end_matches('/')),
-        None => prefix.to_string(),
-    });
-    joined(&marked.collect::<Vec<_>>())
+fn list(paths: &[RemotePath]) -> String {
+    joined(&paths.iter().map(RemotePath::as_str).collect::<Vec<_>>())
 }
 
-fn joined<T: AsRef<str>>(paths: &[T]) -> String {
+fn joined(paths: &[&str]) -> String {
     // No path holds a control character.
-    quoted(&paths.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("\t"))
+    quoted(&paths.join("\t"))
 }

@@ -125,8 +125,8 @@ pub struct Within<'a> {
 pub struct Places<'a> {
     /// A path must be below one of these.
     pub granted: &'a [RemotePath],
-    /// What the step may write to: a link there may be its own, so that only one of root, who does not act, is followed
-    /// to where a granted prefix leads.
+    /// What the step may write to, whether it reads or writes now: a link there may be its own, so that to where a granted
+    /// prefix leads only one is followed that root has made where nobody else can, and not where root acts.
     pub written: &'a [RemotePath],
     /// And below none of these; of a tree, none of these may be in it.
     pub except: &'a [RemotePath],
@@ -137,13 +137,6 @@ impl<'a> Within<'a> {
     pub fn both(granted: &'a [RemotePath]) -> Self {
         let places = Places { granted, ..Places::default() };
         Self { reads: places, writes: places }
-    }
-}
-
-impl Places<'_> {
-    /// The place that the step may write to and that a prefix is at or below, with the way from there to the prefix.
-    pub fn written_around<'p>(&self, prefix: &'p RemotePath) -> Option<(&RemotePath, &'p str)> {
-        self.written.iter().find_map(|place| Some((place, prefix.below(place)?)))
     }
 }
 

@@ -8,7 +8,7 @@
 #
 # N nonce, Y where setsid is, U and G user and group ids that are trusted, W and WX prefixes that are granted and excepted
 # for the path of a request, S and SX those for its second path (what is read by a verb that writes), AB not empty: the
-# request is about all below its path. What steps may write to is before a double slash in W and S. IF and IB folder and name of the file that a command reads, UZ what it is unpacked
+# request is about all below its path. WW what the step may write to. IF and IB folder and name of the file that a command reads, UZ what it is unpacked
 # with, PK what its output is packed with. K the release root of the run, or a dot. OK folders that were found safe, SK those of them where others may make files of
 # their own.
 # No newline of its own may be in a line: n holds one, X the tab that is between prefixes. Both are in what a shell
@@ -17,6 +17,7 @@ n=${IFS#??}
 X=${IFS#?}
 X=${X%?}
 W=
+WW=
 WX=
 S=
 SX=
@@ -29,6 +30,7 @@ K=.
 UD=
 UK=
 UC=
+FP=
 KP=
 GD=
 OK=$n
@@ -59,6 +61,7 @@ q() {
   s=$?
   cd /
   W=
+  WW=
   WX=
   S=
   SX=

@@ -148,6 +148,7 @@ walk() {
         continue ;;
     esac
     if [ -L "${Q%/}/$y" ]; then
+      firm "${Q%/}/$y" || return
       trust "$Q" || return
       cd -P -- "$Q" || return 44
       mine "./$y" || return
@@ -168,51 +169,101 @@ walk() {
   done
 }
 
-# firm PLACE: it is no link, or root has put it there and we are not root: then no step can have.
+# firm LINK: it is at no place in FP, where a step may write; or root has made it in a folder of its own and does not act
+# here, so that no step can have. Else FL is its name, and the status is 1.
 firm() {
-  [ -L "$1" ] || return 0
+  [ -n "$FP" ] || return 0
+  IFS=$n
+  set -- "$1" $FP
+  unset IFS
+  FL=$1
+  shift
+  for PL do
+    case $FL/ in
+      "${PL%/}"/*)
+        roots "$FL"
+        return ;;
+    esac
+  done
+}
+
+# roots LINK: root has made it where nobody else can, and does not act.
+roots() {
   case $U in
     " 0 0 "*) return 1 ;;
   esac
-  [ "$(stat -c %u -- "$1")" = 0 ]
+  x=${1%/*}
+  o=$(stat -c "%u %a" -- "$1" "${x:-/}" 2>/dev/null)
+  case $o in
+    *[2367]? | *[2367]) return 1 ;;
+    "0 "*"$n""0 "*) return 0 ;;
+  esac
+  return 1
 }
 
-# inside FOLDER BASE: whether where FOLDER leads is in a granted prefix, all links on both ways being trustworthy. Of a
-# prefix with a double slash, steps may write to what is before it, and only there it may be a link.
+# places: FP is where a step may write (it is in WW), by the names that it has without links.
+places() {
+  IFS=$X
+  set -- $WW
+  unset IFS
+  GP=
+  for PL do
+    FP=
+    if [ "$PL" = / ]; then
+      GP=$GP/$n
+      continue
+    fi
+    walk "${PL%/*}/" >/dev/null || continue
+    PF=${Q%/}/${PL##*/}
+    GP=$GP$PF$n
+    [ -L "$PF" ] && roots "$PF" && walk "$PF" >/dev/null && GP=$GP$Q$n
+  done
+  FP=$GP
+}
+
+# inside FOLDER BASE: whether where FOLDER leads is in a granted prefix, all links on both ways being trustworthy.
 inside() {
   A=$PWD
+  FP=
   walk "$1" || return
   [ "$Q" = "$A" ] || {
     no 40 "where $1 leads has changed meanwhile"
     return
   }
-  IFS=$X
-  set -- "$2" $W
-  unset IFS
-  b=$1
-  shift
+  b=$2
+  places
+  granted
+  x=$?
+  FP=
+  return "$x"
+}
+
+# granted: the same of the folder A and of b in it. A link that a step may have made leads no prefix anywhere.
+granted() {
   NF=
+  IFS=$X
+  set -- $W
+  unset IFS
   for f do
     [ "$f" != / ] || return 0
-    PF=${f%%//*}
-    RF=${f#"$PF"}
-    RF=${RF#/}
-    RF=${RF%/}
-    walk "${PF%/*}/" || return
-    Q=${Q%/}/${PF##*/}
-    [ "${A%/}/$b" != "$Q$RF" ] || return 0
-    [ "$PF" = "$f" ] || firm "$Q" || {
-      NF=$PF
-      continue
-    }
-    walk "$PF" || return
-    Q=${Q%/}$RF
-    [ -z "$RF" ] || [ "${A%/}/$b" != "$Q" ] || return 0
+    walk "${f%/*}/"
+    s=$?
+    if [ "$s" -eq 0 ]; then
+      [ "${A%/}/$b" != "${Q%/}/${f##*/}" ] || return 0
+      walk "$f"
+      s=$?
+    fi
+    case $s in
+      0) ;;
+      1)
+        NF="; a step could have made the link $FL: name where it leads in its place"
+        continue ;;
+      *) return "$s" ;;
+    esac
     case $A/ in
-      "$Q"/*) return 0 ;;
+      "${Q%/}"/*) return 0 ;;
     esac
   done
-  [ -z "$NF" ] || NF="; $NF is not followed, as a step could have made that link: grant where it leads, or let root make it"
   no 40 "it leads to $A, which is outside of what is granted$NF"
 }
 
