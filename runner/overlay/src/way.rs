@@ -216,15 +216,18 @@ impl View {
 
     /// Whether root has made this link where nobody else can, and does not act.
     async fn is_roots_link(&self, what: &str, place: &RemotePath) -> Result<bool, Failure> {
-        if self.me(what).await?.is_root() {
+        let roots = |entry: Option<Entry>| entry.filter(|entry| entry.owner == "root");
+        // What a dry run would have made is not root's, unless root acts.
+        let node = self.tree.at(place);
+        if !matches!(*node, Node::Real(_)) || self.me(what).await?.is_root() {
             return Ok(false);
         }
-        let (above, _) = split(place);
-        let link = self.entry(what, &self.tree.at(place), "").await?;
-        let folder = self.entry(what, &self.tree.at(&above), "").await?;
-        let roots = |entry: Option<Entry>| entry.filter(|entry| entry.owner == "root");
-        Ok(roots(link).is_some_and(|link| link.kind == EntryKind::Symlink)
-            && roots(folder).is_some_and(|folder| folder.mode & 0o022 == 0))
+        let link = roots(self.entry(what, &node, "").await?);
+        if link.is_none_or(|link| link.kind != EntryKind::Symlink) {
+            return Ok(false);
+        }
+        let folder = roots(self.entry(what, &self.tree.at(&split(place).0), "").await?);
+        Ok(folder.is_some_and(|folder| folder.mode & 0o022 == 0))
     }
 
     /// What is excepted is neither where the request acts nor, when it is about all below, in it.
