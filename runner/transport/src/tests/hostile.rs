@@ -107,6 +107,42 @@ async fn a_grant_to_read_is_never_one_to_write() {
 }
 
 #[tokio::test]
+async fn a_link_where_a_step_may_write_leads_no_prefix_anywhere() {
+    in_every_shell(async |bench| {
+        std::fs::create_dir_all(bench.at("secret/deep")).expect("mkdir");
+        std::fs::create_dir_all(bench.at("shop")).expect("mkdir");
+        std::fs::create_dir_all(bench.at("etc")).expect("mkdir");
+        std::fs::write(bench.at("secret/deep/key"), "key").expect("written");
+        link(bench, "shop/live", bench.at("secret"));
+        link(bench, "alias", bench.at("shop"));
+        let read = async |granted: &str, written: Option<&str>, path: &str| {
+            let granted = [bench.path(granted)];
+            let written: Vec<_> = written.map(|written| bench.path(written)).into_iter().collect();
+            let reads = Places { granted: &granted, written: &written, except: &[] };
+            bench.target.read(&bench.path(path), Within { reads, writes: Places::default() }).await
+        };
+        denied(bench, "alias itself", read("alias/live", Some("alias"), "alias/live/deep/key").await);
+        for (granted, path) in [
+            ("shop/live", "shop/live/deep/key"),
+            ("shop/live/deep", "shop/live/deep/key"),
+            ("alias/live", "alias/live/deep/key"),
+            ("alias/live/deep", "alias/live/deep/key"),
+        ] {
+            for written in ["shop/live", "shop", "alias/live"] {
+                denied(bench, &format!("{granted}, {written}"), read(granted, Some(written), path).await);
+            }
+            // Nothing is written through a link that is not followed: it tells nothing of where it leads.
+            let through = granted.starts_with("shop").then_some(Some("alias"));
+            for written in [None, Some("etc"), Some("secret/deep")].into_iter().chain(through) {
+                let found = read(granted, written, path).await;
+                assert_eq!(found.expect("it is granted"), "key", "{}: {granted}, {written:?}", bench.shell);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn no_link_leads_into_what_belongs_to_the_runner() {
     in_every_shell(async |bench| {
         std::fs::create_dir_all(bench.at("root/.runner/releases")).expect("mkdir");
