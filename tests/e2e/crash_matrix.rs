@@ -224,7 +224,8 @@ fn connections_that_are_lost_at_a_boundary_end_the_run_and_it_is_resumed() {
         }
         scene.must_be(boundary, &scene.shapes.1, "1.0.2");
     }
-    assert!(failed > 3, "of 6 runs whose connection was cut, {failed} failed");
+    // Not all: after its last verb a target is not needed any more.
+    assert!(failed > 0, "of 6 runs whose connection was cut, {failed} failed");
 }
 
 #[test]

@@ -57,7 +57,7 @@ async fn commands_run_only_as_they_are_granted(via: Via) {
     skipped["skip-if"] = run(&["sh", "-c", "true"], "read");
     let mut env = run(&["printf", "%s", "a"], "read");
     env["env"] = json!({ "LD_PRELOAD": "/tmp/evil.so" });
-    let mut elsewhere = run(&["printf", "%s", "a"], "read");
+    let mut elsewhere = fine.clone();
     elsewhere["stdout-to"] = json!(world.in_granted("out"));
     let mut folder = run(&["printf", "%s", "a"], "read");
     folder["directory"] = json!(world.secret);

@@ -204,7 +204,10 @@ async fn the_runners_own_folder_is_out_of_reach(via: Via) {
     world.write(world.granted.join(".runner-unpack-1.77/key"), "made");
     world.link(world.granted.join(".runner-unpack-1.77"), world.granted.join("making"));
     let result = world.calls(every_verb(&world.in_granted("making/key")).into()).await;
-    assert!(result.kinds()[1..].iter().all(|kind| kind == "Denied"), "{:?}", result.kinds());
+    assert!(result.kinds()[1..].iter().all(|kind| kind != "ok"), "{:?}", result.kinds());
+    let runners =
+        result.answers().iter().filter(|answer| answer.to_string().contains("belongs to the runner")).count();
+    assert!(runners > 15, "{:?}", result.answers());
     assert_eq!(world.read(world.granted.join(".runner-unpack-1.77/key")), "made");
     assert_eq!(world.read(manifest), "{}");
 }
