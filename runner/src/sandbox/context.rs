@@ -101,20 +101,21 @@ pub struct Sending {
 pub struct Reach {
     reads: Spots,
     writes: Spots,
+    /// What the step may write to, whichever of the two a call is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    written: Vec<RemotePath>,
 }
 
 /// One of the two lists.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Spots {
     granted: Vec<RemotePath>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    written: Vec<RemotePath>,
     except: Vec<RemotePath>,
 }
 
 impl Spots {
-    fn as_places(&self) -> Places<'_> {
-        Places { granted: &self.granted, written: &self.written, except: &self.except }
+    fn as_places<'a>(&'a self, written: &'a [RemotePath]) -> Places<'a> {
+        Places { granted: &self.granted, written, except: &self.except }
     }
 }
 
@@ -127,8 +128,8 @@ impl Reach {
             _ => return,
         };
         spots.granted.extend(granted.prefixes);
-        spots.written.extend(granted.written);
         spots.except.extend(granted.except);
+        self.written.extend(granted.written);
     }
 
     /// What the answer to one ask allows.
@@ -140,7 +141,8 @@ impl Reach {
 
     /// As the verbs of a machine take it.
     pub fn as_within(&self) -> Within<'_> {
-        Within { reads: self.reads.as_places(), writes: self.writes.as_places() }
+        let (reads, writes) = (self.reads.as_places(&self.written), self.writes.as_places(&self.written));
+        Within { reads, writes }
     }
 }
 

@@ -113,6 +113,8 @@ async fn a_granted_place_that_the_step_makes_a_link_is_no_way_out(via: Via) {
         "read:{granted}/roots/live",
         "write:{granted}/roots/live",
         "read:{granted}/roots/other/wide/granted-not",
+        "exec-read:cat",
+        "exec-read:cat key",
     ];
     let world = World::new(via, &grants).await;
     let above = world.secret.parent().expect("a folder").to_owned();
@@ -122,6 +124,8 @@ async fn a_granted_place_that_the_step_makes_a_link_is_no_way_out(via: Via) {
             link("live", &world.secret),
             { "call": "targets.read", "path": world.in_granted("live/key") },
             { "call": "targets.stat", "path": world.in_granted("live/key") },
+            { "call": "commands.run", "argv": ["cat"], "effect": "read", "stdin-file": world.in_granted("live/key") },
+            { "call": "commands.run", "argv": ["cat", "key"], "effect": "read", "directory": world.in_granted("live") },
             { "call": "targets.write", "path": world.in_granted("live/new"), "text": "evil" },
             { "call": "targets.mkdir", "path": world.in_granted("live/new") },
             { "call": "targets.remove", "path": world.in_granted("live/key") },
