@@ -414,6 +414,18 @@ pub struct Request {
     pub repeatable: bool,
 }
 
+/// A request to a socket on a target, and all that comes back until the other side closes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Exchange {
+    /// The socket.
+    pub path: RemotePath,
+    /// What is sent.
+    pub text: String,
+    /// What the step declared it to be.
+    pub effect: EffectClass,
+}
+
 impl Content {
     fn secrets(&self) -> Vec<&crate::SecretName> {
         match self {

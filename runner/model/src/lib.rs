@@ -35,14 +35,15 @@ mod resolved;
 mod schedule;
 mod secret;
 mod shape;
+mod standing;
 
 pub use act::{Act, Difference, EffectEnd, Effected, Hidden};
 pub use check::{LoadedModule, Modules, check};
 pub use diagnostic::{Problem, Problems};
 pub use digest::{Digest, NotADigest};
 pub use effect::{
-    Attributes, Change, Command, Content, EffectClass, EffectKey, Entry, EntryKind, HIDDEN, Link, Mark,
-    Release, Request, ServiceAction, State,
+    Attributes, Change, Command, Content, EffectClass, EffectKey, Entry, EntryKind, Exchange, HIDDEN, Link,
+    Mark, Release, Request, ServiceAction, State,
 };
 pub use event::{End, Event, Level, Limited, Phase, Stamped, Tally, TargetEnd, Verdict};
 pub use fact::{BadAnswer, Fact, NoFact, TargetFacts};
@@ -63,3 +64,4 @@ pub use resolved::{Facts, Limits, Resolved, ResolvedStep, RootGrants, StepScope}
 pub use schedule::{Retry, Runs, Schedule, ScheduledStep};
 pub use secret::{Secret, SecretPart};
 pub use shape::{BadShape, Misfit, Shape, Why};
+pub use standing::{Service, Standing};
