@@ -118,6 +118,13 @@ impl PlanName {
     }
 }
 
+impl StepId {
+    /// What `[cluster]` is called where it stands beside steps: in the lock, in the journal, in events. No step is.
+    pub fn cluster() -> Self {
+        Self("cluster".to_owned())
+    }
+}
+
 impl UserName {
     /// The user who may do everything.
     pub fn root() -> Self {

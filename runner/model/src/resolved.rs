@@ -49,6 +49,8 @@ pub struct Resolved {
     pub max_failures: u32,
     /// All steps, by phase and in the order of the plan.
     pub steps: Vec<ResolvedStep>,
+    /// Who knows which targets are in service; `None`: nobody does, and no target is taken out.
+    pub cluster: Option<ResolvedStep>,
     /// What does not stop the run and should be looked at.
     pub warnings: Problems,
 }
@@ -70,8 +72,9 @@ pub struct ResolvedStep {
     pub manifest: Manifest,
     /// The targets that it runs for.
     pub runs: Runs,
-    /// The target that it acts on for each of them, where that is another one: the load balancer.
-    pub on: Option<TargetName>,
+    /// The target that it acts on for each of them, where that is another one: the load balancer. Of the cluster, which
+    /// is asked at each of its load balancers, there may be several.
+    pub on: Vec<TargetName>,
     /// Its parameters. `${var.…}`, `${plan.name}`, `${environment}` and what is known of the release are filled in,
     /// except `${release.root}`, which targets may override.
     pub with: ValueTemplate,
@@ -164,15 +167,20 @@ impl Resolved {
         }
     }
 
-    /// The step of this id.
+    /// Every use of a module: the steps, and the cluster.
+    pub fn uses(&self) -> impl Iterator<Item = &ResolvedStep> {
+        self.steps.iter().chain(&self.cluster)
+    }
+
+    /// The step of this id, or the cluster.
     pub fn step(&self, id: &StepId) -> Option<&ResolvedStep> {
-        self.steps.iter().find(|step| step.id == *id)
+        self.uses().find(|step| step.id == *id)
     }
 
     /// The secrets that steps are given, with the source of each and the steps.
     pub fn given_secrets(&self) -> BTreeMap<&SecretName, (&SecretSource, Vec<&StepId>)> {
         let mut given: BTreeMap<&SecretName, (&SecretSource, Vec<&StepId>)> = BTreeMap::new();
-        for step in &self.steps {
+        for step in self.uses() {
             for name in step.secrets.values() {
                 if let Some(source) = self.secrets.get(name) {
                     let steps = &mut given.entry(name).or_insert((source, Vec::new())).1;
@@ -199,7 +207,7 @@ impl Resolved {
     /// The users that steps may act as on a target, beside whoever logs in.
     pub fn users(&self, on: &TargetName) -> BTreeSet<UserName> {
         let inventory = self.targets.get(on).and_then(|target| target.acts_as.as_ref());
-        self.steps.iter().filter_map(|step| step.acts_as.as_ref()).chain(inventory).cloned().collect()
+        self.uses().filter_map(|step| step.acts_as.as_ref()).chain(inventory).cloned().collect()
     }
 
     /// The release root on a target: its own, else the plan's.
@@ -308,20 +316,26 @@ impl Resolved {
         target: Option<&'a TargetName>,
         facts: Option<Facts<'a>>,
     ) -> StepScope<'a> {
-        let root = target.and_then(|target| self.root(step.on.as_ref().unwrap_or(target)));
+        let root = target.and_then(|target| self.root(step.acts_on(target)));
         StepScope { resolved: self, root, target: target.and_then(|name| self.targets.get(name)), facts }
     }
 }
 
 impl ResolvedStep {
-    /// The target that it acts on when it runs for `target`.
+    /// The target that it acts on when it runs for `target`; of several, the first one.
     pub fn acts_on<'a>(&'a self, target: &'a TargetName) -> &'a TargetName {
-        self.on.as_ref().unwrap_or(target)
+        self.on.first().unwrap_or(target)
+    }
+
+    /// The same step where it acts on one of several targets.
+    #[must_use]
+    pub fn at(&self, on: Option<&TargetName>) -> Self {
+        Self { on: on.cloned().into_iter().collect(), ..self.clone() }
     }
 
     /// Every target that it acts on, in the order of the inventory.
     pub fn all_acted_on(&self) -> &[TargetName] {
-        self.on.as_ref().map_or_else(|| self.runs.targets(), std::slice::from_ref)
+        if self.on.is_empty() { self.runs.targets() } else { &self.on }
     }
 }
 

@@ -57,7 +57,7 @@ impl Check<'_> {
     ) -> bool {
         let mut good = true;
         for name in placed.runs.targets() {
-            if self.resolved.root(placed.on.as_ref().unwrap_or(name)) != root {
+            if !placed.acts_on(name).any(|on| self.resolved.root(on) == root) {
                 continue;
             }
             let target = self.resolved.targets.get(name);
@@ -76,7 +76,7 @@ impl Check<'_> {
 
     /// The distinct release roots of the targets that a step acts on; one `None` where the plan has no release.
     fn roots(&self, placed: &Placed) -> Vec<Option<RemotePath>> {
-        let acted_on = placed.on.as_ref().map_or_else(|| placed.runs.targets(), std::slice::from_ref);
+        let acted_on = if placed.on.is_empty() { placed.runs.targets() } else { &placed.on };
         let mut roots: Vec<_> = acted_on.iter().map(|target| self.resolved.root(target).cloned()).collect();
         roots.sort_unstable();
         roots.dedup();

@@ -3,6 +3,7 @@
 //! Nothing here stops at the first problem. A part that is wrong is reported and left out, and what depends on it is
 //! not blamed a second time.
 
+mod cluster;
 mod grants;
 mod parameters;
 mod place;
@@ -102,6 +103,7 @@ pub fn check(
             batches: Vec::new(),
             max_failures: 0,
             steps: Vec::new(),
+            cluster: None,
             warnings: Problems::new(),
         },
     };
@@ -111,6 +113,7 @@ pub fn check(
     check.targets();
     let steps: Vec<_> = plan.steps().map(|(phase, step)| check.step(phase, step)).collect();
     check.resolved.steps = steps.into_iter().flatten().collect();
+    check.resolved.cluster = plan.cluster.as_ref().and_then(|cluster| check.step(Phase::Rollout, cluster));
     if plan.gaps.is_empty() {
         vars::report_unused(plan, &check.problems);
         secrets::report_unused(plan, environment, &check.problems);
@@ -140,7 +143,16 @@ struct Placed {
     phase: Phase,
     module: ModuleRef,
     runs: Runs,
-    on: Option<TargetName>,
+    /// The targets that it acts on in place of those that it runs for.
+    on: Vec<TargetName>,
+}
+
+impl Placed {
+    /// Where it acts when it runs for `target`.
+    fn acts_on<'a>(&'a self, target: &'a TargetName) -> impl Iterator<Item = &'a TargetName> {
+        let own = self.on.is_empty().then_some(target);
+        own.into_iter().chain(&self.on)
+    }
 }
 
 impl<'a> Check<'a> {

@@ -42,7 +42,7 @@ impl Check<'_> {
         for target in looked_at {
             let scope = StepScope {
                 resolved: &self.resolved,
-                root: self.resolved.root(placed.on.as_ref().unwrap_or(target)),
+                root: placed.acts_on(target).next().and_then(|on| self.resolved.root(on)),
                 target: self.resolved.targets.get(target),
                 facts: None,
             };

@@ -20,13 +20,15 @@ impl Check<'_> {
                 self.runs(phase, step, manifest.runs)
             };
             if let Some((runs, on)) = placed {
+                let on = on.into_iter().collect();
                 self.placed.insert(step.id.value.clone(), Placed { phase, module, runs, on });
             }
         }
+        self.place_cluster();
     }
 
     /// The module of a step, when it is there.
-    fn module(&self, step: &Step) -> Option<ModuleRef> {
+    pub(super) fn module(&self, step: &Step) -> Option<ModuleRef> {
         let module = match self.plan.find_module(&step.uses) {
             Ok(module) => module,
             Err(_) if self.plan.gaps.modules.has(step.uses.split('/').next().unwrap_or_default()) => {
@@ -136,7 +138,7 @@ impl Check<'_> {
     }
 
     /// The targets that `on` names: one by its name, or those of a role.
-    fn named(&self, on: &Spanned<String>) -> Option<Vec<TargetName>> {
+    pub(super) fn named(&self, on: &Spanned<String>) -> Option<Vec<TargetName>> {
         if let Some(target) = self.inventory.target(on) {
             let with_role: Vec<_> =
                 self.inventory.with_role(on).filter(|other| other.name != target.name).collect();

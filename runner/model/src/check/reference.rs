@@ -38,6 +38,11 @@ impl Check<'_> {
     }
 
     pub(super) fn wrong_reference(&self, step: &Step, reference: &Reference, span: Span) -> Option<Problem> {
+        if step.id.value == StepId::cluster()
+            && let Some(problem) = self.too_late_for_the_cluster(reference, span)
+        {
+            return Some(problem);
+        }
         match reference {
             Reference::Var(name) => {
                 let known = self.plan.vars.keys().any(|var| var.as_str() == name);

@@ -24,7 +24,7 @@ pub(super) fn sources(plan: &Plan, environment: &EnvironmentName) -> BTreeMap<Se
 /// Warns of secrets that no step is given.
 pub(super) fn report_unused(plan: &Plan, environment: &EnvironmentName, problems: &RefCell<Problems>) {
     let given: BTreeSet<&SecretName> =
-        plan.steps().flat_map(|(_, step)| &step.secrets).map(|given| &given.secret.value).collect();
+        plan.uses().flat_map(|step| &step.secrets).map(|given| &given.secret.value).collect();
     for (name, entry) in entries(plan, environment) {
         if !given.contains(name) {
             let message = format!("no step is given the secret `{name}`");

@@ -72,7 +72,7 @@ pub(super) fn report_unused(plan: &Plan, problems: &RefCell<Problems>) {
             used.insert(name.clone());
         }
     };
-    for (_, step) in plan.steps() {
+    for step in plan.uses() {
         step.with.value.references().into_iter().for_each(&mut note);
         for grant in step
             .allow
@@ -107,7 +107,7 @@ pub(super) fn report_unused(plan: &Plan, problems: &RefCell<Problems>) {
     }
     for (name, source) in &plan.modules {
         let uses = |uses: &str| uses.split('/').next() == Some(name.as_str());
-        if !plan.steps().any(|(_, step)| uses(&step.uses)) {
+        if !plan.uses().any(|step| uses(&step.uses)) {
             problems.borrow_mut().push(
                 Problem::at(
                     Code::Unused,

@@ -39,7 +39,7 @@ pub struct Lock {
 pub struct LockedEnvironment {
     /// The program that is asked for the inventory; `None`: it is a file.
     pub inventory: Option<InventoryCommand>,
-    /// The steps, in the order of the plan.
+    /// The steps, in the order of the plan, and last the cluster.
     pub steps: Vec<LockedStep>,
     /// The service commands of the targets that steps act on, each once.
     pub service_commands: BTreeSet<ServiceCommand>,
@@ -120,18 +120,17 @@ impl Lock {
 impl LockedEnvironment {
     /// What a review would accept of a plan as it is.
     pub fn build(resolved: &Resolved) -> Self {
-        let acted_on = resolved.steps.iter().flat_map(ResolvedStep::all_acted_on);
+        let acted_on = resolved.uses().flat_map(ResolvedStep::all_acted_on);
         let targets: BTreeSet<_> =
             acted_on.filter_map(|target| resolved.target(target)).map(|t| &t.name).collect();
         let commands =
             targets.into_iter().filter_map(|target| resolved.target(target)?.service_command.clone());
         Self {
             inventory: resolved.inventory.clone(),
-            steps: resolved.steps.iter().map(|step| LockedStep::build(resolved, step)).collect(),
+            steps: resolved.uses().map(|step| LockedStep::build(resolved, step)).collect(),
             service_commands: commands.collect(),
             modules: resolved
-                .steps
-                .iter()
+                .uses()
                 .map(|step| {
                     let module = LoadedModule { digest: step.digest, manifest: step.manifest.clone() };
                     (step.module.clone(), module)

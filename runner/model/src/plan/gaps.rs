@@ -16,6 +16,8 @@ pub(crate) struct Gaps {
     pub(crate) release: bool,
     /// `[strategy]`, or the role in it.
     pub(crate) strategy: bool,
+    /// `[cluster]`, or the module in it.
+    pub(crate) cluster: bool,
     /// Steps that are not in the plan: their ids, or all where an id itself was not read.
     pub(crate) steps: Names,
     /// Steps whose parameters are not all there.

@@ -1,6 +1,7 @@
 //! The plan language: what `plan.toml` may say. The doc comment of each key is what the plan reference and the JSON
 //! Schema say about it, so they are written for users.
 
+mod cluster;
 mod gaps;
 mod inventory;
 mod module;
@@ -55,6 +56,10 @@ pub struct Plan {
     pub environment: BTreeMap<EnvironmentName, Environment>,
     /// What becomes of the artifact on targets. Left out: the plan lays out no release.
     pub release: Option<Spanned<ReleaseTable>>,
+    /// Who knows which targets are in service, and takes each of them out around its rollout. Left out: no target is taken
+    /// out of service.
+    #[schemars(with = "Option<cluster::ClusterTable>")]
+    pub cluster: Option<Step>,
     /// On which targets, how many at a time, and what failures do. Needed by `[[stage]]` and `[[rollout]]`.
     pub strategy: Option<Spanned<Strategy>>,
     /// What each step may use of the runner's machine. A step's own `limits` win.
@@ -279,6 +284,11 @@ impl With {
 }
 
 impl Plan {
+    /// Every use of a module: the steps, and the cluster.
+    pub fn uses(&self) -> impl Iterator<Item = &Step> {
+        self.steps().map(|(_, step)| step).chain(&self.cluster)
+    }
+
     /// All steps with their phases, in the order in which they run.
     pub fn steps(&self) -> impl Iterator<Item = (Phase, &Step)> {
         Phase::ALL.into_iter().flat_map(|phase| self.phase(phase).iter().map(move |step| (phase, step)))

@@ -106,7 +106,7 @@ impl Plan {
     /// Every module that a step uses, with where the first such `uses` is written.
     pub fn module_refs(&self) -> BTreeMap<ModuleRef, crate::source::Span> {
         let mut modules = BTreeMap::new();
-        for (_, step) in self.steps() {
+        for step in self.uses() {
             if let Some(module) = self.module_of(step) {
                 modules.entry(module).or_insert(step.uses.span);
             }

@@ -19,8 +19,7 @@ const VERSION: i64 = 1;
 const MOST_TARGETS: u32 = 100_000;
 
 /// The keys that later versions will know, and what they will do.
-const LATER: [(&str, &str); 4] = [
-    ("cluster", "take each target out of service around its rollout"),
+const LATER: [(&str, &str); 3] = [
     ("people", "say who does what, in the report and in notices"),
     ("report", "write reports as JUnit, HTML and Markdown"),
     ("state", "name a shared place for journals, passes and approvals"),
@@ -44,6 +43,7 @@ struct Draft {
     modules: BTreeMap<ModuleName, Spanned<ModuleSource>>,
     environment: BTreeMap<EnvironmentName, Environment>,
     release: Option<Spanned<ReleaseTable>>,
+    cluster: Option<Step>,
     strategy: Option<Spanned<Strategy>>,
     limits: LimitsTable,
     phases: [Vec<Step>; 5],
@@ -88,6 +88,7 @@ impl Draft {
             modules: self.modules,
             environment: self.environment,
             release: self.release,
+            cluster: self.cluster,
             strategy: self.strategy,
             limits: self.limits,
             prepare,
@@ -117,6 +118,7 @@ fn draft(reader: &Reader, table: Table<'_>) -> Draft {
         modules: table.take("modules").map(|item| modules(reader, &item, &mut gaps)).unwrap_or_default(),
         environment: environments(reader, &table, &mut gaps),
         release: table.take("release").and_then(|item| release(reader, &item, &mut gaps)),
+        cluster: table.take("cluster").and_then(|item| cluster(reader, &item, &mut gaps)),
         strategy: table.take("strategy").and_then(|item| strategy(reader, &item, &mut gaps)),
         limits: table.take("limits").map(|item| limits(reader, &item, "`[limits]`")).unwrap_or_default(),
         phases: PHASES.map(|phase| {
@@ -138,6 +140,7 @@ fn draft(reader: &Reader, table: Table<'_>) -> Draft {
             "environment" => gaps.environments.add_all(),
             "release" => gaps.release = true,
             "strategy" => gaps.strategy = true,
+            "cluster" => gaps.cluster = true,
             phase if PHASES.contains(&phase) => gaps.steps.add_all(),
             _ => {}
         }
@@ -404,12 +407,47 @@ fn some_time(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Period>> {
     Some(time)
 }
 
+/// The cluster is a use of a module like a step, but for what the engine decides: when and for whom.
+fn cluster(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> Option<Step> {
+    let cluster = reader.table(item, "`[cluster]`").and_then(|table| {
+        if !table.has("on") {
+            let problem = reader.problem(Code::Missing, table.span, "`[cluster]` needs `on`");
+            let hint = "write `on = \"lb\"`: the role or the target that is asked";
+            reader.push(problem.because("the module must know where to ask").hint(hint));
+        }
+        for key in ["id", "once", "retry"] {
+            if let Some(item) = table.take(key) {
+                let message = format!("`[cluster]` has no `{key}`");
+                let problem = reader.problem(Code::UnknownKey, item.span, message);
+                reader.push(
+                    problem.because("the runner asks it around each target's rollout").hint("remove it"),
+                );
+            }
+        }
+        let id = Spanned::new(StepId::cluster(), table.span);
+        a_use(reader, &table, Some(id), "\"std/haproxy\"", gaps)
+    });
+    gaps.cluster = cluster.is_none();
+    cluster
+}
+
 fn step(reader: &Reader, table: &Table<'_>, gaps: &mut Gaps) -> Option<Step> {
     let id = table
         .require(reader, "id", "\"switch\"")
         .and_then(|item| reader.parsed::<StepId>(&item, "the id of a step"));
     let id = id.filter(|id| is_free(reader, id));
-    let uses = table.require(reader, "uses", "\"std/switch\"").and_then(|item| reader.line(&item));
+    a_use(reader, table, id, "\"std/switch\"", gaps)
+}
+
+/// A use of a module.
+fn a_use(
+    reader: &Reader,
+    table: &Table<'_>,
+    id: Option<Spanned<StepId>>,
+    example: &'static str,
+    gaps: &mut Gaps,
+) -> Option<Step> {
+    let uses = table.require(reader, "uses", example).and_then(|item| reader.line(&item));
     let before = reader.count();
     let with = table.take("with").map(|item| with(reader, &item)).unwrap_or_default();
     let with_has_gaps = reader.count() > before;
@@ -473,12 +511,17 @@ fn is_table(item: &Item<'_>) -> bool {
 
 /// A step called like a scope could not be referred to.
 fn is_free(reader: &Reader, id: &Spanned<StepId>) -> bool {
-    let taken = SCOPES.contains(&id.as_str());
+    let is_cluster = id.value == StepId::cluster();
+    let taken = is_cluster || SCOPES.contains(&id.as_str());
     if taken {
+        let why = match is_cluster {
+            true => "`[cluster]` is called that in the lock and the journal".to_owned(),
+            false => format!("`${{{}…}}` refers to something else", id.value),
+        };
         reader.push(
             reader
                 .problem(Code::BadValue, id.span, format!("a step cannot be called `{}`", id.value))
-                .because(format!("`${{{}…}}` refers to something else", id.value))
+                .because(why)
                 .hint("give the step another id"),
         );
     }

@@ -39,7 +39,7 @@ struct User {
 
 /// The targets that a run acts on. This machine, where steps run once, is none of them unless it is released to.
 fn acted_on(resolved: &Resolved) -> BTreeSet<&TargetName> {
-    let of_steps = resolved.steps.iter().flat_map(|step| step.all_acted_on());
+    let of_steps = resolved.uses().flat_map(|step| step.all_acted_on());
     let is_asked = |name: &&TargetName| !name.is_localhost() || resolved.rollout.contains(*name);
     of_steps.chain(&resolved.rollout).filter(is_asked).collect()
 }
@@ -73,7 +73,7 @@ pub(super) async fn examine(findings: &mut Findings, resolved: &Resolved, connec
 
 fn needs(resolved: &Resolved, target: &Target) -> Needs {
     let mut needs = Needs { writes: resolved.release.is_some(), ..Needs::default() };
-    for step in resolved.steps.iter().filter(|step| step.all_acted_on().contains(&target.name)) {
+    for step in resolved.uses().filter(|step| step.all_acted_on().contains(&target.name)) {
         let root = resolved.root(&target.name);
         let texts: Vec<String> = step
             .grants

@@ -55,9 +55,13 @@ fn explain(resolved: &Resolved, example: Option<&TargetName>) -> String {
                 let _ = writeln!(body, "{indent}{line}");
             }
         }
+        if phase == Phase::Rollout {
+            explain_cluster(&mut body, resolved, example, &used);
+        }
         for step in steps {
             number += 1;
-            explain_step(&mut body, resolved, step, number, example, &used);
+            let title = format!("{number}. `{}`", step.id);
+            explain_step(&mut body, resolved, step, &title, example, &used);
         }
     }
     let mut text = format!("{} to {}", resolved.plan, resolved.environment);
@@ -127,15 +131,31 @@ fn sentences(resolved: &Resolved, phase: Phase) -> Vec<String> {
     }
 }
 
+/// What takes targets out of service, and puts them back.
+fn explain_cluster(
+    text: &mut String,
+    resolved: &Resolved,
+    example: Option<&TargetName>,
+    used: &RefCell<BTreeMap<String, Reference>>,
+) {
+    let Some(cluster) = &resolved.cluster else { return };
+    let sentence = "Each target is taken out of service before its first step and put back after its last one, if it was \
+                    in service when the run began; meanwhile no other one leaves that `min-in-service` keeps.";
+    for line in wrapped(sentence, WIDTH) {
+        let _ = writeln!(text, "  {line}");
+    }
+    explain_step(text, resolved, cluster, "-  The cluster", example, used);
+}
+
 fn explain_step(
     text: &mut String,
     resolved: &Resolved,
     step: &ResolvedStep,
-    number: usize,
+    title: &str,
     example: Option<&TargetName>,
     used: &RefCell<BTreeMap<String, Reference>>,
 ) {
-    let mut sentence = format!("{number}. `{}` ({}) {}", step.id, step.uses, step.manifest.summary);
+    let mut sentence = format!("{title} ({}) {}", step.uses, step.manifest.summary);
     sentence.push_str(&place(resolved, step));
     let runs_for = match &step.runs {
         Runs::Once(target) => Some(target),
@@ -203,8 +223,9 @@ fn place(resolved: &Resolved, step: &ResolvedStep) -> String {
         Runs::EachTarget(targets) if *targets == resolved.rollout => ", on each target".to_owned(),
         Runs::EachTarget(targets) => format!(", on {}", names(targets.iter().map(TargetName::as_str))),
     };
-    match &step.on {
-        Some(on) => format!("{} acting on `{on}`", whom.replace(", on ", ", for ")),
-        None => whom,
+    if step.on.is_empty() {
+        return whom;
     }
+    let on = names(step.on.iter().map(TargetName::as_str));
+    format!("{} acting on {on}", whom.replace(", on ", ", for "))
 }
