@@ -19,6 +19,7 @@ const WIT: &[(&str, &str)] = &[
     ("targets.wit", include_str!("../../../wit/targets.wit")),
     ("releases.wit", include_str!("../../../wit/releases.wit")),
     ("commands.wit", include_str!("../../../wit/commands.wit")),
+    ("sockets.wit", include_str!("../../../wit/sockets.wit")),
     ("workspace.wit", include_str!("../../../wit/workspace.wit")),
     ("artifacts.wit", include_str!("../../../wit/artifacts.wit")),
     ("http.wit", include_str!("../../../wit/http.wit")),
