@@ -10,7 +10,7 @@ use runner::sandbox::context::{
     Record, RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
-use runner::sandbox::{Origin, Sandbox};
+use runner::sandbox::{Export, Origin, Sandbox};
 use runner_artifact::{Store, Workspace};
 use runner_model::grant::{GrantSet, Layers};
 use runner_model::{Acting, Failure, FailureKind, TargetName};
@@ -138,7 +138,7 @@ async fn calls() -> Outcome<Cost> {
     let loader = Loader::new(Compiler::without_cache(&engine), Descriptions::without_cache());
     let module = loader.load(&"builtin:smoke-test".parse()?, std::path::Path::new("."))?;
     let sandbox = Sandbox::new(&engine)?;
-    let prepared = sandbox.prepare(&module.component, module.imports.wasi)?;
+    let prepared = sandbox.prepare(&module.component, module.imports.wasi, module.manifest.world)?;
     let place = tempfile::tempdir()?;
     let store = Arc::new(Store::open(place.path().join("store"))?);
     std::fs::create_dir(place.path().join("plan"))?;
@@ -183,12 +183,14 @@ async fn calls() -> Outcome<Cost> {
             vault: Arc::default(),
             secrets: std::collections::BTreeMap::new(),
             layers: Arc::clone(&layers),
+            gate: None,
             diff: false,
             waits: true,
             rehearsal: None,
         };
         let started = Instant::now();
-        let ended = sandbox.invoke(&prepared, params.clone(), context, Limits::default()).await;
+        let ended =
+            sandbox.invoke(&prepared, (Export::Run, params.clone()), context, Limits::default()).await;
         let took = started.elapsed();
         ended.result.map_err(|failure| failure.to_string())?;
         fuel = ended.tally.fuel;

@@ -147,7 +147,13 @@ async fn given_up(run: &Run, cancel: &CancellationToken) {
 }
 
 fn nothing(failure: Failure) -> Invoked {
-    Invoked { result: Err(failure), unknown: None, stderr: String::new(), tally: Tally::default() }
+    Invoked {
+        result: Err(failure),
+        unknown: None,
+        stderr: String::new(),
+        tally: Tally::default(),
+        in_service: false,
+    }
 }
 
 /// The failure of an invocation whose time was up; what it said itself is kept, since it may tell where it hung.

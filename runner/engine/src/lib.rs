@@ -76,4 +76,6 @@ pub struct Invoked {
     pub stderr: String,
     /// What it did.
     pub tally: Tally,
+    /// It was denied something because its target is in service.
+    pub in_service: bool,
 }

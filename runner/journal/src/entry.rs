@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use runner_artifact::Store;
 use runner_model::{
     Act, Digest, EffectClass, EffectKey, EnvironmentName, Failure, Mark, PlanName, ReleaseId, RunId, Stamped,
-    State, StepId, TargetName, Verdict,
+    Standing, State, StepId, TargetName, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +30,13 @@ pub enum Entry {
         target: TargetName,
         /// The facts, by name.
         facts: Payload,
+    },
+    /// How the run found a target in its cluster: only who was in service is put back.
+    Stood {
+        /// The target.
+        target: TargetName,
+        /// How it stood.
+        standing: Standing,
     },
     /// A fresh instance of a module begins.
     InvocationStarted {

@@ -21,6 +21,27 @@ pub enum Occurs {
     EachTarget,
 }
 
+/// What a module is for: the world of the contract that it exports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum World {
+    /// A step of a plan.
+    #[default]
+    Step,
+    /// `[cluster]`: it knows which targets are in service.
+    Cluster,
+}
+
+impl World {
+    /// As in the WIT.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Cluster => "cluster",
+        }
+    }
+}
+
 /// What a module says of itself.
 ///
 /// ```
@@ -48,6 +69,8 @@ pub struct Manifest {
     pub parameters: Value,
     /// The JSON Schema of its outputs.
     pub outputs: Value,
+    /// What it is for. Left out: a step.
+    pub world: World,
     /// How often a step of it runs.
     pub runs: Occurs,
     /// What it needs.
@@ -140,8 +163,8 @@ impl ManifestError {
     }
 }
 
-const KEYS: [&str; 8] =
-    ["name", "version", "summary", "documentation", "parameters", "outputs", "runs", "capabilities"];
+const KEYS: [&str; 9] =
+    ["name", "version", "summary", "documentation", "parameters", "outputs", "world", "runs", "capabilities"];
 
 impl Manifest {
     /// Reads what `describe` returned.
@@ -167,6 +190,11 @@ impl Manifest {
             summary: line(object, "summary", 200)?,
             documentation: documentation(object)?,
             outputs: schema(object, "outputs")?,
+            world: match object.get("world").map(Value::as_str) {
+                None | Some(Some("step")) => World::Step,
+                Some(Some("cluster")) => World::Cluster,
+                Some(_) => return Err(bad("world", "`step` or `cluster`")),
+            },
             runs: match object.get("runs").map(Value::as_str) {
                 Some(Some("once")) => Occurs::Once,
                 Some(Some("each-target")) => Occurs::EachTarget,
@@ -329,6 +357,9 @@ impl From<Manifest> for Value {
         object.insert("documentation".to_owned(), manifest.documentation.into());
         object.insert("parameters".to_owned(), manifest.parameters);
         object.insert("outputs".to_owned(), manifest.outputs);
+        if manifest.world != World::Step {
+            object.insert("world".to_owned(), manifest.world.word().into());
+        }
         let runs = match manifest.runs {
             Occurs::Once => "once",
             Occurs::EachTarget => "each-target",

@@ -85,11 +85,26 @@ struct ManifestFile {
     parameters: serde_json::Map<String, Value>,
     /// The JSON Schema of its outputs, of type `object`.
     outputs: serde_json::Map<String, Value>,
+    /// What it is for. Left out: a step.
+    #[schemars(default)]
+    world: ManifestWorld,
     /// How often a step of it runs.
     runs: ManifestRuns,
     /// The grants that it needs, with `${name}` for its parameters. A list that is left out is empty.
     #[schemars(default)]
     capabilities: ManifestCapabilities,
+}
+
+/// What a module is for.
+#[derive(Default, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "as `ManifestFile`")]
+enum ManifestWorld {
+    /// A step of a plan.
+    #[default]
+    Step,
+    /// `[cluster]`: it knows which targets are in service.
+    Cluster,
 }
 
 /// How often a step of a module runs.

@@ -13,7 +13,7 @@ use crate::host::past::{Continued, PastCall, PastRun};
 use runner_artifact::Store;
 use runner_journal::{Damage, Entry, Header, Journal, NotResumed, Record};
 use runner_model::lock::{Lock, LockedEnvironment};
-use runner_model::{Digest, EffectClass, EffectKey, Limit, RunId, Verdict};
+use runner_model::{Digest, EffectClass, EffectKey, Limit, RunId, StepId, Verdict};
 use std::sync::Arc;
 
 pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
@@ -145,6 +145,8 @@ fn decided(before: &Continued) -> Result<(), Fail> {
     let undecided: Vec<String> = before
         .run
         .in_doubt()
+        // How a target stands in its cluster is observed.
+        .filter(|(key, _)| key.step != StepId::cluster())
         .filter(|(key, call)| only_a_person_knows(call) && before.assumed_of(key).is_none())
         .map(|(key, call)| line(&key, call))
         .collect();

@@ -98,6 +98,7 @@ impl Invocations {
             Entry::Header(_)
             | Entry::Event(_)
             | Entry::Facts { .. }
+            | Entry::Stood { .. }
             | Entry::Mark { .. }
             | Entry::Marked { .. }
             | Entry::Closed { .. } => {}

@@ -47,13 +47,13 @@ impl Host {
         let once =
             |id: &StepId| self.resolved.step(id).is_some_and(|step| matches!(step.runs, Runs::Once(_)));
         let outputs = self.before.run.outputs(target, once);
-        let layers = self.layers(id, target, &outputs).await.map_err(|failure| {
+        let step = self.step(id)?;
+        let layers = self.layers(step, target, &outputs).await.map_err(|failure| {
             Failure::new(
                 FailureKind::Denied,
                 format_args!("what the step may do cannot be told any more: {failure}"),
             )
         })?;
-        let step = self.step(id)?;
         let current = step.acts_on(target);
         let acting = self.resolved.acting(step, current);
         if let Some(on) = of.on {

@@ -1,16 +1,19 @@
 //! Carries out invocations in this process: the one place where the plan, the sandbox, the connections, the store and
 //! the journal meet. The engine sees only its trait.
 
+mod cluster;
 mod dry;
 mod events;
 mod facts;
 mod faults;
 mod fleet;
+mod gate;
 mod http;
 mod leave;
 pub mod past;
 mod record;
 pub(crate) mod schema;
+mod standings;
 mod undo;
 
 pub use events::EventJournal;
@@ -22,11 +25,13 @@ pub use undo::Undoing;
 
 use crate::module::load::Module;
 use crate::sandbox::context::{Context, Given, Http, Machines, Marks, RunInfo, cancelled};
+use crate::sandbox::gate::Gate;
 use crate::sandbox::limits::Limits;
-use crate::sandbox::{Ended, Origin, Prepared, Sandbox};
+use crate::sandbox::{Ended, Export, Origin, Prepared, Sandbox};
 use async_trait::async_trait;
 use dry::{DryMachines, DryRequests, DryRun};
 use fleet::Fleet;
+use gate::ServiceGate;
 use past::{Continued, PastRun};
 use record::JournalRecord;
 use runner_artifact::{Store, Workspace};
@@ -42,7 +47,9 @@ use runner_secret::Vault;
 use runner_transport::{Executes, Intent, Within};
 use schema::Schemas;
 use serde_json::Value;
+use standings::Standings;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -122,6 +129,7 @@ pub struct Host {
     given: Arc<Given>,
     facts: facts::Known,
     before: Continued,
+    standings: Arc<Standings>,
     /// The release of this run and its artifact, once it exists.
     release: Mutex<Option<(ReleaseId, Digest)>>,
     /// What was live on each target when it was connected.
@@ -138,7 +146,8 @@ impl Host {
         let mut ready = BTreeMap::new();
         for (reference, module) in modules {
             let schemas = Schemas::of(&module.manifest)?;
-            let prepared = sandbox.prepare(&module.component, module.imports.wasi).map_err(|error| {
+            let prepared = sandbox.prepare(&module.component, module.imports.wasi, module.manifest.world);
+            let prepared = prepared.map_err(|error| {
                 Failure::new(FailureKind::Other, format_args!("link the module `{reference}`: {error:#}"))
             })?;
             ready.insert(reference, Ready { prepared, schemas });
@@ -195,6 +204,10 @@ impl Host {
             marks: Arc::new(marks_of(&parts.before.run)),
             given: Arc::default(),
             facts: facts::Known::of_before(&parts.before.run),
+            standings: Arc::new(Standings::new(
+                resolved.cluster.iter().flat_map(|cluster| cluster.runs.targets()).cloned().collect(),
+                parts.before.run.stood.clone(),
+            )),
             before: parts.before,
             release: Mutex::default(),
             previous: Mutex::default(),
@@ -241,20 +254,23 @@ impl Host {
     }
 
     /// Everything about an invocation that can go wrong before it begins.
-    async fn prepare<'a>(&'a self, invocation: &'a Invocation) -> Result<Begun<'a>, Failure> {
+    async fn prepare<'a>(
+        &'a self,
+        step: &'a ResolvedStep,
+        invocation: &'a Invocation,
+    ) -> Result<Begun<'a>, Failure> {
         if let Some(error) = self.journal.failure() {
             return Err(error.into());
         }
         let Invocation { step: id, target, outputs, .. } = invocation;
-        let step = self.step(id)?;
         let module = self.modules.get(&step.module).ok_or_else(|| {
             Failure::new(FailureKind::Other, format_args!("the module `{}` was not loaded", step.module))
         })?;
-        let params = self
-            .with_facts(id, target, outputs, |step, _, facts| self.resolved.parameters(step, target, facts));
+        let params =
+            self.with_facts(step, target, outputs, |_, facts| self.resolved.parameters(step, target, facts));
         let params = params.await?;
         module.schemas.check_parameters(&format!("step `{id}`"), &params)?;
-        let layers = self.layers(id, target, outputs).await?;
+        let layers = self.layers(step, target, outputs).await?;
         Ok(Begun { step, module, params, layers, release: self.known_release() })
     }
 
@@ -266,11 +282,11 @@ impl Host {
     /// What a step may do there, with these outputs of earlier ones.
     async fn layers(
         &self,
-        id: &StepId,
+        step: &ResolvedStep,
         target: &TargetName,
         outputs: &BTreeMap<StepId, Value>,
     ) -> Result<Layers, Failure> {
-        let layers = self.with_facts(id, target, outputs, |step, locked, facts| {
+        let layers = self.with_facts(step, target, outputs, |locked, facts| {
             self.resolved.layers(step, target, facts, locked, self.policy.clone())
         });
         let mut layers = layers.await?;
@@ -281,14 +297,16 @@ impl Host {
     /// Does something with all that a step may refer to.
     async fn with_facts<T>(
         &self,
-        id: &StepId,
+        step: &ResolvedStep,
         target: &TargetName,
         outputs: &BTreeMap<StepId, Value>,
-        then: impl FnOnce(&ResolvedStep, &LockedStep, Facts<'_>) -> Result<T, Failure>,
+        then: impl FnOnce(&LockedStep, Facts<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let step = self.step(id)?;
-        let locked = self.locked.step(id).ok_or_else(|| {
-            Failure::new(FailureKind::Other, format_args!("the lock has no grants for the step `{id}`"))
+        let locked = self.locked.step(&step.id).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Other,
+                format_args!("the lock has no grants for the step `{}`", step.id),
+            )
         })?;
         self.learn_release(outputs)?;
         let wanted = self.resolved.facts_of(step, locked);
@@ -301,7 +319,7 @@ impl Host {
             outputs,
             target: &of_target,
         };
-        then(step, locked, facts)
+        then(locked, facts)
     }
 
     fn context(&self, invocation: &Invocation, begun: &Begun<'_>, cancel: CancellationToken) -> Context {
@@ -348,6 +366,7 @@ impl Host {
                 })
                 .collect(),
             layers: Arc::new(begun.layers.clone()),
+            gate: None,
             diff: self.diff,
             waits: self.dry.is_none(),
             rehearsal: self.dry.as_ref().map(|dry| Arc::clone(&dry.rehearsal)),
@@ -356,8 +375,9 @@ impl Host {
 
     /// Runs the step and judges what it returned.
     async fn run(&self, invocation: &Invocation, cancel: CancellationToken) -> Invoked {
+        let prepared = async { self.prepare(self.step(&invocation.step)?, invocation).await };
         let prepared = tokio::select! {
-            prepared = self.prepare(invocation) => prepared,
+            prepared = prepared => prepared,
             () = cancel.cancelled() => Err(cancelled()),
         };
         let begun = match prepared {
@@ -371,36 +391,73 @@ impl Host {
                 };
             }
         };
-        let Invocation { step, target, attempt, .. } = invocation;
-        let context = self.context(invocation, &begun, cancel);
-        let (info, current) = (context.info.clone(), context.info.current.clone());
-        let limits = limits(begun.step);
-        let about = serde_json::json!({ "info": info, "limits": limits, "uses": begun.step.uses });
-        let given = (begun.params.clone(), about);
-        self.record.started(step, target, *attempt, begun.step.digest, given);
-        let sent_before = self.fleet.bytes_sent(&current);
-        let Ended { result, stderr, mut tally, changed, time: _ } =
-            self.sandbox.invoke(&begun.module.prepared, begun.params.to_string(), context, limits).await;
-        let who = format!("step `{step}` (module `{}`)", begun.step.uses);
-        let result = result.and_then(|text| begun.module.schemas.outputs(&who, &text));
-        let result = result.map(|outputs| self.vault.hide_json(outputs));
-        let result = result.and_then(|outputs| {
-            self.given.give_out(&outputs);
-            self.learn_release(&BTreeMap::from([(step.clone(), outputs.clone())]))?;
-            Ok(outputs)
-        });
-        self.marks.settle(&info, changed, result.is_ok());
-        tally.bytes_sent = self.fleet.bytes_sent(&current).saturating_sub(sent_before);
-        self.record.ended(step, target, *attempt, &result, tally.fuel);
+        let Called { result, stderr, tally, in_service } =
+            self.call(&begun, Export::Run, invocation, cancel).await;
+        let current = begun.step.acts_on(&invocation.target);
         let result = match (result, &self.dry) {
-            (Err(failure), Some(dry)) => match dry.judge(&current, failure, tally) {
+            (Err(failure), Some(dry)) => match dry.judge(current, failure, tally) {
                 Ok(why) => return unknown(why, tally),
                 Err(failure) => Err(failure),
             },
             (result, _) => result,
         };
-        Invoked { result, unknown: None, stderr, tally }
+        Invoked { result, unknown: None, stderr, tally, in_service }
     }
+
+    /// Calls a module, and keeps the account of it.
+    async fn call(
+        &self,
+        begun: &Begun<'_>,
+        export: Export,
+        invocation: &Invocation,
+        cancel: CancellationToken,
+    ) -> Called {
+        let Invocation { step, target, attempt, .. } = invocation;
+        let denied = Arc::new(AtomicBool::new(false));
+        let gate = (export == Export::Run && self.resolved.cluster.is_some()).then(|| {
+            let (resolved, standings) = (Arc::clone(&self.resolved), Arc::clone(&self.standings));
+            let phase = begun.step.phase;
+            Arc::new(ServiceGate { resolved, standings, phase, denied: Arc::clone(&denied) }) as Arc<dyn Gate>
+        });
+        let context = Context { gate, ..self.context(invocation, begun, cancel) };
+        let (info, current) = (context.info.clone(), context.info.current.clone());
+        let limits = limits(begun.step);
+        let about = serde_json::json!({
+            "info": info, "limits": limits, "uses": begun.step.uses, "export": export,
+        });
+        let given = (begun.params.clone(), about);
+        self.record.started(step, target, *attempt, begun.step.digest, given);
+        let sent_before = self.fleet.bytes_sent(&current);
+        let called = (export, begun.params.to_string());
+        let Ended { result, stderr, mut tally, changed, time: _ } =
+            self.sandbox.invoke(&begun.module.prepared, called, context, limits).await;
+        let who = format!("step `{step}` (module `{}`)", begun.step.uses);
+        let result = result.and_then(|text| match export {
+            Export::Run => begun.module.schemas.outputs(&who, &text),
+            _ => serde_json::from_str(&text).map_err(|error| Failure::new(FailureKind::Other, error)),
+        });
+        let result = result.map(|outputs| self.vault.hide_json(outputs));
+        let result = result.and_then(|outputs| {
+            if export == Export::Run {
+                self.given.give_out(&outputs);
+                self.learn_release(&BTreeMap::from([(step.clone(), outputs.clone())]))?;
+            }
+            Ok(outputs)
+        });
+        self.marks.settle(&info, changed, result.is_ok());
+        tally.bytes_sent = self.fleet.bytes_sent(&current).saturating_sub(sent_before);
+        self.record.ended(step, target, *attempt, &result, tally.fuel);
+        Called { result, stderr, tally, in_service: denied.load(Ordering::Relaxed) }
+    }
+}
+
+/// How a call of a module ended.
+struct Called {
+    result: Result<Value, Failure>,
+    stderr: String,
+    tally: Tally,
+    /// Something was denied since the target is in service.
+    in_service: bool,
 }
 
 /// What attempts changed that are over: the next one answers `true` for it.
@@ -423,12 +480,18 @@ struct Begun<'a> {
 
 /// An invocation that did not begin.
 fn failed(failure: Failure) -> Invoked {
-    Invoked { result: Err(failure), unknown: None, stderr: String::new(), tally: Tally::default() }
+    Invoked {
+        result: Err(failure),
+        unknown: None,
+        stderr: String::new(),
+        tally: Tally::default(),
+        in_service: false,
+    }
 }
 
 /// An invocation of which only the real thing could tell more.
 fn unknown(why: String, tally: Tally) -> Invoked {
-    Invoked { result: Ok(Value::Null), unknown: Some(why), stderr: String::new(), tally }
+    Invoked { result: Ok(Value::Null), unknown: Some(why), stderr: String::new(), tally, in_service: false }
 }
 
 /// A variable as text: text as it is, all else as JSON.
@@ -458,6 +521,7 @@ impl Executor for Host {
         // What the run found when it began, not what it left when it was cut off.
         let live = self.before.run.live.get(target).cloned().unwrap_or(now);
         self.record.found(target, live.clone());
+        self.standings.went_live(target, live.clone());
         if let Some(release) = &live {
             let mut previous = self.previous.lock().unwrap_or_else(PoisonError::into_inner);
             previous.insert(target.clone(), release.clone());

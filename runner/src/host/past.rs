@@ -4,8 +4,8 @@ use crate::sandbox::context::{Acts, Call, Changed, Doubt, Past};
 use runner_artifact::Store;
 use runner_journal::{Answer, Entry, Left, Payload, Record, Told, UndoEnd};
 use runner_model::{
-    Act, Digest, EffectClass, EffectKey, Event, Fact, Failure, FailureKind, ReleaseId, State, StepId,
-    TargetFacts, TargetName,
+    Act, Digest, EffectClass, EffectKey, Event, Fact, Failure, FailureKind, ReleaseId, Service, State,
+    StepId, TargetFacts, TargetName,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub struct PastRun {
     pub order: Vec<InvocationKey>,
     /// What was live on each target when the run began.
     pub live: BTreeMap<TargetName, Option<ReleaseId>>,
+    /// How the run found each target in its cluster.
+    pub stood: BTreeMap<TargetName, Service>,
     /// What targets said of themselves.
     pub facts: BTreeMap<TargetName, TargetFacts>,
     /// Effects, in the order in which they began.
@@ -210,6 +212,9 @@ impl PastRun {
                     invocation.ended = Some((answer, *fuel));
                 }
             }
+            Entry::Stood { target, standing } => {
+                self.stood.entry(target.clone()).or_insert(standing.service);
+            }
             Entry::Header(_) | Entry::Mark { .. } | Entry::Marked { .. } | Entry::Closed { .. } => {}
         }
         Ok(())
@@ -323,7 +328,8 @@ impl PastRun {
         invocation.calls.get(&key.number)
     }
 
-    fn last_attempt(&self, step: &StepId, target: &TargetName) -> u32 {
+    /// The number of the last attempt at a step; 0: there was none.
+    pub fn last_attempt(&self, step: &StepId, target: &TargetName) -> u32 {
         self.attempts(step, target).next_back().map_or(0, |(attempt, _)| attempt)
     }
 

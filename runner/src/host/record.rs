@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use runner_engine::EventSender;
 use runner_journal::{Answer, Entry, Header, Journal, Left, Payload, Told};
 use runner_model::{
-    Act, Acting, Digest, EffectClass, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId, State,
-    StepId, TargetFacts, TargetName, Verdict,
+    Act, Acting, Digest, EffectClass, EffectEnd, EffectKey, Effected, Event, Failure, Mark, ReleaseId,
+    Standing, State, StepId, TargetFacts, TargetName, Verdict,
 };
 use runner_secret::Vault;
 use runner_transport::{Applied, Kept};
@@ -50,6 +50,10 @@ impl JournalRecord {
 
     /// What is known of a call where only effects are known: typed verbs tell by themselves whether they are done.
     fn known_effect(&self, call: &Call) -> Past {
+        // A gate is observed and gone through anew.
+        if call.key.step == StepId::cluster() {
+            return Past::New;
+        }
         // These two cannot tell by themselves: what they were to read is gone, or what they make has another name.
         let asks = matches!(call.call, "targets.rename" | "targets.archive");
         let tells = call.call.starts_with("targets.") && call.class == EffectClass::Change && !asks;
@@ -172,6 +176,11 @@ impl JournalRecord {
         self.append(|journal| {
             Ok(Entry::Facts { target: target.clone(), facts: journal.payload(Value::Object(facts))? })
         });
+    }
+
+    /// The run found a target so in its cluster.
+    pub(super) fn stood(&self, target: &TargetName, standing: Standing) {
+        self.append(|_| Ok(Entry::Stood { target: target.clone(), standing }));
     }
 
     /// The release of the run is about to be marked. Answers the line that the target keeps.

@@ -4,6 +4,8 @@
 //! version of the contract: that is looked at first.
 
 use super::signature::{Contract, contract, of_component};
+use runner_model::manifest::World;
+use std::collections::BTreeMap;
 use std::fmt;
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -44,13 +46,15 @@ const WASI: &[&str] = &[
     "wasi:sockets/udp-create-socket",
 ];
 
-/// What a step imports, once it is certain that this runner has it all.
+/// What a module imports, once it is certain that this runner has it all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imports {
     /// Functions of the contract, as `targets.read` and `commands.command.run`; sorted.
     pub functions: Vec<String>,
     /// Whether it imports anything of WASI.
     pub wasi: bool,
+    /// The world whose functions it exports.
+    pub world: World,
 }
 
 /// Why a component is not a step for this runner.
@@ -129,20 +133,26 @@ pub fn check(engine: &Engine, component: &Component) -> Result<Imports, NotAStep
     exports.sort_by_key(|(name, _)| *name);
 
     version(contract, &imported)?;
-    let is_step = imported.iter().any(|(name, _)| name.starts_with(PACKAGE))
-        || exports.iter().any(|(name, _)| contract.exports.contains_key(*name));
-    if !is_step {
+    let world = world(contract, &exports);
+    let wanted = world.and_then(|world| contract.exports.get(&world));
+    let is_ours = imported.iter().any(|(name, _)| name.starts_with(PACKAGE));
+    let (Some(world), Some(wanted)) = (world, wanted) else {
         let exports = exports.into_iter().map(|(name, _)| name.to_owned()).collect();
-        return Err(NotAStep::OtherWorld { exports });
-    }
+        return Err(match is_ours {
+            false => NotAStep::OtherWorld { exports },
+            true => NotAStep::Missing {
+                missing: vec!["it exports neither `run`, as a step does, nor `observe`, `leave` and `join`, as a cluster does".to_owned()],
+            },
+        });
+    };
 
     let resources = resources(engine, &imported);
-    let mut found = Imports::default();
+    let mut found = Imports { world, ..Imports::default() };
     let mut missing = Vec::new();
     for (name, item) in &imported {
         import(engine, contract, name, item, &resources, &mut found, &mut missing);
     }
-    for (name, signature) in &contract.exports {
+    for (name, signature) in wanted {
         match exports.iter().find(|(exported, _)| exported == name) {
             Some((_, ComponentItem::ComponentFunc(function))) => {
                 let has = of_component(function, &resources);
@@ -160,6 +170,18 @@ pub fn check(engine: &Engine, component: &Component) -> Result<Imports, NotAStep
         missing.sort();
         Err(NotAStep::Missing { missing })
     }
+}
+
+/// The world that a component is of: the one of which it exports more than what all have.
+fn world(contract: &Contract, exports: &[(&str, ComponentItem)]) -> Option<World> {
+    let all = contract.exports.values();
+    let is_own = |name: &str| all.clone().filter(|exports| exports.contains_key(name)).count() == 1;
+    let has = |exported: &BTreeMap<String, String>| {
+        let own = exported.keys().filter(|name| is_own(name));
+        own.filter(|own| exports.iter().any(|(name, _)| name == own)).count()
+    };
+    let most = contract.exports.iter().map(|(world, exported)| (has(exported), *world));
+    most.filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count).map(|(_, world)| world)
 }
 
 /// The version that the module was built for: told by `types`, which every step imports, else by any other interface.

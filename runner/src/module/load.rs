@@ -67,6 +67,14 @@ pub enum LoadError {
     /// It does not say what it is.
     #[error(transparent)]
     Describe(#[from] DescribeError),
+    /// It is not what it says.
+    #[error("its manifest says that it is a {says}, and it exports what a {is} does")]
+    OtherWorld {
+        /// The world of the manifest.
+        says: &'static str,
+        /// The world of the exports.
+        is: &'static str,
+    },
     /// What it says makes no sense.
     #[error("its manifest is not usable: {0}")]
     Manifest(#[from] ManifestError),
@@ -150,6 +158,9 @@ impl Loader {
         let engine = self.compiler.engine();
         let imports = super::imports::check(engine, &component)?;
         let manifest = self.descriptions.of(&digest, engine, &component, &imports)?;
+        if manifest.world != imports.world {
+            return Err(LoadError::OtherWorld { says: manifest.world.word(), is: imports.world.word() });
+        }
         Ok(Module { digest, size: bytes.len(), component, imports, manifest })
     }
 }

@@ -4,6 +4,7 @@
 //! Records, enums and variants are written out, since a component's type has no names for them; resources are written
 //! by name.
 
+use runner_model::manifest::World;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -35,12 +36,12 @@ pub(crate) struct Interface {
     pub(crate) resources: Vec<String>,
 }
 
-/// The contract: interfaces by name (`targets`), and the functions that a step exports.
+/// The contract: interfaces by name (`targets`), and the functions that a module of each world exports.
 #[derive(Debug, Default)]
 pub(crate) struct Contract {
     pub(crate) version: (u64, u64, u64),
     pub(crate) interfaces: BTreeMap<String, Interface>,
-    pub(crate) exports: BTreeMap<String, String>,
+    pub(crate) exports: BTreeMap<World, BTreeMap<String, String>>,
 }
 
 /// The contract that this runner speaks.
@@ -76,11 +77,14 @@ fn read() -> Result<Contract, String> {
         }
         contract.interfaces.insert(name.clone(), offered);
     }
-    let world = package.worlds.get("step").ok_or("there is no world `step`")?;
-    for item in resolve.worlds[*world].exports.values() {
-        if let WorldItem::Function(function) = item {
-            contract.exports.insert(function.name.clone(), of_wit(&resolve, function));
-        }
+    for world in [World::Step, World::Cluster] {
+        let name = world.word();
+        let id = package.worlds.get(name).ok_or_else(|| format!("there is no world `{name}`"))?;
+        let exports = resolve.worlds[*id].exports.values().filter_map(|item| match item {
+            WorldItem::Function(function) => Some((function.name.clone(), of_wit(&resolve, function))),
+            _ => None,
+        });
+        contract.exports.insert(world, exports.collect());
     }
     Ok(contract)
 }

@@ -86,6 +86,7 @@ fn payloads(record: &Record) -> BTreeSet<Digest> {
             | Entry::InvocationEnded { answer, .. } => (vec![], Some(answer)),
             Entry::Header(_)
             | Entry::Event(_)
+            | Entry::Stood { .. }
             | Entry::Mark { .. }
             | Entry::Undo { .. }
             | Entry::Undone { .. }

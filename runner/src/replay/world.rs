@@ -45,6 +45,7 @@ impl World {
             vault: Arc::default(),
             secrets: Default::default(),
             layers: Arc::new(Layers::default()),
+            gate: None,
             diff: false,
             waits: false,
             rehearsal: None,

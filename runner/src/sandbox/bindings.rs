@@ -22,3 +22,27 @@ wasmtime::component::bindgen!({
 });
 
 pub(crate) use self::runner::step as wit;
+
+/// The exports of a cluster, over the same imports.
+pub mod cluster {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "cluster",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "runner:step/artifacts": super::runner::step::artifacts,
+            "runner:step/commands": super::runner::step::commands,
+            "runner:step/http": super::runner::step::http,
+            "runner:step/log": super::runner::step::log,
+            "runner:step/releases": super::runner::step::releases,
+            "runner:step/run-info": super::runner::step::run_info,
+            "runner:step/secrets": super::runner::step::secrets,
+            "runner:step/targets": super::runner::step::targets,
+            "runner:step/timer": super::runner::step::timer,
+            "runner:step/types": super::runner::step::types,
+            "runner:step/workspace": super::runner::step::workspace,
+        },
+        require_store_data_send: true,
+    });
+}

@@ -4,6 +4,7 @@
 
 use super::context::{Call, Context, Doubt, Effect, Outcome, Past, Reach};
 use super::doubt::Became;
+use super::gate::Touch;
 use super::handles::Target;
 use super::state::{Answer, State};
 use super::text;
@@ -70,6 +71,9 @@ impl State {
             let marked = self.context.marks.has(&self.context.info, &on, change.path().as_str());
             let same = self.looked(&call, Ok(marked))?;
             return Ok(same.map(|differs| Changed { differs, size: 0 }));
+        }
+        if let Err(failure) = self.context.not_in_service(&on, Touch::Change(&change)) {
+            return Ok(self.looked(&call, Err(failure))?.map(|()| Changed::default()));
         }
         let result = self.apply(&call, &on, change, observed, doubt).await;
         self.answer(result)
@@ -158,6 +162,9 @@ impl State {
             }
             Some(Ok(applied)) => {
                 self.tally.changes += 1;
+                if let Some(gate) = &context.gate {
+                    gate.changed(on, &change);
+                }
                 let changed = Changed { differs: true, size: applied.size };
                 pending.end(Outcome::Applied(changed.as_json(&change), applied));
                 Ok(changed)

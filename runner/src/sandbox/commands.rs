@@ -5,6 +5,7 @@ use super::bindings::wit::commands::{Host, HostCommand, Output};
 use super::bindings::wit::types::Effect as Class;
 use super::context::{Call, Context, Effect, Past, Reach};
 use super::doubt::Became;
+use super::gate::Touch;
 use super::handles::{Artifact, Command, Secret, Target};
 use super::log::CommandOutput;
 use super::state::{Answer, State};
@@ -127,6 +128,9 @@ impl State {
                 Ok(true) => return self.looked_as(&call, Ok(skipped()), |_| json!({ "skipped": true })),
                 Err(failure) => return Ok(self.looked(&call, Err(failure))?.map(|()| skipped())),
             }
+        }
+        if let Err(failure) = self.context.not_in_service(&on, Touch::Command(&title, finished.effect)) {
+            return Ok(self.looked(&call, Err(failure))?.map(|()| skipped()));
         }
         let (context, log) = (self.context.clone(), self.log.clone());
         let sink = CommandOutput::new(&log);

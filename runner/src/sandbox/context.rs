@@ -4,6 +4,7 @@
 //! a workspace, and a test gives it what it likes.
 
 use super::clock::Origin;
+use super::gate::{Gate, Touch};
 use async_trait::async_trait;
 use runner_artifact::WorkspacePath;
 use runner_engine::EventSender;
@@ -435,6 +436,8 @@ pub struct Context {
     pub secrets: BTreeMap<SecretName, (SecretName, String)>,
     /// What the step may do.
     pub layers: Arc<Layers>,
+    /// Whoever knows which targets are in service; `None`: nobody does, or it is the cluster itself that asks.
+    pub gate: Option<Arc<dyn Gate>>,
     /// Whether people want to see what changes make different.
     pub diff: bool,
     /// Whether a sleep takes its time: in a dry run and in a replay it only moves the clock.
@@ -470,6 +473,11 @@ impl Context {
     /// Whether the step may do this; a denial names the layer that refuses and the line that mends it.
     pub(crate) fn allow(&self, ask: &Ask<'_>) -> Result<Granted, Failure> {
         Ok(self.layers.check(ask)?)
+    }
+
+    /// Whether this may be done to a machine now.
+    pub(crate) fn not_in_service(&self, on: &TargetName, touch: Touch<'_>) -> Result<(), Failure> {
+        self.gate.as_ref().map_or(Ok(()), |gate| gate.allows(on, touch))
     }
 
     /// As whom an effect is done that may be there.

@@ -3,7 +3,8 @@
 use super::bindings::wit::{releases, targets, types};
 use super::text;
 use runner_model::{
-    Attributes, EffectClass, Entry, EntryKind, Failure, FailureKind, Link, Mark, Release, ServiceAction,
+    Attributes, EffectClass, Entry, EntryKind, Failure, FailureKind, Link, Mark, Release, Service,
+    ServiceAction, Standing,
 };
 
 /// The longest first line of an error that a guest returns.
@@ -48,6 +49,18 @@ same_words!(types::Effect => EffectClass { Read, Change, Signal, Leave, Join, Op
 same_words!(EntryKind => types::EntryKind { File, Directory, Symlink, Other });
 same_words!(Mark => releases::Mark { Good, Bad, Untried });
 same_words!(targets::ServiceAction => ServiceAction { Start, Stop, Restart, Reload, ReloadOrRestart });
+
+impl From<types::Standing> for Standing {
+    fn from(standing: types::Standing) -> Self {
+        let types::Standing { service, healthy, connections } = standing;
+        let service = match service {
+            types::Service::InService => Service::In,
+            types::Service::Draining => Service::Draining,
+            types::Service::Out => Service::Out,
+        };
+        Self { service, healthy, connections }
+    }
+}
 
 impl From<Failure> for types::Error {
     fn from(failure: Failure) -> Self {

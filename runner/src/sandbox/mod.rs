@@ -13,6 +13,7 @@ mod convert;
 mod difference;
 mod doubt;
 pub mod engine;
+pub mod gate;
 pub mod handles;
 mod http;
 pub mod limits;
@@ -30,4 +31,4 @@ pub(crate) mod wasi;
 mod workspace;
 
 pub use clock::Origin;
-pub use run::{Ended, Prepared, Sandbox};
+pub use run::{Ended, Export, Prepared, Sandbox};

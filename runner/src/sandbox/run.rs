@@ -4,12 +4,17 @@
 //! away, and nothing else shares it.
 
 use super::bindings::StepPre;
+use super::bindings::cluster::ClusterPre;
+use super::bindings::wit::types::Error;
 use super::context::{Context, cancelled};
 use super::limits::{Limits, Reached};
 use super::state::{LimitReached, State, Stopped};
 use super::threads::GuestThreads;
 use super::wasi::Tail;
-use runner_model::{Failure, FailureKind, Tally, TargetName};
+use runner_model::manifest::World;
+use runner_model::{Failure, FailureKind, Standing, Tally, TargetName};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +42,39 @@ pub struct Sandbox {
 /// A module that is compiled, checked and linked; cheap to clone.
 #[derive(Clone)]
 pub struct Prepared {
-    pre: Arc<StepPre<State>>,
+    pre: Arc<Pre>,
+}
+
+enum Pre {
+    Step(StepPre<State>),
+    Cluster(ClusterPre<State>),
+}
+
+/// What is called of a module.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Export {
+    /// A step does its work.
+    #[default]
+    Run,
+    /// A cluster says how a target stands.
+    Observe,
+    /// A cluster takes a target out of service.
+    Leave,
+    /// A cluster puts a target back into service.
+    Join,
+}
+
+impl Export {
+    /// As in the WIT.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Observe => "observe",
+            Self::Leave => "leave",
+            Self::Join => "join",
+        }
+    }
 }
 
 /// How an invocation ended.
@@ -86,18 +123,22 @@ impl Sandbox {
     /// Links a component whose imports were checked; `wasi`: whether it imports anything of WASI.
     ///
     /// # Errors
-    /// The component is not what its check said: a bug of the check.
-    pub fn prepare(&self, component: &Component, wasi: bool) -> wasmtime::Result<Prepared> {
+    /// The component is not what its check said, or exports another world than its manifest says.
+    pub fn prepare(&self, component: &Component, wasi: bool, world: World) -> wasmtime::Result<Prepared> {
         let linker = if wasi { &self.with_wasi } else { &self.plain };
-        let pre = StepPre::new(linker.instantiate_pre(component)?)?;
+        let pre = linker.instantiate_pre(component)?;
+        let pre = match world {
+            World::Step => Pre::Step(StepPre::new(pre)?),
+            World::Cluster => Pre::Cluster(ClusterPre::new(pre)?),
+        };
         Ok(Prepared { pre: Arc::new(pre) })
     }
 
-    /// Runs the step once, in a store of its own, on the threads of guests. Dropping the future gives it up.
+    /// Calls the module once, in a store of its own, on the threads of guests. Dropping the future gives it up.
     pub async fn invoke(
         &self,
         prepared: &Prepared,
-        params: String,
+        (export, params): (Export, String),
         context: Context,
         limits: Limits,
     ) -> Ended {
@@ -105,7 +146,9 @@ impl Sandbox {
         let engine = self.engine.clone();
         let pre = prepared.pre.clone();
         let stderr_limit = limits.stderr;
-        let task = self.threads.spawn(async move { invoke(&engine, &pre, &params, context, limits).await });
+        let task = self
+            .threads
+            .spawn(async move { invoke(&engine, &pre, (export, &params), context, limits).await });
         match task.await {
             Ok(ended) => ended,
             // A panic of a host function: a bug, which must not take the other invocations with it.
@@ -143,8 +186,8 @@ impl std::fmt::Display for Names {
 
 async fn invoke(
     engine: &Engine,
-    pre: &StepPre<State>,
-    params: &String,
+    pre: &Pre,
+    called: (Export, &String),
     context: Context,
     limits: Limits,
 ) -> Ended {
@@ -161,7 +204,7 @@ async fn invoke(
             };
             tokio::select! {
                 biased;
-                end = call(&mut store, pre, params) => end,
+                end = call(&mut store, pre, called) => end,
                 () = tokio::time::sleep(limits.time) => End::OutOfTime,
                 () = gone_on_for_too_long => End::IgnoredCancel,
             }
@@ -193,21 +236,48 @@ fn prepare_store(store: &mut Store<State>, limits: &Limits) -> wasmtime::Result<
 
 /// How the call into the guest ended.
 enum End {
-    Answered(Result<String, super::bindings::wit::types::Error>),
+    Answered(Result<String, Error>),
     Trapped(wasmtime::Error),
     OutOfTime,
     IgnoredCancel,
 }
 
-async fn call(store: &mut Store<State>, pre: &StepPre<State>, params: &String) -> End {
-    let called = async {
-        let step = pre.instantiate_async(&mut *store).await?;
-        step.call_run(&mut *store, params).await
-    };
-    match called.await {
+async fn call(store: &mut Store<State>, pre: &Pre, called: (Export, &String)) -> End {
+    match answer(store, pre, called).await {
         Ok(answer) => End::Answered(answer),
         Err(error) => End::Trapped(error),
     }
+}
+
+/// What the guest answers, as JSON.
+async fn answer(
+    store: &mut Store<State>,
+    pre: &Pre,
+    (export, params): (Export, &String),
+) -> wasmtime::Result<Result<String, Error>> {
+    let nothing = |()| Value::Null.to_string();
+    Ok(match (pre, export) {
+        (Pre::Step(pre), Export::Run) => {
+            pre.instantiate_async(&mut *store).await?.call_run(&mut *store, params).await?
+        }
+        (Pre::Cluster(pre), Export::Observe) => {
+            let cluster = pre.instantiate_async(&mut *store).await?;
+            let standing = cluster.call_observe(&mut *store, params).await?;
+            standing.map(|standing| json!(Standing::from(standing)).to_string())
+        }
+        (Pre::Cluster(pre), Export::Leave) => {
+            let cluster = pre.instantiate_async(&mut *store).await?;
+            cluster.call_leave(&mut *store, params).await?.map(nothing)
+        }
+        (Pre::Cluster(pre), Export::Join) => {
+            let cluster = pre.instantiate_async(&mut *store).await?;
+            cluster.call_join(&mut *store, params).await?.map(nothing)
+        }
+        (Pre::Step(_) | Pre::Cluster(_), export) => {
+            let message = format!("the module exports no `{}`", export.word());
+            return Err(wasmtime::Error::msg(message));
+        }
+    })
 }
 
 /// Says how it ended.

@@ -4,6 +4,7 @@ use super::bindings::wit::targets::{Host, HostTarget, ServiceAction};
 use super::bindings::wit::types;
 use super::change::arguments;
 use super::context::{Context, Effect, Past, Reach};
+use super::gate::Touch;
 use super::handles::{Artifact, Secret, Target, remote_path};
 use super::state::{Answer, State};
 use super::text;
@@ -399,6 +400,7 @@ impl HostTarget for State {
         let ready = async {
             unit(&name)?;
             context.allow(&Ask::Service { unit: &name, action })?;
+            context.not_in_service(&on, Touch::Service(&name, action))?;
             context.verbs(&on).await
         };
         let verbs = match context.or_cancelled(ready).await {

@@ -9,7 +9,7 @@ use runner::sandbox::context::{
     Record, RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
-use runner::sandbox::{Ended, Origin, Prepared, Sandbox};
+use runner::sandbox::{Ended, Export, Origin, Prepared, Sandbox};
 use runner_artifact::{Store, Workspace};
 use runner_engine::EventReceiver;
 use runner_model::grant::{GrantSet, Layers};
@@ -56,7 +56,8 @@ pub static SANDBOX: LazyLock<(Sandbox, Prepared)> = LazyLock::new(|| {
     let engine = runner::sandbox::engine::engine().expect("an engine");
     let puppet = load(&engine, &PUPPET);
     let sandbox = Sandbox::new(&engine).expect("a sandbox");
-    let prepared = sandbox.prepare(&puppet.component, puppet.imports.wasi).expect("it links");
+    let prepared =
+        sandbox.prepare(&puppet.component, puppet.imports.wasi, puppet.manifest.world).expect("it links");
     (sandbox, prepared)
 });
 
@@ -69,7 +70,7 @@ pub fn load(engine: &wasmtime::Engine, bytes: &[u8]) -> Module {
 /// Links it.
 pub fn link(bytes: &[u8]) -> Prepared {
     let module = load(SANDBOX.0.engine(), bytes);
-    SANDBOX.0.prepare(&module.component, module.imports.wasi).expect("it links")
+    SANDBOX.0.prepare(&module.component, module.imports.wasi, module.manifest.world).expect("it links")
 }
 
 /// What was recorded: one line a call, as `call kind-or-ok`; and what people are shown of changes.
@@ -258,13 +259,15 @@ impl Run {
                 reserved: self.reserved.clone(),
                 ..Layers::new(self.grants.clone(), self.grants.clone())
             }),
+            gate: None,
             diff: self.diff,
             waits: true,
             rehearsal: None,
         };
         let info = context.info.clone();
         let started = std::time::Instant::now();
-        let ended = SANDBOX.0.invoke(&self.prepared, params, context, self.limits.clone()).await;
+        let ended =
+            SANDBOX.0.invoke(&self.prepared, (Export::Run, params), context, self.limits.clone()).await;
         let took = started.elapsed();
         self.marks.settle(&info, ended.changed.clone(), ended.result.is_ok());
         let journal = record.lock().expect("no panic").clone();

@@ -2,11 +2,12 @@
 
 use super::{Check, Placed, list};
 use crate::diagnostic::{Code, Problem};
+use crate::manifest::World;
 use crate::plan::Step;
 use crate::schedule::Runs;
 use crate::source::Span;
 use crate::template::{Reference, ReleaseField};
-use crate::{Phase, TargetName};
+use crate::{Phase, StepId, TargetName};
 
 impl Check<'_> {
     /// The cluster's module, the targets that it is asked about, and those where it is asked.
@@ -61,6 +62,27 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// Whether the module is one for clusters where one is needed, and a step elsewhere.
+    pub(super) fn fits_its_place(&self, step: &Step, world: World) -> bool {
+        let wanted = if step.id.value == StepId::cluster() { World::Cluster } else { World::Step };
+        if world == wanted {
+            return true;
+        }
+        let uses = &step.uses;
+        let (message, hint) = match wanted {
+            World::Cluster => (
+                format!("the module `{}` is a step: it does not know who is in service", uses.value),
+                "use a module for clusters, as `std/haproxy` is",
+            ),
+            World::Step => (
+                format!("the module `{}` is for `[cluster]`, and no step", uses.value),
+                "use it in `[cluster]`: the runner asks it around each target's rollout",
+            ),
+        };
+        self.push(self.problem(Code::Module, uses.span, message).hint(hint));
+        false
     }
 
     /// What the cluster is told must be the same before, in and after the rollout.

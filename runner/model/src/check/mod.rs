@@ -285,6 +285,9 @@ impl<'a> Check<'a> {
         let secrets = self.given_secrets(step);
         let placed = self.placed.get(&step.id.value)?;
         let LoadedModule { digest, manifest } = self.modules.loaded.get(&placed.module)?;
+        if !self.fits_its_place(step, manifest.world) {
+            return None;
+        }
         let whole = references && !self.plan.gaps.parameters.contains(&step.id.value);
         let with = if whole { self.parameters(step, placed, manifest) } else { None };
         let grants = match (&with, &secrets) {
