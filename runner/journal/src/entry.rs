@@ -218,6 +218,26 @@ pub enum UndoEnd {
     },
 }
 
+impl UndoEnd {
+    /// In a word, and why; the latter may be empty.
+    pub fn word(&self) -> (&'static str, String) {
+        match self {
+            Self::Done => ("undone", String::new()),
+            Self::Nothing => ("nothing to undo", String::new()),
+            Self::Kept => ("kept", String::new()),
+            Self::Conflict { why } => ("conflict", format!("left alone: {why}")),
+            Self::Manual { what } => ("manual", what.clone()),
+            Self::Failed { failure } => ("failed", failure.to_string()),
+        }
+    }
+
+    /// The same as one text.
+    pub fn words(&self) -> String {
+        let (word, why) = self.word();
+        if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") }
+    }
+}
+
 /// An effect in words, for reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -239,6 +239,17 @@ impl Journal {
         Ok(line)
     }
 
+    /// Returns when all that was appended so far is on the disk: whoever reads the file now finds it.
+    ///
+    /// # Errors
+    /// Something of it could not be written.
+    pub async fn sync(&self) -> Result<(), Error> {
+        let (sender, written) = oneshot::channel();
+        self.shared.lock().waiting.push(sender);
+        self.shared.filled.notify_one();
+        written.await.unwrap_or(Err(Error::Closed))
+    }
+
     /// Ends the journal; returns the hash of its last line, which the report of the run shows.
     ///
     /// # Errors

@@ -151,7 +151,7 @@ fn as_text(record: &Record, all: &Invocations, journal: &str) -> String {
         for (key, what, end) in &all.undone {
             let end = match end {
                 None => "in doubt".to_owned(),
-                Some(end) => super::undo::words(end),
+                Some(end) => end.words(),
             };
             text.push_str(&format!("  step `{}` on {}: {what}: {end}\n", key.step, key.target));
         }

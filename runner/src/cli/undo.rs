@@ -5,7 +5,7 @@ use super::carry_out::{How, Kit, Order, Resumed, host, keyed, not_forgotten, ope
 use super::fail::Fail;
 use super::load::shown;
 use super::{out, out_json};
-use crate::host::{Faults, Undoing};
+use crate::host::{Faults, TakenBack, Undoing, is_left};
 use crate::report::paint::Paint;
 use crate::secret;
 use runner_engine::{Brakes, Signals};
@@ -47,9 +47,9 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
             }
         };
         let all = host.undo(&brakes, tell).await;
-        let verdict = match all.iter().any(|one| is_left(&one.end)) {
-            false => Verdict::RolledBack,
-            true => Verdict::RollbackFailed,
+        let verdict = match all.gates.is_empty() && !all.effects.iter().any(|one| is_left(&one.end)) {
+            true => Verdict::RolledBack,
+            false => Verdict::RollbackFailed,
         };
         if verdict == Verdict::RolledBack {
             not_forgotten(&host.forget(verdict).await);
@@ -67,51 +67,28 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         never = brakes.listen(signals, &events) => match never {},
         never = interrupted => match never {},
     };
-    let left: Vec<&Undoing> = all.iter().filter(|one| is_left(&one.end)).collect();
+    let left: Vec<&Undoing> = all.effects.iter().filter(|one| is_left(&one.end)).collect();
     let last = last.map_err(Fail::internal)?;
     show(args, &all, &left, &journal, &last.to_string(), run.as_str())?;
     Ok(match brakes.first() {
-        _ if left.is_empty() => 0,
+        _ if verdict == Verdict::RolledBack => 0,
         Some(signal) => signal.verdict().exit_code(),
         None => verdict.exit_code(),
     })
-}
-
-/// Whether somebody still has to do something.
-fn is_left(end: &UndoEnd) -> bool {
-    !matches!(end, UndoEnd::Done | UndoEnd::Nothing | UndoEnd::Kept)
 }
 
 fn where_(one: &Undoing) -> String {
     one.on.as_ref().map_or_else(|| "here".to_owned(), ToString::to_string)
 }
 
-/// What became of it, in words.
-fn word(end: &UndoEnd) -> (&'static str, String) {
-    match end {
-        UndoEnd::Done => ("undone", String::new()),
-        UndoEnd::Nothing => ("nothing to undo", String::new()),
-        UndoEnd::Kept => ("kept", String::new()),
-        UndoEnd::Conflict { why } => ("conflict", format!("left alone: {why}")),
-        UndoEnd::Manual { what } => ("manual", what.clone()),
-        UndoEnd::Failed { failure } => ("failed", failure.to_string()),
-    }
-}
-
-/// The same, with why.
-pub(super) fn words(end: &UndoEnd) -> String {
-    let (word, why) = word(end);
-    if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") }
-}
-
 fn told(one: &Undoing) -> String {
-    let what = format!("{}  {}: {}: {}", where_(one), one.key.step, one.act.words(), words(&one.end));
+    let what = format!("{}  {}: {}: {}", where_(one), one.key.step, one.act.words(), one.end.words());
     format!("{}\n", text::shown(&what))
 }
 
 fn show(
     args: &Shown,
-    all: &[Undoing],
+    all: &TakenBack,
     left: &[&Undoing],
     journal: &Journal,
     last: &str,
@@ -120,6 +97,7 @@ fn show(
     let file = shown(journal.path());
     if args.json {
         let effects: Vec<Value> = all
+            .effects
             .iter()
             .map(|one| {
                 json!({
@@ -128,25 +106,34 @@ fn show(
                 })
             })
             .collect();
+        let gates: Vec<Value> = all
+            .gates
+            .iter()
+            .map(|(target, failure)| json!({ "target": target, "failure": failure }))
+            .collect();
         let journal = json!({ "file": file, "last-hash": last });
-        return out_json(
-            &json!({ "run": run, "undone": left.is_empty(), "effects": effects, "journal": journal }),
-        );
+        return out_json(&json!({
+            "run": run, "undone": left.is_empty() && all.gates.is_empty(), "effects": effects,
+            "gates": gates, "journal": journal,
+        }));
     }
     let paint = Paint::NONE;
     let mut text = String::new();
-    if !left.is_empty() {
+    if !left.is_empty() || !all.gates.is_empty() {
         let _ = writeln!(text, "{}", paint.strong("left for a person"));
         for one in left {
-            let (word, why) = word(&one.end);
+            let (word, why) = one.end.word();
             let line = format!("  on {}: {} ({word}): {why}", where_(one), one.act.words());
             let _ = writeln!(text, "{}", text::shown(&line));
         }
+        for (_, failure) in &all.gates {
+            let _ = writeln!(text, "{}", text::shown(&format!("  {failure}")));
+        }
         text.push('\n');
     }
-    let undone = all.iter().filter(|one| one.end == UndoEnd::Done).count();
+    let undone = all.effects.iter().filter(|one| one.end == UndoEnd::Done).count();
     let what = count(undone, "effect");
-    let end = match left.len() {
+    let end = match left.len() + all.gates.len() {
         0 => format!("the run {run} is undone: {what}"),
         some => format!("the run {run} is undone in part: {what}, and {some} left"),
     };

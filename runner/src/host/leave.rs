@@ -41,12 +41,17 @@ impl Host {
     ///
     /// # Errors
     /// It is not granted, or not any more; or what the step might do cannot be told.
-    pub(super) async fn leave(&self, of: Of<'_>, wanted: Wanted<'_>) -> Result<Leave, Failure> {
+    pub(super) async fn leave(
+        &self,
+        run: &PastRun,
+        of: Of<'_>,
+        wanted: Wanted<'_>,
+    ) -> Result<Leave, Failure> {
         let acts = &of.effect.acts;
         let EffectKey { step: id, target, .. } = of.key;
         let once =
             |id: &StepId| self.resolved.step(id).is_some_and(|step| matches!(step.runs, Runs::Once(_)));
-        let outputs = self.before.run.outputs(target, once);
+        let outputs = run.outputs(target, once);
         let step = self.step(id)?;
         let layers = self.layers(step, target, &outputs).await.map_err(|failure| {
             Failure::new(

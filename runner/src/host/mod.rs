@@ -12,6 +12,7 @@ mod http;
 mod leave;
 pub mod past;
 mod record;
+mod rollback;
 pub(crate) mod schema;
 mod standings;
 mod undo;
@@ -21,6 +22,7 @@ pub use faults::Faults;
 pub use fleet::{Connect, Connections};
 pub use http::Requests;
 pub use record::Carried;
+pub use rollback::{TakenBack, is_left};
 pub use undo::Undoing;
 
 use crate::module::load::Module;
@@ -41,14 +43,14 @@ use runner_model::grant::{Layers, WorkspacePath};
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{
     Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, LockedStep, Mark, ModuleRef, Phase,
-    ReleaseId, Resolved, ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
+    Release, ReleaseId, Resolved, ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
 };
 use runner_secret::Vault;
 use runner_transport::{Executes, Intent, Within};
 use schema::Schemas;
 use serde_json::Value;
 use standings::Standings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -130,6 +132,8 @@ pub struct Host {
     facts: facts::Known,
     before: Continued,
     standings: Arc<Standings>,
+    /// Machines on which something could not be undone; `None`: the plan's folder, and requests.
+    stuck: Mutex<BTreeSet<Option<TargetName>>>,
     /// The release of this run and its artifact, once it exists.
     release: Mutex<Option<(ReleaseId, Digest)>>,
     /// What was live on each target when it was connected.
@@ -209,6 +213,7 @@ impl Host {
                 parts.before.run.stood.clone(),
             )),
             before: parts.before,
+            stuck: Mutex::default(),
             release: Mutex::default(),
             previous: Mutex::default(),
             run,
@@ -246,11 +251,35 @@ impl Host {
 
     /// What is live on a target, by the host's own account there.
     async fn live_on(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
-        let connection = self.fleet.connection(target).await?;
-        let Some(root) = self.resolved.root(target) else { return Ok(None) };
-        let within = Within::both(std::slice::from_ref(root));
-        let releases = connection.acting(&Acting::Login).releases(root, within).await?;
+        let releases = self.releases_on(target).await?;
         Ok(releases.into_iter().find(|release| release.live).map(|release| release.id))
+    }
+
+    /// The releases on a target; none where the plan has no release root.
+    async fn releases_on(&self, target: &TargetName) -> Result<Vec<Release>, Failure> {
+        let connection = self.fleet.connection(target).await?;
+        let Some(root) = self.resolved.root(target) else { return Ok(Vec::new()) };
+        let within = Within::both(std::slice::from_ref(root));
+        connection.acting(&Acting::Login).releases(root, within).await
+    }
+
+    /// Marks this run's release on a target.
+    async fn mark_as(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {
+        if self.dry.is_some() {
+            return Ok(());
+        }
+        let (Some((release, _)), Some(root)) = (self.known_release(), self.resolved.root(target)) else {
+            return Ok(());
+        };
+        let releases = self.releases_on(target).await?;
+        if releases.iter().any(|known| known.id == release && known.mark == mark) {
+            return Ok(());
+        }
+        let verbs = self.fleet.connection(target).await?.acting(&Acting::Login);
+        let intent = self.record.will_mark(target, &release, mark).await?;
+        let marked = verbs.mark(root, &release, mark, Intent::new(&intent)).await;
+        self.record.marked(target, &marked);
+        marked
     }
 
     /// Everything about an invocation that can go wrong before it begins.
@@ -543,22 +572,7 @@ impl Executor for Host {
     }
 
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {
-        if self.dry.is_some() {
-            return Ok(());
-        }
-        let (Some((release, _)), Some(root)) = (self.known_release(), self.resolved.root(target)) else {
-            return Ok(());
-        };
-        let verbs = self.fleet.connection(target).await?.acting(&Acting::Login);
-        let within = Within::both(std::slice::from_ref(root));
-        let releases = verbs.releases(root, within).await?;
-        if releases.iter().any(|known| known.id == release && known.mark == mark) {
-            return Ok(());
-        }
-        let intent = self.record.will_mark(target, &release, mark).await?;
-        let marked = verbs.mark(root, &release, mark, Intent::new(&intent)).await;
-        self.record.marked(target, &marked);
-        marked
+        self.mark_as(target, mark).await
     }
 
     async fn live(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {

@@ -1,24 +1,20 @@
-//! Undoing a run from what really happened: its effects backwards, each only where what it left still stands. What runs on
-//! a target is asked again, in order, when its files are as they were.
-//!
-//! Machines come one after another, the one that was touched last first.
+//! Undoing what a run really did: its effects backwards, each only where what it left still stands. What runs on a target is
+//! asked again, in order, when its files are as they were.
 
+use super::Host;
 use super::leave::{Leave, Of, Wanted, alone, is_hidden};
 use super::past::{PastCall, PastEffect, PastRun};
-use super::{Carried, Host};
 use crate::sandbox::context::{Sending, cancelled};
-use futures_util::future::join_all;
-use runner_engine::{Brakes, LAST_GRACE};
+use runner_engine::LAST_GRACE;
 use runner_journal::{Entry, Told, UndoEnd};
 use runner_model::grant::Ask;
 use runner_model::{
-    Act, Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, HIDDEN, Phase,
-    RemotePath, Request, ServiceAction, State, TargetName, Verdict,
+    Act, Acting, Change, Command, Digest, EffectClass, EffectKey, Failure, FailureKind, HIDDEN, RemotePath,
+    Request, ServiceAction, State, StepId, TargetName,
 };
 use runner_transport::{Intent, OutputSink, Target, Undo, Undone, Within};
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// What became of one effect.
@@ -76,40 +72,53 @@ async fn until<T>(cut: &CancellationToken, undo: impl Future<Output = T>) -> Res
 }
 
 impl Host {
-    /// Undoes all that the run did, and tells of each effect as it comes. After a signal no other one is begun.
-    pub async fn undo(&self, brakes: &Brakes, mut tell: impl FnMut(&Undoing)) -> Vec<Undoing> {
-        let run = Arc::clone(&self.before.run);
-        let (hold, cut) = (brakes.begin(Phase::Rollout), brakes.cut(Phase::Rollout));
+    /// Undoes those effects of a run that are wanted, machine by machine, the one that was touched last first, and tells of
+    /// each as it comes. After `hold` no other one is begun.
+    pub(super) async fn undo_some(
+        &self,
+        run: &PastRun,
+        wanted: impl Fn(&EffectKey) -> bool,
+        (hold, cut): (&CancellationToken, &CancellationToken),
+        tell: &mut (dyn FnMut(&Undoing) + Send),
+    ) -> Vec<Undoing> {
         let mut all = Vec::new();
-        for machine in machines(&run) {
-            let done = effects(&run, machine.as_ref());
+        for machine in machines(run) {
+            let done = effects(run, machine.as_ref()).into_iter().filter(|done| wanted(done.key));
             let (signals, changes): (Vec<_>, Vec<_>) =
-                done.into_iter().partition(|done| done.call.class == EffectClass::Signal);
-            // What was done before something that could not be undone may be what that stands on.
-            let mut stuck = false;
+                done.partition(|done| done.call.class == EffectClass::Signal);
             for done in changes.iter().rev() {
-                let undoing = match (hold.is_cancelled(), stuck) {
+                // What was done before something that could not be undone may be what that stands on.
+                let undoing = match (hold.is_cancelled(), self.is_stuck(machine.as_ref())) {
                     (true, _) => done.ended(manual(INTERRUPTED)),
                     (_, true) => done.ended(manual("left alone: what was done after it could not be undone")),
                     _ => {
-                        until(cut, self.undo_one(&run, done, cut)).await.unwrap_or_else(|end| done.ended(end))
+                        until(cut, self.undo_one(run, done, cut)).await.unwrap_or_else(|end| done.ended(end))
                     }
                 };
-                stuck |= matches!(undoing.end, UndoEnd::Failed { .. });
+                if matches!(undoing.end, UndoEnd::Failed { .. }) {
+                    self.stuck.lock().unwrap_or_else(PoisonError::into_inner).insert(machine.clone());
+                }
                 tell(&undoing);
                 all.push(undoing);
             }
             for done in last_of_each(&signals) {
-                let undoing = match (hold.is_cancelled(), stuck) {
+                let undoing = match (hold.is_cancelled(), self.is_stuck(machine.as_ref())) {
                     (true, _) => done.ended(manual(INTERRUPTED)),
                     (_, true) => done.ended(manual("ask it again when the rest is undone")),
-                    _ => until(cut, self.ask_again(done, cut)).await.unwrap_or_else(|end| done.ended(end)),
+                    _ => {
+                        until(cut, self.ask_again(run, done, cut)).await.unwrap_or_else(|end| done.ended(end))
+                    }
                 };
                 tell(&undoing);
                 all.push(undoing);
             }
         }
         all
+    }
+
+    /// Whether something on the machine could not be undone.
+    fn is_stuck(&self, machine: Option<&TargetName>) -> bool {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner).contains(&machine.cloned())
     }
 
     async fn undo_one(&self, run: &PastRun, done: &Done<'_>, cut: &CancellationToken) -> Undoing {
@@ -127,19 +136,19 @@ impl Host {
             Ok(how) => how,
             Err(end) => return done.ended(end),
         };
-        match self.leave(done.of(), how.wanted()).await {
+        match self.leave(run, done.of(), how.wanted()).await {
             Ok(leave) => self.recorded(done, self.carry_out(done, how, leave, cut)).await,
             Err(failure) => done.ended(refused(failure)),
         }
     }
 
     /// Asks something again that had been asked.
-    async fn ask_again(&self, done: &Done<'_>, cut: &CancellationToken) -> Undoing {
+    async fn ask_again(&self, run: &PastRun, done: &Done<'_>, cut: &CancellationToken) -> Undoing {
         let again = match again(done) {
             Ok(again) => again,
             Err(end) => return done.ended(end),
         };
-        match self.leave(done.of(), again.wanted()).await {
+        match self.leave(run, done.of(), again.wanted()).await {
             Ok(leave) => self.recorded(done, self.signal_again(done, again, leave, cut)).await,
             Err(failure) => done.ended(refused(failure)),
         }
@@ -402,23 +411,6 @@ impl Host {
         };
         asked.await.unwrap_or_else(failed)
     }
-
-    /// Removes what was kept for undoing the run: it ended well, or all is undone. Nobody goes on with it, and the targets
-    /// are told so. Answers where that failed.
-    pub async fn forget(&self, verdict: Verdict) -> Vec<Failure> {
-        let kept = self.record.kept();
-        let targets: BTreeSet<_> = kept.iter().map(|(target, _)| target.clone()).collect();
-        let line = Carried::Closed(verdict).line();
-        let closed = targets.iter().map(|target| {
-            let line = &line;
-            async move { self.fleet.connection(target).await?.acting(&Acting::Login).note(line).await }
-        });
-        let forgotten = kept.iter().map(|(target, acting)| async move {
-            self.fleet.connection(target).await?.acting(acting).forget().await
-        });
-        let (closed, forgotten) = tokio::join!(join_all(closed), join_all(forgotten));
-        closed.into_iter().chain(forgotten).filter_map(Result::err).collect()
-    }
 }
 
 /// Where an effect left something that an undo keeps.
@@ -548,6 +540,10 @@ fn effects<'a>(run: &'a PastRun, machine: Option<&TargetName>) -> Vec<Done<'a>> 
     run.effects
         .iter()
         .filter_map(|key| {
+            // A gate is gone through, not undone: only the cluster knows how a target stands.
+            if key.step == StepId::cluster() {
+                return None;
+            }
             let (call, effect) = run.effect(key)?;
             let told = effect.told.clone()?;
             let told_by_target = run.is_partial(key);

@@ -118,7 +118,7 @@ impl Executor for Fake {
                 Err(Failure::new(FailureKind::Cancelled, "told to end"))
             }
         };
-        Invoked { result, unknown: None, stderr: String::new(), tally: Tally::default() }
+        Invoked { result, unknown: None, stderr: String::new(), tally: Tally::default(), in_service: false }
     }
 
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {
