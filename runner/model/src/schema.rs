@@ -232,6 +232,7 @@ mod tests {
             case(Some("Environment"), "[environment.x]\nqqqqqqqq = 1"),
             case(Some("SecretTable"), "[secrets]\nx = { qqqqqqqq = 1 }"),
             case(Some("ReleaseTable"), "[release]\nqqqqqqqq = 1"),
+            case(Some("ClusterTable"), "[cluster]\nqqqqqqqq = 1"),
             case(Some("Strategy"), "[strategy]\nqqqqqqqq = 1"),
             case(Some("LimitsTable"), "[limits]\nqqqqqqqq = 1"),
             case(Some("Step"), "[[finish]]\nqqqqqqqq = 1"),
@@ -267,6 +268,7 @@ mod tests {
     fn schema_and_parser_know_the_same_keys_of_a_manifest() {
         let full = json!({
             "name": "x", "version": "1", "summary": "x", "documentation": "x", "runs": "once",
+            "world": "step",
             "parameters": { "type": "object", "properties": { "a": { "type": "string" } } },
             "outputs": { "type": "object" },
             "capabilities": { "ssh": ["read:${a}"], "files": ["read:x"], "http": ["GET ${a}"] },
@@ -284,7 +286,7 @@ mod tests {
         for key in full.as_object().expect("an object").keys() {
             let mut without = full.clone();
             without.as_object_mut().expect("an object").remove(key);
-            assert_eq!(fits(&without), key == "capabilities", "{key}");
+            assert_eq!(fits(&without), ["capabilities", "world"].contains(&key.as_str()), "{key}");
         }
         for pointer in ["", "/capabilities"] {
             let mut with = full.clone();

@@ -415,17 +415,8 @@ fn cluster(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> Option<Step> {
             let hint = "write `on = \"lb\"`: the role or the target that is asked";
             reader.push(problem.because("the module must know where to ask").hint(hint));
         }
-        for key in ["id", "once", "retry"] {
-            if let Some(item) = table.take(key) {
-                let message = format!("`[cluster]` has no `{key}`");
-                let problem = reader.problem(Code::UnknownKey, item.span, message);
-                reader.push(
-                    problem.because("the runner asks it around each target's rollout").hint("remove it"),
-                );
-            }
-        }
         let id = Spanned::new(StepId::cluster(), table.span);
-        a_use(reader, &table, Some(id), "\"std/haproxy\"", gaps)
+        a_use(reader, &table, Some(id), true, gaps)
     });
     gaps.cluster = cluster.is_none();
     cluster
@@ -436,7 +427,7 @@ fn step(reader: &Reader, table: &Table<'_>, gaps: &mut Gaps) -> Option<Step> {
         .require(reader, "id", "\"switch\"")
         .and_then(|item| reader.parsed::<StepId>(&item, "the id of a step"));
     let id = id.filter(|id| is_free(reader, id));
-    a_use(reader, table, id, "\"std/switch\"", gaps)
+    a_use(reader, table, id, false, gaps)
 }
 
 /// A use of a module.
@@ -444,9 +435,12 @@ fn a_use(
     reader: &Reader,
     table: &Table<'_>,
     id: Option<Spanned<StepId>>,
-    example: &'static str,
+    is_cluster: bool,
     gaps: &mut Gaps,
 ) -> Option<Step> {
+    let example = if is_cluster { "\"std/haproxy\"" } else { "\"std/switch\"" };
+    // When the cluster is asked, and how often, is the runner's to decide.
+    let of_step = |key| if is_cluster { None } else { table.take(key) };
     let uses = table.require(reader, "uses", example).and_then(|item| reader.line(&item));
     let before = reader.count();
     let with = table.take("with").map(|item| with(reader, &item)).unwrap_or_default();
@@ -464,9 +458,9 @@ fn a_use(
     }
     let before = reader.count();
     let on = table.take("on").and_then(|item| reader.line(&item));
-    let once = table.take("once").and_then(|item| reader.boolean(&item));
+    let once = of_step("once").and_then(|item| reader.boolean(&item));
     let place_has_gaps = reader.count() > before;
-    let retry = table.take("retry").and_then(|item| retry(reader, &item));
+    let retry = of_step("retry").and_then(|item| retry(reader, &item));
     let acts_as = table.take("become").and_then(|item| reader.parsed(&item, "the name of a user in quotes"));
     let allow = table.take("allow").and_then(|item| allow(reader, &item));
     let before = reader.count();

@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 /// A table of a file: how its heading names it, and its definition in the schema; `None`: the file itself.
 type Section = (&'static str, Option<&'static str>);
 
-const PLAN: [Section; 9] = [
+const PLAN: [Section; 10] = [
     ("The plan", None),
     ("`[environment.NAME]`", Some("Environment")),
     ("`[secrets]` and `[environment.NAME.secrets]`, each name", Some("SecretTable")),
     ("`[release]`", Some("ReleaseTable")),
+    ("`[cluster]`", Some("ClusterTable")),
     ("`[strategy]`", Some("Strategy")),
     ("`[limits]`, and `limits` of a step", Some("LimitsTable")),
     ("A step: `[[prepare]]`, `[[stage]]`, `[[rollout]]`, `[[finish]]`, `[[always]]`", Some("Step")),
@@ -34,7 +35,7 @@ const POLICY: [Section; 3] = [
 ];
 
 /// The order of a file's own keys, where it says more than that of the alphabet.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "plan",
     "inventory",
     "policy",
@@ -45,6 +46,7 @@ const ORDER: [&str; 19] = [
     "modules",
     "environment",
     "release",
+    "cluster",
     "strategy",
     "limits",
     "prepare",
