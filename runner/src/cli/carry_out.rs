@@ -325,9 +325,7 @@ fn header(
     (inventory_digest, inventory_answer, limit, vars): Found,
     locked: &LockedEnvironment,
 ) -> Result<Header, Fail> {
-    let lock = loaded.lock_file();
-    let lock = std::fs::read(&lock)
-        .map_err(|error| Fail::internal(format_args!("cannot read `{}` again: {error}", lock.display())))?;
+    let lock = loaded.lock_text()?.unwrap_or_default();
     Ok(Header {
         format: FORMAT,
         run: run.clone(),

@@ -3,8 +3,10 @@
 
 use super::fail::Fail;
 use super::{inventory_command, stale, vars_files};
-use crate::module::load::{Loader, Module, standard};
+use crate::host::Kept;
+use crate::module::load::{LoadError, Loader, Module, standard};
 use crate::sandbox::engine;
+use runner_artifact::Store;
 use runner_model::check::{LoadedModule, Modules, check};
 use runner_model::diagnostic::{Code, Problem};
 use runner_model::inventory::Form;
@@ -27,6 +29,8 @@ pub(crate) struct Loaded {
     pub(crate) folder: PathBuf,
     /// Of the plan's file.
     pub(crate) digest: Digest,
+    /// The lock's text, of a plan of another time.
+    lock_of_then: Option<Vec<u8>>,
     /// The engine that the modules are compiled for.
     pub(crate) engine: wasmtime::Engine,
     /// The modules that can be used.
@@ -108,12 +112,43 @@ impl Loaded {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
+        let references: BTreeSet<ModuleRef> = plan.module_refs().into_keys().collect();
+        let load = |loader: &Loader| loader.load_all(&references, &folder);
+        Self::with_modules(file, &bytes, (plan, problems), folder.clone(), load)
+    }
+
+    /// A plan of another time, in the place of the one in this file; its modules are those that its lock names.
+    pub(crate) fn of_then(&self, kept: &Kept, store: &Store) -> Result<Self, Fail> {
+        let name = |file: &Path| format!("{} of `{}`", shown(file), kept.release);
+        let (plan, problems) = Plan::read(&name(&self.file), kept.plan.as_bytes())?;
+        let lock = Lock::parse(&name(&self.lock_file()), kept.lock.as_bytes())?;
+        let locked = lock.environment(&kept.environment);
+        let digest_of = |reference: &ModuleRef| Some(locked?.modules.get(reference)?.digest);
+        let references: BTreeSet<ModuleRef> = plan.module_refs().into_keys().collect();
+        let load = |loader: &Loader| {
+            let load = |reference: ModuleRef| {
+                let loaded = loader.load_locked(&reference, &self.folder, digest_of(&reference), store);
+                (reference, loaded)
+            };
+            references.iter().cloned().map(load).collect()
+        };
+        let bytes = kept.plan.as_bytes();
+        let loaded = Self::with_modules(&self.file, bytes, (plan, problems), self.folder.clone(), load)?;
+        Ok(Self { lock_of_then: Some(kept.lock.clone().into_bytes()), ..loaded })
+    }
+
+    fn with_modules(
+        file: &Path,
+        bytes: &[u8],
+        (plan, problems): (Plan, Problems),
+        folder: PathBuf,
+        load: impl FnOnce(&Loader) -> BTreeMap<ModuleRef, Result<Module, LoadError>>,
+    ) -> Result<Self, Fail> {
         let engine = engine::engine()
             .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
-        let references: BTreeSet<ModuleRef> = plan.module_refs().into_keys().collect();
         let loader = Loader::in_cache(&engine, cache_folder().as_deref());
         let (mut modules, mut described, mut failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for (reference, loaded) in loader.load_all(&references, &folder) {
+        for (reference, loaded) in load(&loader) {
             match loaded {
                 Ok(module) => {
                     let known = LoadedModule { digest: module.digest, manifest: module.manifest.clone() };
@@ -125,8 +160,10 @@ impl Loaded {
                 }
             }
         }
-        let digest = Digest::of(&bytes);
-        Ok(Self { plan, file: file.to_owned(), folder, digest, engine, modules, problems, described, failed })
+        let digest = Digest::of(bytes);
+        let lock_of_then = None;
+        let file = file.to_owned();
+        Ok(Self { plan, file, folder, digest, lock_of_then, engine, modules, problems, described, failed })
     }
 
     /// The environment that is meant: the one that was named, or the only one.
@@ -284,24 +321,33 @@ impl Loaded {
         self.file.with_extension("lock")
     }
 
-    /// The lock; `None`: there is none.
-    pub(crate) fn lock(&self) -> Result<Option<Lock>, Fail> {
+    /// The lock's text; `None`: there is none.
+    pub(crate) fn lock_text(&self) -> Result<Option<Vec<u8>>, Fail> {
+        if let Some(text) = &self.lock_of_then {
+            return Ok(Some(text.clone()));
+        }
         let file = self.lock_file();
         match std::fs::symlink_metadata(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            _ => match Lock::parse(&shown(&file), &read(&file)?) {
-                Ok(lock) => Ok(Some(lock)),
-                Err(problems) => {
-                    // A merge that stopped is the usual reason.
-                    let mend = "it is not made by hand: `runner lock` writes it anew, to be reviewed";
-                    let mut hinted = Problems::new();
-                    for problem in problems {
-                        let has = problem.mend().is_some();
-                        hinted.push(if has { problem } else { problem.hint(mend) });
-                    }
-                    Err(hinted.into())
+            _ => Ok(Some(read(&file)?)),
+        }
+    }
+
+    /// The lock; `None`: there is none.
+    pub(crate) fn lock(&self) -> Result<Option<Lock>, Fail> {
+        let Some(text) = self.lock_text()? else { return Ok(None) };
+        match Lock::parse(&shown(&self.lock_file()), &text) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(problems) => {
+                // A merge that stopped is the usual reason.
+                let mend = "it is not made by hand: `runner lock` writes it anew, to be reviewed";
+                let mut hinted = Problems::new();
+                for problem in problems {
+                    let has = problem.mend().is_some();
+                    hinted.push(if has { problem } else { problem.hint(mend) });
                 }
-            },
+                Err(hinted.into())
+            }
         }
     }
 }

@@ -108,9 +108,7 @@ pub(super) fn same_as_begun(
     locked: &LockedEnvironment,
 ) -> Result<(), Fail> {
     let lock_file = loaded.lock_file();
-    let lock = std::fs::read(&lock_file).map_err(|error| {
-        Fail::internal(format_args!("cannot read `{}` again: {error}", lock_file.display()))
-    })?;
+    let lock = loaded.lock_text()?.unwrap_or_default();
     let back = "put it back as it was, or begin anew with `runner exec`";
     let parts = [
         (header.plan_digest == loaded.digest, format!("`{}`", shown(&loaded.file)), back),

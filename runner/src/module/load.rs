@@ -5,6 +5,7 @@ use super::compile::{Compiler, Invalid};
 use super::describe::{DescribeError, Descriptions};
 use super::imports::{Imports, NotAStep};
 use super::shape::NotAComponent;
+use runner_artifact::Store;
 use runner_model::{Digest, Manifest, ManifestError, ModuleRef};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,15 @@ pub enum LoadError {
         name: String,
         /// What there is.
         known: Vec<&'static str>,
+    },
+    /// The lock of then does not name it.
+    #[error("its lock does not name it")]
+    NotLocked,
+    /// It is another one today, and the store does not have that of then.
+    #[error("that of then, {digest}, is neither what is there now nor in this machine's store")]
+    Lost {
+        /// Of the component.
+        digest: Digest,
     },
     /// The file is not there, or cannot be read.
     #[error("the file cannot be read: {source}")]
@@ -146,6 +156,27 @@ impl Loader {
     pub fn load(&self, reference: &ModuleRef, plan: &Path) -> Result<Module, LoadError> {
         let (bytes, digest) = bytes(reference, plan)?;
         self.load_bytes(&bytes, digest)
+    }
+
+    /// Loads a module as a lock names it: the one that is there now if it is still that, else from the store.
+    ///
+    /// # Errors
+    /// It is in no lock, or lost.
+    pub fn load_locked(
+        &self,
+        reference: &ModuleRef,
+        plan: &Path,
+        locked: Option<Digest>,
+        store: &Store,
+    ) -> Result<Module, LoadError> {
+        let locked = locked.ok_or(LoadError::NotLocked)?;
+        if let Ok((bytes, digest)) = bytes(reference, plan)
+            && digest == locked
+        {
+            return self.load_bytes(&bytes, digest);
+        }
+        let bytes = store.read_bytes(&locked, LARGEST).map_err(|_| LoadError::Lost { digest: locked })?;
+        self.load_bytes(&bytes, locked)
     }
 
     /// Loads a module from its bytes, whose digest the caller knows.
