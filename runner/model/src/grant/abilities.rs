@@ -15,11 +15,12 @@ pub struct Abilities {
 }
 
 /// Kinds of things that a module can do.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "read on targets",
     "write on targets",
     "ask services",
     "run commands",
+    "speak to sockets",
     "use other targets",
     "read files beside the plan",
     "write files beside the plan",
@@ -51,6 +52,7 @@ fn kind(capability: &Capability) -> &'static str {
         Shape::Ssh(ssh::Shape::Path { write: true, .. }) => "write on targets",
         Shape::Ssh(ssh::Shape::Service { .. }) => "ask services",
         Shape::Ssh(ssh::Shape::Exec { .. }) => "run commands",
+        Shape::Ssh(ssh::Shape::Socket { .. }) => "speak to sockets",
         Shape::Ssh(ssh::Shape::Target(_) | ssh::Shape::As(_)) => "use other targets",
         Shape::Files(files::Shape { write: false, .. }) => "read files beside the plan",
         Shape::Files(files::Shape { write: true, .. }) => "write files beside the plan",
@@ -65,6 +67,7 @@ fn ability(capability: &Capability) -> String {
         Shape::Ssh(ssh::Shape::Path { write: true, .. }) => "writes on targets",
         Shape::Ssh(ssh::Shape::Service { .. }) => "asks services",
         Shape::Ssh(ssh::Shape::Target(_) | ssh::Shape::As(_)) => "uses other targets",
+        Shape::Ssh(ssh::Shape::Socket { .. }) => "speaks to sockets on targets",
         Shape::Ssh(ssh::Shape::Exec { argv, .. }) => match program(argv) {
             Program::OfThePlan => {
                 return format!("runs whatever command the plan names: `{capability}` (equals a shell)");
@@ -129,6 +132,7 @@ mod tests {
         sends requests: `GET ${url}`
         ");
         insta::assert_snapshot!(abilities.cannot.join("\n"), @r"
+        speak to sockets
         use other targets
         read files beside the plan
         write files beside the plan

@@ -9,8 +9,8 @@ use super::ssh::{class_word, is_unit};
 use super::words::quoted;
 use crate::template::{Template, escape};
 use crate::{
-    Change, Command, EffectClass, Failure, RemotePath, Request, SecretName, ServiceAction, TargetName,
-    UserName,
+    Change, Command, EffectClass, Exchange, Failure, RemotePath, Request, SecretName, ServiceAction,
+    TargetName, UserName,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,6 +44,13 @@ pub enum Ask<'a> {
     Target(&'a TargetName),
     /// To act as this user. Asked by the host for the plan's `become`, not by the module.
     As(&'a UserName),
+    /// To speak to a socket.
+    Socket {
+        /// What the step declares it to be.
+        class: EffectClass,
+        /// The socket.
+        path: &'a RemotePath,
+    },
     /// To run a command.
     Exec {
         /// What the step declares it to be.
@@ -109,6 +116,11 @@ impl<'a> Ask<'a> {
             .collect()
     }
 
+    /// What an exchange needs.
+    pub fn of_exchange(exchange: &'a Exchange) -> Self {
+        Self::Socket { class: exchange.effect, path: &exchange.path }
+    }
+
     /// What a request needs, without its undo, which is a request of its own. `url` is what [`parse_url`] made of its URL.
     pub fn of_request(request: &'a Request, url: &'a Url) -> Self {
         Self::Http {
@@ -134,6 +146,9 @@ impl<'a> Ask<'a> {
                     return Some("an argument has a NUL in it".to_owned());
                 }
                 None
+            }
+            Self::Socket { class: EffectClass::Change, .. } => {
+                Some("what is said to a socket is no `change`: nothing undoes it".to_owned())
             }
             Self::Service { unit, .. } | Self::ServiceState { unit } if !is_unit(unit) => {
                 Some("that cannot be the name of a unit".to_owned())
@@ -165,6 +180,9 @@ impl<'a> Ask<'a> {
             Self::ServiceState { unit } => (List::Ssh, format!("service:{unit} is-active")),
             Self::Target(name) => (List::Ssh, format!("target:{name}")),
             Self::As(user) => (List::Ssh, format!("as:{user}")),
+            Self::Socket { class, path } => {
+                (List::Ssh, format!("socket-{}:{}", class_word(*class), plain(path.as_str())))
+            }
             Self::Exec { class, argv, env } => {
                 // Values may be secret; names are not.
                 let variables = env.keys().map(|name| format!("{name}=*"));
@@ -210,6 +228,9 @@ impl fmt::Display for Ask<'_> {
             Self::ServiceState { unit } => write!(f, "look at the service {}", Shown(unit)),
             Self::Target(name) => write!(f, "use the target {}", Shown(name.as_str())),
             Self::As(user) => write!(f, "become {}", Shown(user.as_str())),
+            Self::Socket { class, path } => {
+                write!(f, "speak to the socket {} as `{}`", Shown(path.as_str()), class_word(*class))
+            }
             Self::Exec { class, argv, env } => {
                 let variables = env.keys().map(|name| format!("{name}=…"));
                 let arguments =

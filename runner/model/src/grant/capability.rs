@@ -106,6 +106,7 @@ impl Capability {
             Shape::Ssh(ssh::Shape::Path { path, .. }) => vec![path],
             Shape::Ssh(ssh::Shape::Service { unit, action }) => vec![unit, action],
             Shape::Ssh(ssh::Shape::Target(word) | ssh::Shape::As(word)) => vec![word],
+            Shape::Ssh(ssh::Shape::Socket { class, path }) => vec![class, path],
             Shape::Ssh(ssh::Shape::Exec { class, variables, argv }) => {
                 std::iter::once(class).chain(variables.iter().map(|(_, value)| value)).chain(argv).collect()
             }
@@ -129,6 +130,7 @@ impl Capability {
             Shape::Ssh(ssh::Shape::Path { path, .. }) => vec![path],
             Shape::Ssh(ssh::Shape::Service { unit, action }) => vec![unit, action],
             Shape::Ssh(ssh::Shape::Target(word) | ssh::Shape::As(word)) => vec![word],
+            Shape::Ssh(ssh::Shape::Socket { class, path }) => vec![class, path],
             Shape::Ssh(ssh::Shape::Exec { class, variables, argv }) => {
                 let variables = variables.iter_mut().map(|(_, value)| value);
                 std::iter::once(class).chain(variables).chain(argv).collect()
@@ -170,6 +172,9 @@ impl Capability {
                     }
                     ssh::Shape::Target(name) => ssh::Shape::Target(one(name, "x")?),
                     ssh::Shape::As(user) => ssh::Shape::As(one(user, "x")?),
+                    ssh::Shape::Socket { class, path } => {
+                        ssh::Shape::Socket { class: one(class, "read")?, path: one(path, "/x")? }
+                    }
                     ssh::Shape::Exec { class, variables, argv } => ssh::Shape::Exec {
                         class: one(class, "read")?,
                         variables: variables

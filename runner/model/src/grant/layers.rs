@@ -101,7 +101,7 @@ impl Layers {
                 || self.reserved.iter().any(|reserved| path.is_within(reserved))
         };
         match ask {
-            Ask::Read(path) | Ask::Write(path) => within(path),
+            Ask::Read(path) | Ask::Write(path) | Ask::Socket { path, .. } => within(path),
             Ask::ReadTree(path) | Ask::WriteTree(path) => {
                 within(path) || self.reserved.iter().any(|reserved| reserved.is_within(path))
             }
@@ -132,6 +132,13 @@ impl Layers {
             }
             _ => false,
         };
+        if let Ask::Socket { path, .. } = ask {
+            let mut except = self.reserved.clone();
+            let denied = self.policy.iter().flat_map(|policy| &policy.deny.ssh);
+            except.extend(denied.filter_map(SshGrant::socket).cloned());
+            let written = common(layers, SshGrant::writes);
+            return Granted { prefixes: vec![(*path).clone()], except, written, named_literally };
+        }
         let Some(prefixes) = prefixes_of(ask) else {
             return Granted { named_literally, ..Granted::default() };
         };
@@ -209,6 +216,9 @@ pub(super) fn covers(grants: &GrantSet, ask: &Ask<'_>) -> bool {
         Ask::As(user) => {
             ssh(&|verb| matches!(verb, Verb::As(granted) if granted.covers(|granted| granted == *user)))
         }
+        Ask::Socket { class, path } => ssh(
+            &|verb| matches!(verb, Verb::Socket { class: of, path: at } if of == class && at.now() == Some(*path)),
+        ),
         Ask::Exec { class, argv, env } => {
             ssh(&|verb| matches!(verb, Verb::Exec(exec) if exec.covers(*class, argv, env)))
         }
@@ -236,6 +246,10 @@ fn other_class(grants: &GrantSet, ask: &Ask<'_>) -> Option<EffectClass> {
             Verb::Exec(exec) if exec.covers_but_for_the_class(argv, env) => Some(exec.class),
             _ => None,
         }),
+        Ask::Socket { path, .. } => grants.ssh.iter().find_map(|grant| match &grant.0 {
+            Verb::Socket { class, path: at } if at.now() == Some(*path) => Some(*class),
+            _ => None,
+        }),
         Ask::Http { method, url, at, via_target, .. } => {
             let at = at.and_then(|at| Authority::read(at).ok());
             let covers = |grant: &&super::HttpGrant| {
@@ -259,6 +273,8 @@ pub(super) fn ban(deny: &GrantSet, ask: &Ask<'_>) -> Option<String> {
         Ask::ReadTree(path) => ssh(&|grant| meets(path, true, grant.reads())),
         Ask::Write(path) => ssh(&|grant| meets(path, false, grant.writes())),
         Ask::WriteTree(path) => ssh(&|grant| meets(path, true, grant.writes())),
+        // Whatever class a ban names: what is said to a socket shows none.
+        Ask::Socket { path, .. } => ssh(&|grant| meets(path, false, grant.socket())),
         Ask::Exec { argv, .. } => ssh(&|grant| matches!(&grant.0, Verb::Exec(exec) if exec.bans(argv))),
         Ask::File { write, path } => {
             let path: WorkspacePath = path.parse().ok()?;

@@ -108,6 +108,10 @@ fn with_asks<T>(single: &GrantSet, call: impl FnOnce(&[Ask<'_>]) -> T) -> T {
                 Some(path) => call(&[Ask::Write(path)]),
                 None => call(&[]),
             },
+            Verb::Socket { class, path } => match path.now() {
+                Some(path) => call(&[Ask::Socket { class: *class, path }]),
+                None => call(&[]),
+            },
             Verb::Service { unit: Choice::Is(unit), actions } => match unit.now().map(ToString::to_string) {
                 Some(unit) => call(&services(&unit, *actions)),
                 None => call(&[]),

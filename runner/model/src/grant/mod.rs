@@ -13,6 +13,7 @@
 //! | `service:UNIT ACTION` | asking the init system; `php-fpm` is `php-fpm.service`; `is-active` only looks, and every other action includes it |
 //! | `target:NAME` | a target other than the one that the step acts on |
 //! | `as:USER` | becoming this user; only in the lock and a policy, since `become` is the plan's to say |
+//! | `socket-CLASS:PATH` | speaking to exactly this socket, in exchanges that the step declares to be of this class: `read`, `signal`, `leave`, `join` or `opaque`. Whatever the class, the step says what it likes there |
 //! | `exec-CLASS:PATTERN` | a command that the step declares to be of this class: `read`, `change`, `signal`, `leave`, `join` or `opaque` |
 //!
 //! A UNIT, a NAME, a USER or an ACTION may be `*`. A path with a segment `.runner`, or one that begins with `.runner-`,

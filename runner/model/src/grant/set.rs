@@ -154,7 +154,11 @@ impl SshGrant {
 
     /// Whether whoever has it can run anything, as far as that can be told from the text.
     pub fn equals_a_shell(&self) -> bool {
-        matches!(&self.0, Verb::Exec(exec) if exec.equals_a_shell())
+        match &self.0 {
+            Verb::Exec(exec) => exec.equals_a_shell(),
+            Verb::Socket { path, .. } => path.now().is_some_and(shell::socket_runs_programs),
+            _ => false,
+        }
     }
 
     /// Whether it is `as:USER`.
@@ -166,6 +170,14 @@ impl SshGrant {
     pub fn reads(&self) -> Option<&RemotePath> {
         match &self.0 {
             Verb::Read(path) => path.now(),
+            _ => None,
+        }
+    }
+
+    /// The socket that it lets a step speak to, once it is known.
+    pub fn socket(&self) -> Option<&RemotePath> {
+        match &self.0 {
+            Verb::Socket { path, .. } => path.now(),
             _ => None,
         }
     }
@@ -263,6 +275,12 @@ impl GrantSet {
                 Verb::Exec(exec) if exec.equals_a_shell() => format!("equals a shell as {user}"),
                 Verb::Write(path) if path.now().is_some_and(shell::changes_what_runs) => {
                     format!("equals a shell as {user}, where {user} may write there")
+                }
+                Verb::Socket { path, .. } if path.now().is_some_and(shell::socket_runs_programs) => {
+                    "equals a shell as root".to_owned()
+                }
+                Verb::Socket { class: EffectClass::Opaque, .. } => {
+                    "opaque: what is said there can be neither previewed nor undone".to_owned()
                 }
                 Verb::Read(path) if path.now() == Some(&RemotePath::root()) => {
                     format!("reads all that {user} may read")

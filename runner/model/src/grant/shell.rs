@@ -220,6 +220,22 @@ pub(super) fn runs_programs(program: &str) -> bool {
     known(name) || known(without_version) || name.starts_with("ld-linux") || name.starts_with("ld-musl")
 }
 
+/// Whether whoever speaks to the socket can have programs run: containers, virtual machines, the init system.
+pub(super) fn socket_runs_programs(socket: &RemotePath) -> bool {
+    const NAMES: [&str; 9] = [
+        "containerd.sock",
+        "crio.sock",
+        "docker.sock",
+        "libvirt-sock",
+        "podman.sock",
+        "private",
+        "snapd.socket",
+        "system_bus_socket",
+        "unix.socket",
+    ];
+    NAMES.contains(&file_name(socket.as_str()))
+}
+
 /// Whether a variable changes which program runs or what it loads.
 pub(super) fn steers_programs(variable: &str) -> bool {
     let variable = variable.to_ascii_uppercase();
@@ -274,6 +290,9 @@ mod tests {
         for program in ["systemctl", "/usr/bin/nginx", "shred", "pythonic"] {
             assert!(!runs_programs(program), "{program}");
         }
+        let socket = |path: &str| socket_runs_programs(&path.parse().expect(path));
+        assert!(socket("/var/run/docker.sock") && socket("/run/dbus/system_bus_socket"));
+        assert!(!socket("/run/haproxy/admin.sock"));
         assert!(
             steers_programs("LD_PRELOAD") && steers_programs("ld_preload") && !steers_programs("APP_ENV")
         );

@@ -140,6 +140,7 @@ pub(super) enum Shape<H> {
     Service { unit: Word<H>, action: Word<H> },
     Target(Word<H>),
     As(Word<H>),
+    Socket { class: Word<H>, path: Word<H> },
     Exec { class: Word<H>, variables: Vec<Variable<H>>, argv: Vec<Word<H>> },
 }
 
@@ -147,12 +148,17 @@ pub(super) enum Shape<H> {
 pub(super) type Variable<H> = (String, Word<H>);
 
 /// The verbs, for suggestions.
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 16] = [
     "read",
     "write",
     "service",
     "target",
     "as",
+    "socket-read",
+    "socket-signal",
+    "socket-leave",
+    "socket-join",
+    "socket-opaque",
     "exec-read",
     "exec-change",
     "exec-signal",
@@ -184,18 +190,23 @@ impl<H: Hole> Shape<H> {
             },
             "target" => one("target").map(Self::Target),
             "as" => one("user").map(Self::As),
-            _ => match verb.strip_prefix("exec-") {
-                Some(class) => {
+            _ => match verb.split_once('-') {
+                Some(("exec", class)) => {
                     let mut class = words(class, Lexing::One)?;
                     let (variables, argv) = split_variables(words(rest, Lexing::Quotes)?);
                     Ok(Self::Exec { class: class.pop().unwrap_or_default(), variables, argv })
                 }
-                None => {
+                Some(("socket", class)) => {
+                    let (mut class, mut path) = (words(class, Lexing::One)?, words(rest, Lexing::One)?);
+                    let (class, path) = (class.pop().unwrap_or_default(), path.pop().unwrap_or_default());
+                    Ok(Self::Socket { class, path })
+                }
+                _ => {
                     let why = Why::new(format!("there is no verb `{}`", verb.escape_debug()));
                     Err(match closest(verb, VERBS) {
                         Some(meant) => why.hint(format!("did you mean `{meant}:`?")),
                         None => why.hint(
-                            "the verbs are `read`, `write`, `service`, `target`, `as` and `exec-CLASS`",
+                            "the verbs are `read`, `write`, `service`, `target`, `as`, `socket-CLASS` and `exec-CLASS`",
                         ),
                     })
                 }
@@ -249,6 +260,7 @@ pub(super) enum Verb {
     Service { unit: Choice<Unit>, actions: Actions },
     Target(Choice<TargetName>),
     As(Choice<UserName>),
+    Socket { class: EffectClass, path: Bound<RemotePath> },
     Exec(ExecGrant),
 }
 
@@ -266,6 +278,14 @@ impl Verb {
             }
             Shape::Target(name) => Self::Target(Choice::new(name)?),
             Shape::As(user) => Self::As(Choice::new(user)?),
+            Shape::Socket { class: word, path } => {
+                let class = class(word)?;
+                if class == EffectClass::Change {
+                    return Err(Why::new("what is said to a socket is no `change`: nothing undoes it")
+                        .hint("the classes are `read`, `signal`, `leave`, `join` and `opaque`"));
+                }
+                Self::Socket { class, path: Bound::new(template(path).unwrap_or_default())? }
+            }
             Shape::Exec { class: word, variables, argv } => {
                 Self::Exec(ExecGrant::new(class(word)?, variables, argv)?)
             }
@@ -281,6 +301,9 @@ impl Verb {
             }
             Self::Target(name) => Self::Target(name.resolve(scope)?),
             Self::As(user) => Self::As(user.resolve(scope)?),
+            Self::Socket { class, path } => {
+                Self::Socket { class: *class, path: path.resolve(scope, Place::Segment)? }
+            }
             Self::Exec(exec) => Self::Exec(exec.resolve(scope)?),
         })
     }
@@ -302,7 +325,9 @@ impl Verb {
             matches!(choice, Choice::Is(Bound::Later(_)))
         }
         match self {
-            Self::Read(path) | Self::Write(path) => matches!(path, Bound::Later(_)),
+            Self::Read(path) | Self::Write(path) | Self::Socket { path, .. } => {
+                matches!(path, Bound::Later(_))
+            }
             Self::Service { unit, .. } => later(unit),
             Self::Target(name) => later(name),
             Self::As(user) => later(user),
@@ -324,6 +349,7 @@ impl fmt::Display for Verb {
             Self::Service { unit, actions } => write!(f, "service:{unit} {actions}"),
             Self::Target(name) => write!(f, "target:{name}"),
             Self::As(user) => write!(f, "as:{user}"),
+            Self::Socket { class, path } => write!(f, "socket-{}:{path}", class_word(*class)),
             Self::Exec(exec) => fmt::Display::fmt(exec, f),
         }
     }

@@ -13,6 +13,7 @@ mod denials;
 mod paths;
 mod requests;
 mod secrets;
+mod sockets;
 mod text;
 
 fn ssh(grants: &[&str]) -> GrantSet {

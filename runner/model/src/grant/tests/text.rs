@@ -50,7 +50,7 @@ fn a_wrong_grant_says_what_is_meant() {
     ");
     insta::assert_snapshot!(wrong::<SshGrant>("sudo:root"), @r"
     there is no verb `sudo`
-    hint: the verbs are `read`, `write`, `service`, `target`, `as` and `exec-CLASS`
+    hint: the verbs are `read`, `write`, `service`, `target`, `as`, `socket-CLASS` and `exec-CLASS`
     ");
     insta::assert_snapshot!(wrong::<SshGrant>("exec-raed:df"), @r"
     `raed` is no class of effect
@@ -58,7 +58,7 @@ fn a_wrong_grant_says_what_is_meant() {
     ");
     insta::assert_snapshot!(wrong::<SshGrant>("exec:df"), @r"
     there is no verb `exec`
-    hint: the verbs are `read`, `write`, `service`, `target`, `as` and `exec-CLASS`
+    hint: the verbs are `read`, `write`, `service`, `target`, `as`, `socket-CLASS` and `exec-CLASS`
     ");
     insta::assert_snapshot!(wrong::<SshGrant>("exec-read:"), @"no program is named");
     insta::assert_snapshot!(wrong::<SshGrant>("exec-read:ls *.txt"), @r"
@@ -135,6 +135,7 @@ fn nothing_is_granted_by_an_empty_list() {
         Ask::ServiceState { unit: "x" },
         Ask::Target(&name("x")),
         Ask::As(&name("root")),
+        Ask::Socket { class: EffectClass::Read, path: &path },
         Ask::Exec { class: EffectClass::Read, argv: &argv(&["true"]), env: &env },
         Ask::File { write: false, path: "x" },
         Ask::Http { class: EffectClass::Read, method: "GET", url: &url, at: None, via_target: false },
