@@ -6,6 +6,7 @@ pub mod bindings;
 
 pub mod backups;
 mod changed;
+mod cluster;
 mod command;
 mod data;
 mod error;
@@ -23,6 +24,7 @@ pub mod timer;
 mod types;
 pub mod workspace;
 
+pub use cluster::{Cluster, call_join, call_leave, call_observe, describe_cluster};
 pub use command::Command;
 pub use data::{Artifact, Secret};
 pub use error::{Context, Error, ErrorKind, Result};
@@ -33,7 +35,8 @@ pub use step::log_panics;
 pub use step::{Capabilities, Runs, Step, call, describe};
 pub use target::Target;
 pub use types::{
-    Attributes, Effect, Entry, EntryKind, Header, Link, Mark, Output, Release, Response, ServiceAction,
+    Attributes, Effect, Entry, EntryKind, Header, Link, Mark, Output, Release, Response, Service,
+    ServiceAction, Standing,
 };
 
 // Authors derive with these; the versions must be the ones that this crate was built with.

@@ -52,7 +52,8 @@ pub enum Runs {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// On targets: `read:PATH`, `write:PATH`, `service:UNIT ACTION`, `target:NAME`, `exec-CLASS:PROGRAM ARGUMENT…`.
+    /// On targets: `read:PATH`, `write:PATH`, `service:UNIT ACTION`, `target:NAME`, `socket-CLASS:PATH`,
+    /// `exec-CLASS:PROGRAM ARGUMENT…`.
     pub ssh: &'static [&'static str],
     /// Beside the plan: `read:PATH`, `write:PATH`.
     pub files: &'static [&'static str],
@@ -68,30 +69,66 @@ impl Capabilities {
     pub const NONE: Self = Self { ssh: &[], files: &[], http: &[], secrets: &[] };
 }
 
+/// What a manifest says, but for the schemas.
+pub(crate) struct Description {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) documentation: &'static str,
+    pub(crate) runs: Runs,
+    pub(crate) capabilities: Capabilities,
+    /// `None`: it is a step.
+    pub(crate) world: Option<&'static str>,
+}
+
+impl Description {
+    /// The manifest, as JSON.
+    pub(crate) fn manifest<P: JsonSchema, O: JsonSchema>(self) -> String {
+        let Capabilities { ssh, files, http, secrets } = self.capabilities;
+        let mut capabilities = serde_json::Map::new();
+        for (kind, grants) in [("ssh", ssh), ("files", files), ("http", http), ("secrets", secrets)] {
+            if !grants.is_empty() {
+                capabilities.insert(kind.to_owned(), json!(grants));
+            }
+        }
+        let runs = match self.runs {
+            Runs::Once => "once",
+            Runs::EachTarget => "each-target",
+        };
+        let mut manifest = json!({
+            "name": self.name,
+            "version": self.version,
+            "summary": self.summary,
+            "documentation": self.documentation.trim(),
+            "parameters": schema::<P>(),
+            "outputs": schema::<O>(),
+            "runs": runs,
+            "capabilities": capabilities,
+        });
+        if let Some(world) = self.world {
+            manifest["world"] = json!(world);
+        }
+        manifest.to_string()
+    }
+}
+
 /// The manifest of a step, as JSON.
 pub fn describe<S: Step>() -> String {
-    let Capabilities { ssh, files, http, secrets } = S::CAPABILITIES;
-    let mut capabilities = serde_json::Map::new();
-    for (kind, grants) in [("ssh", ssh), ("files", files), ("http", http), ("secrets", secrets)] {
-        if !grants.is_empty() {
-            capabilities.insert(kind.to_owned(), json!(grants));
-        }
+    Description {
+        name: S::NAME,
+        version: S::VERSION,
+        summary: S::SUMMARY,
+        documentation: S::DOCUMENTATION,
+        runs: S::RUNS,
+        capabilities: S::CAPABILITIES,
+        world: None,
     }
-    let runs = match S::RUNS {
-        Runs::Once => "once",
-        Runs::EachTarget => "each-target",
-    };
-    let manifest = json!({
-        "name": S::NAME,
-        "version": S::VERSION,
-        "summary": S::SUMMARY,
-        "documentation": S::DOCUMENTATION.trim(),
-        "parameters": schema::<S::Params>(),
-        "outputs": schema::<S::Outputs>(),
-        "runs": runs,
-        "capabilities": capabilities,
-    });
-    manifest.to_string()
+    .manifest::<S::Params, S::Outputs>()
+}
+
+/// Parameters from JSON.
+pub(crate) fn parsed<P: DeserializeOwned>(params: &str) -> Result<P> {
+    serde_json::from_str(params).map_err(|error| Error::invalid(format!("parameters: {error}")))
 }
 
 /// The schema in one piece, so that a reader needs to follow no references, and without what says nothing about the
@@ -111,9 +148,7 @@ fn schema<T: JsonSchema>() -> Value {
 /// # Errors
 /// `invalid` when the parameters do not fit; else what the step answers.
 pub fn call<S: Step>(params: &str) -> Result<String> {
-    let params: S::Params =
-        serde_json::from_str(params).map_err(|error| Error::invalid(format!("parameters: {error}")))?;
-    let outputs = S::run(params)?;
+    let outputs = S::run(parsed(params)?)?;
     serde_json::to_string(&outputs).map_err(|error| Error::other(format!("outputs: {error}")))
 }
 

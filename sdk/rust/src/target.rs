@@ -1,6 +1,6 @@
 //! Machines, with typed verbs.
 
-use crate::types::{Attributes, Entry, Link, Release, ServiceAction};
+use crate::types::{Attributes, Effect, Entry, Link, Release, ServiceAction};
 use crate::{Artifact, Result, Secret, sys};
 
 /// A machine. All verbs fail with `denied`, `unreachable`, `timeout` or `cancelled`; more is said at each.
@@ -24,6 +24,17 @@ impl Target {
     /// `denied`, `not-found`.
     pub fn named(name: &str) -> Result<Self> {
         sys::named(name).map(Self)
+    }
+
+    /// Sends a text to the socket at this path, and answers all that comes back until the other side closes: at most
+    /// 1 MiB, within 10 seconds. Needs the grant `socket-CLASS:PATH`; the effect is anything but a change. In a dry run,
+    /// what is no read is answered with an empty text.
+    ///
+    /// # Errors
+    /// `not-found` when there is no such socket, `conflict` when something else is there or nobody listens, `timeout`,
+    /// and `invalid` when the answer is larger or not UTF-8.
+    pub fn exchange(&self, path: &str, text: &str, effect: Effect) -> Result<String> {
+        self.0.exchange(path, text, effect)
     }
 
     /// Its name in the inventory.

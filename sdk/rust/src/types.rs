@@ -238,3 +238,35 @@ impl Response {
         self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|h| h.value.as_str())
     }
 }
+
+/// Whether requests are sent to a target.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// They are.
+    In,
+    /// No new ones, and what goes on may end.
+    Draining,
+    /// None are.
+    Out,
+}
+
+/// How a target stands in its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Standing {
+    /// Whether requests are sent to it.
+    pub service: Service,
+    /// Whether it passes the cluster's own checks; true where the cluster has none.
+    pub healthy: bool,
+    /// Connections, or requests, that go on; `None`: the cluster does not say.
+    pub connections: Option<u32>,
+}
+
+impl Standing {
+    /// In service or not, and all that a cluster says which knows no more.
+    pub fn of(service: Service) -> Self {
+        Self { service, healthy: true, connections: None }
+    }
+}

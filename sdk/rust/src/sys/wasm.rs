@@ -1,9 +1,11 @@
 //! The real host: thin, inlined conversions to and from what `wit-bindgen` made of the contract. One function per
 //! import and nothing that holds them together, so that the linker drops each one that a step does not use.
 
+use crate::bindings::cluster::runner::step::sockets;
 use crate::bindings::runner::step as wit;
 use crate::types::{
-    Attributes, Effect, Entry, EntryKind, Header, Link, Mark, Output, Release, Response, ServiceAction,
+    Attributes, Effect, Entry, EntryKind, Header, Link, Mark, Output, Release, Response, Service,
+    ServiceAction, Standing,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -63,6 +65,17 @@ impl From<Effect> for wit::types::Effect {
             Effect::Join => Self::Join,
             Effect::Opaque => Self::Opaque,
         }
+    }
+}
+
+impl From<Standing> for wit::types::Standing {
+    fn from(standing: Standing) -> Self {
+        let service = match standing.service {
+            Service::In => wit::types::Service::InService,
+            Service::Draining => wit::types::Service::Draining,
+            Service::Out => wit::types::Service::Out,
+        };
+        Self { service, healthy: standing.healthy, connections: standing.connections }
     }
 }
 
@@ -159,6 +172,9 @@ impl Target {
     }
     pub(crate) fn fetch(&self, path: &str) -> Result<Artifact> {
         Ok(Artifact(self.0.fetch(path)?))
+    }
+    pub(crate) fn exchange(&self, path: &str, text: &str, effect: Effect) -> Result<String> {
+        Ok(sockets::exchange(&self.0, path, text, effect.into())?)
     }
     pub(crate) fn service_is_active(&self, unit: &str) -> Result<bool> {
         Ok(self.0.service_is_active(unit)?)

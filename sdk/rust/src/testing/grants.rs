@@ -84,6 +84,12 @@ impl Granted {
         allow(fits, "ssh", &format!("service:{unit} {}", action.unwrap_or("restart")))
     }
 
+    /// Exactly this socket, in exactly this class.
+    pub(crate) fn socket(&self, class: &str, path: &str) -> Result<()> {
+        let grant = format!("socket-{class}:{path}");
+        allow(self.ssh.contains(&grant), "ssh", &grant)
+    }
+
     pub(crate) fn target(&self, name: &str) -> Result<()> {
         let grant = format!("target:{name}");
         allow(self.ssh.contains(&grant), "ssh", &grant)

@@ -1,6 +1,6 @@
 //! A target in memory: paths and what is at them.
 
-use super::{Answer, Files};
+use super::{Answer, Files, Socket};
 use crate::{Attributes, Entry, EntryKind, Error, Link, Mark, Release, Result};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,6 +36,7 @@ pub(crate) struct Machine {
     pub(crate) vars: BTreeMap<String, String>,
     pub(crate) disk_free: u64,
     pub(crate) answers: BTreeMap<Vec<String>, VecDeque<Answer>>,
+    pub(crate) sockets: BTreeMap<String, Socket>,
     pub(crate) now: u64,
     /// What each archive holds: paths below what was archived, the empty one for itself.
     archived: BTreeMap<String, BTreeMap<String, Node>>,
@@ -52,6 +53,7 @@ impl Default for Machine {
             vars: BTreeMap::new(),
             disk_free: 1 << 40,
             answers: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             now: 0,
             archived: BTreeMap::new(),
             known: BTreeMap::new(),

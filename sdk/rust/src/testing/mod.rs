@@ -36,14 +36,16 @@
 
 mod grants;
 mod machine;
+mod socket;
 mod state;
 
 pub(crate) use grants::Granted;
 pub(crate) use machine::{Machine, Node, What};
+pub(crate) use socket::Socket;
 pub use state::{Content, RanCommand, SentRequest};
 pub(crate) use state::{State, Stored, digest_of, with};
 
-use crate::{Error, Mark, Result, Step, step};
+use crate::{Cluster, Error, Mark, Result, Standing, Step, cluster, step};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -131,6 +133,19 @@ impl World {
         self
     }
 
+    /// Makes this target the subject: for a cluster, the target that it is asked about; the current one is the balancer.
+    pub fn subject(&self, name: &str) -> &Self {
+        self.target(name);
+        self.0.borrow_mut().subject = Some(name.to_owned());
+        self
+    }
+
+    /// Lets real time pass, and sleeping take its time: for tests with a real program behind a socket.
+    pub fn real_time(&self) -> &Self {
+        self.0.borrow_mut().began = Some(std::time::Instant::now());
+        self
+    }
+
     /// Puts a file into the workspace.
     pub fn file(&self, path: &str, text: &str) -> &Self {
         self.0.borrow_mut().workspace.insert(path.to_owned(), text.as_bytes().to_vec());
@@ -190,7 +205,7 @@ impl World {
 
     /// Milliseconds since 1970-01-01 UTC; sleeping moves it.
     pub fn now(&self) -> u64 {
-        self.0.borrow().now
+        self.0.borrow().time()
     }
 
     /// Sets the clock.
@@ -210,6 +225,39 @@ impl World {
         let answer = self.enter(|| step::call::<S>(&params.to_string()));
         self.0.borrow_mut().end(answer.is_ok());
         Ok(serde_json::from_str(&answer?)?)
+    }
+
+    /// Asks a cluster how the subject stands, as the runner would.
+    ///
+    /// # Errors
+    /// What the cluster answers.
+    pub fn observe<C: Cluster>(&self, params: Value) -> Result<Standing> {
+        self.with_cluster::<C, _>(params, cluster::call_observe::<C>)
+    }
+
+    /// Has a cluster take the subject out of service, as the runner would.
+    ///
+    /// # Errors
+    /// What the cluster answers.
+    pub fn leave<C: Cluster>(&self, params: Value) -> Result<()> {
+        self.with_cluster::<C, _>(params, cluster::call_leave::<C>)
+    }
+
+    /// Has a cluster put the subject back into service, as the runner would.
+    ///
+    /// # Errors
+    /// What the cluster answers.
+    pub fn join<C: Cluster>(&self, params: Value) -> Result<()> {
+        self.with_cluster::<C, _>(params, cluster::call_join::<C>)
+    }
+
+    fn with_cluster<C: Cluster, T>(&self, params: Value, call: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+        let manifest: Value = serde_json::from_str(&cluster::describe_cluster::<C>())?;
+        let params = grants::complete(params, &manifest["parameters"]);
+        self.0.borrow_mut().begin(Some(grants::Granted::bind(C::CAPABILITIES, &params)));
+        let answer = self.enter(|| call(&params.to_string()));
+        self.0.borrow_mut().end(answer.is_ok());
+        answer
     }
 
     /// Makes this the world of all host calls in `work`, with no grants checked: for tests of a part of a step.
@@ -321,6 +369,12 @@ impl Machinery {
     pub fn answer(&self, argv: &[&str], answer: Answer) -> &Self {
         let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
         self.machine(|machine| machine.answers.entry(argv).or_default().push_back(answer));
+        self
+    }
+
+    /// What listens at a socket: it is given what is said, and answers. Without, there is no such socket.
+    pub fn socket(&self, path: &str, listener: impl FnMut(&str) -> Result<String> + 'static) -> &Self {
+        self.machine(|machine| machine.sockets.insert(path.to_owned(), Socket::new(listener)));
         self
     }
 

@@ -88,6 +88,10 @@ pub struct SentRequest {
 pub(crate) struct State {
     pub(crate) targets: BTreeMap<String, Machine>,
     pub(crate) current: String,
+    /// `None`: the current target.
+    pub(crate) subject: Option<String>,
+    /// When real time began to pass; `None`: only sleeping moves the clock.
+    pub(crate) began: Option<std::time::Instant>,
     pub(crate) release_id: Option<String>,
     pub(crate) previous_release: Option<String>,
     pub(crate) workspace: Files,
@@ -140,6 +144,8 @@ impl State {
         Self {
             targets: BTreeMap::from([("web-1".to_owned(), Machine::default())]),
             current: "web-1".to_owned(),
+            subject: None,
+            began: None,
             release_id: None,
             previous_release: None,
             workspace: Files::new(),
@@ -222,6 +228,13 @@ impl State {
 
     /// A verb on a path of a target.
     pub(crate) fn verb(&mut self, target: &str, name: &str, word: &str, path: &str) -> Result<&mut Machine> {
+        Self::check_path(name, path)?;
+        self.call(target, name, path, |granted| granted.path(word, path))?;
+        self.machine(target)
+    }
+
+    /// Refuses paths that no grant covers.
+    pub(crate) fn check_path(name: &str, path: &str) -> Result<()> {
         let segments = || path.split('/').skip(1);
         let refused = !path.starts_with('/')
             || (path != "/" && segments().any(|segment| matches!(segment, "" | "." | "..")));
@@ -231,8 +244,28 @@ impl State {
         if segments().any(|segment| segment == ".runner" || segment.starts_with(".runner-")) {
             return Err(Error::new(ErrorKind::Denied, format!("{name} `{path}`: it belongs to the runner")));
         }
-        self.call(target, name, path, |granted| granted.path(word, path))?;
-        self.machine(target)
+        Ok(())
+    }
+
+    /// The target that is asked about.
+    pub(crate) fn subject(&self) -> &str {
+        self.subject.as_deref().unwrap_or(&self.current)
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    pub(crate) fn time(&self) -> u64 {
+        match self.began {
+            Some(began) => self.now + u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            None => self.now,
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&mut self, milliseconds: u32) {
+        match self.began {
+            Some(_) => std::thread::sleep(std::time::Duration::from_millis(milliseconds.into())),
+            None => self.now += u64::from(milliseconds),
+        }
     }
 
     pub(crate) fn machine(&mut self, target: &str) -> Result<&mut Machine> {

@@ -51,22 +51,22 @@ pub(crate) fn previous_release() -> Option<String> {
     with(|state| state.previous_release.clone())
 }
 pub(crate) fn subject() -> Option<String> {
-    with(|state| Some(state.current.clone()))
+    with(|state| Some(state.subject().to_owned()))
 }
 pub(crate) fn variable(name: &str) -> Option<String> {
-    with(|state| state.targets.get(&state.current)?.vars.get(name).cloned())
+    with(|state| state.targets.get(state.subject())?.vars.get(name).cloned())
 }
 pub(crate) fn operation_key() -> String {
     with(|state| format!("r-1/step/{}", state.current))
 }
 
 pub(crate) fn now() -> u64 {
-    with(|state| state.now)
+    with(|state| state.time())
 }
 pub(crate) fn sleep(milliseconds: u32) -> Result<()> {
     with(|state| {
         state.call("timer", "sleep", &milliseconds.to_string(), |_| Ok(()))?;
-        state.now += u64::from(milliseconds);
+        state.pass(milliseconds);
         Ok(())
     })
 }

@@ -1,8 +1,8 @@
 //! Targets in memory.
 
 use super::{Artifact, Secret};
-use crate::testing::{Machine, Node, Stored, What, with};
-use crate::types::{Attributes, Entry, Link, Release, ServiceAction};
+use crate::testing::{Machine, Node, Socket, State, Stored, What, with};
+use crate::types::{Attributes, Effect, Entry, Link, Release, ServiceAction};
 use crate::{Error, Result};
 
 #[derive(Debug)]
@@ -114,6 +114,30 @@ impl Target {
             Ok(Stored::Tree(files.collect()))
         })?;
         Ok(Artifact(with(|state| state.store(stored))))
+    }
+    pub(crate) fn exchange(&self, path: &str, text: &str, effect: Effect) -> Result<String> {
+        const MOST: usize = 1 << 20;
+        if effect == Effect::Change {
+            return Err(Error::invalid(format!("exchange `{path}`: nothing undoes what a socket was told")));
+        }
+        let socket = with(|state| -> Result<Socket> {
+            State::check_path("exchange", path)?;
+            state.call(&self.0, "exchange", path, |granted| granted.socket(effect.word(), path))?;
+            let socket = state.machine(&self.0)?.sockets.get(path).cloned();
+            let socket =
+                socket.ok_or_else(|| Error::not_found(format!("exchange `{path}`: no such socket")))?;
+            if effect != Effect::Read {
+                let said = text.trim_end();
+                state.effects.push(format!("{}: exchange [{}] {path}: {said}", self.0, effect.word()));
+            }
+            Ok(socket)
+        })?;
+        // Outside of the world, so that the other side may look at it.
+        let answer = socket.ask(text)?;
+        match answer.len() > MOST {
+            true => Err(Error::invalid(format!("exchange `{path}`: the answer is larger than {MOST} bytes"))),
+            false => Ok(answer),
+        }
     }
     pub(crate) fn service_is_active(&self, unit: &str) -> Result<bool> {
         with(|state| {
