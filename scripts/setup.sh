@@ -58,6 +58,7 @@ want_fleet() {
   want sshd openssh-server
   want ssh openssh-client
   want nginx nginx-light
+  want haproxy haproxy "the load balancer of the tests"
   want curl curl
   want tar tar
   want zstd zstd # what targets pack with where they have it

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 /// The names of the standard modules; `NAME` is the crate `runner-step-NAME` in `steps/NAME`.
-const MODULES: [&str; 21] = [
+const MODULES: [&str; 25] = [
     "backup",
     "build",
+    "cluster-commands",
     "command",
     "cron",
     "db-backup",
@@ -17,7 +18,10 @@ const MODULES: [&str; 21] = [
     "distribute",
     "files",
     "git-checkout",
+    "haproxy",
+    "health-file",
     "load-test",
+    "nginx-upstream",
     "opcache-reset",
     "package",
     "prune",

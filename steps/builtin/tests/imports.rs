@@ -34,7 +34,7 @@ fn touches(name: &str) -> Vec<String> {
 
 #[test]
 fn no_module_imports_more_than_it_uses() {
-    let expected: [(&str, &[&str]); 21] = [
+    let expected: [(&str, &[&str]); 25] = [
         (
             "backup",
             &[
@@ -214,6 +214,43 @@ fn no_module_imports_more_than_it_uses() {
             ],
         ),
         (
+            "cluster-commands",
+            &[
+                "commands.[constructor]command",
+                "commands.[method]command.accept",
+                "commands.[method]command.run",
+                "commands.[method]command.timeout",
+                "commands.[method]command.undo-with",
+                "targets.current",
+                "timer.now",
+                "timer.sleep",
+            ],
+        ),
+        (
+            "haproxy",
+            &[
+                "run-info.subject",
+                "sockets.exchange",
+                "targets.[method]target.name",
+                "targets.[method]target.write",
+                "targets.current",
+                "timer.now",
+                "timer.sleep",
+            ],
+        ),
+        (
+            "health-file",
+            &[
+                "run-info.subject",
+                "targets.[method]target.name",
+                "targets.[method]target.remove",
+                "targets.[method]target.stat",
+                "targets.[method]target.write",
+                "targets.current",
+                "timer.sleep",
+            ],
+        ),
+        (
             "load-test",
             &[
                 "artifacts.[method]artifact.digest",
@@ -223,6 +260,18 @@ fn no_module_imports_more_than_it_uses() {
                 "commands.[method]command.timeout",
                 "targets.[method]target.name",
                 "targets.current",
+            ],
+        ),
+        (
+            "nginx-upstream",
+            &[
+                "commands.[constructor]command",
+                "commands.[method]command.run",
+                "targets.[method]target.read",
+                "targets.[method]target.service",
+                "targets.[method]target.write",
+                "targets.current",
+                "timer.sleep",
             ],
         ),
         (

@@ -1,23 +1,77 @@
 //! What the standard modules say of themselves is what the host reads, and the grants that come of it are the least.
 
 use runner_model::Manifest;
+use runner_model::manifest::World;
 use runner_model::template::ValueTemplate;
-use runner_sdk::{Step, describe};
+use runner_sdk::{Cluster, Step, describe, describe_cluster};
 use serde_json::{Value, json};
 
 fn manifest<S: Step>() -> Manifest {
-    let manifest = Manifest::parse(&describe::<S>()).expect(S::NAME);
-    assert_eq!(manifest.name, S::NAME);
-    assert!(runner_steps::find(S::NAME).is_some(), "{} is not embedded", S::NAME);
-    assert!(!manifest.summary.is_empty() && !manifest.documentation.is_empty(), "{}", S::NAME);
+    let manifest = checked(S::NAME, &describe::<S>());
+    assert_eq!(manifest.world, World::Step);
+    manifest
+}
+
+fn checked(module: &str, json: &str) -> Manifest {
+    let manifest = Manifest::parse(json).expect(module);
+    assert_eq!(manifest.name, module);
+    assert!(runner_steps::find(module).is_some(), "{module} is not embedded");
+    assert!(!manifest.summary.is_empty() && !manifest.documentation.is_empty(), "{module}");
     for schema in [&manifest.parameters, &manifest.outputs] {
-        assert!(!schema.to_string().contains("$ref"), "{}: the schema is in one piece", S::NAME);
-        for (name, property) in schema["properties"].as_object().expect("properties") {
-            assert!(property["description"].is_string(), "{}: `{name}` has no description", S::NAME);
+        assert!(!schema.to_string().contains("$ref"), "{module}: the schema is in one piece");
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(property["description"].is_string(), "{module}: `{name}` has no description");
         }
     }
-    assert_eq!(manifest.parameters["additionalProperties"], false, "{}: unknown keys are refused", S::NAME);
+    assert_eq!(manifest.parameters["additionalProperties"], false, "{module}: unknown keys are refused");
     manifest
+}
+
+/// The grants of a cluster that come of parameters as a plan has them.
+fn of_cluster<C: Cluster>(with: Value) -> Value {
+    let manifest = checked(C::NAME, &describe_cluster::<C>());
+    assert_eq!(manifest.world, World::Cluster);
+    let with = ValueTemplate::parse(&with).expect("well formed");
+    let grants = manifest.bind(&with).unwrap_or_else(|error| panic!("{}: {error}", C::NAME));
+    serde_json::to_value(grants).expect("lists")
+}
+
+#[test]
+fn a_health_file_is_all_that_is_written() {
+    let with = json!({ "path": "/srv/shop/shared/health/in" });
+    let expected = json!({ "ssh": ["read:/srv/shop/shared/health/in", "write:/srv/shop/shared/health/in"] });
+    assert_eq!(of_cluster::<runner_step_health_file::HealthFile>(with), expected);
+}
+
+#[test]
+fn the_commands_of_a_cluster_are_granted_argument_by_argument() {
+    let with = json!({ "observe": ["lb", "state", "${target.name}"], "leave": ["lb", "drain"], "join": ["lb", "on"] });
+    let expected =
+        json!({ "ssh": ["exec-read:lb state ${target.name}", "exec-leave:lb drain", "exec-join:lb on"] });
+    assert_eq!(of_cluster::<runner_step_cluster_commands::ClusterCommands>(with), expected);
+}
+
+#[test]
+fn nginx_is_tested_and_reloaded_and_one_file_is_written() {
+    let with = json!({ "file": "/etc/nginx/shop.conf", "server": "${target.address}:80" });
+    let expected = json!({ "ssh": [
+        "read:/etc/nginx/shop.conf", "write:/etc/nginx/shop.conf", "exec-read:nginx -t", "service:nginx reload",
+    ] });
+    assert_eq!(of_cluster::<runner_step_nginx_upstream::NginxUpstream>(with), expected);
+}
+
+#[test]
+fn haproxy_speaks_to_its_socket() {
+    let socket = |path: &str| ["read", "leave", "join"].map(|class| format!("socket-{class}:{path}"));
+    assert_eq!(
+        of_cluster::<runner_step_haproxy::Haproxy>(json!({ "backend": "shop", "server": "${target.name}" })),
+        json!({ "ssh": socket("/run/haproxy/admin.sock") })
+    );
+    let with =
+        json!({ "backend": ["a", "b"], "socket": "/run/h.sock", "state-file": "/var/lib/haproxy/state" });
+    let mut grants = socket("/run/h.sock").to_vec();
+    grants.push("write:/var/lib/haproxy/state".to_owned());
+    assert_eq!(of_cluster::<runner_step_haproxy::Haproxy>(with), json!({ "ssh": grants }));
 }
 
 /// The grants that come of parameters as a plan has them.
