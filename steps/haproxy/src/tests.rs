@@ -241,7 +241,7 @@ fn no_name_becomes_a_second_command() {
         json!({ "backend": [] }),
         json!({ "backend": 3 }),
         json!({}),
-        json!({ "backend": "shop", "bakend": 1 }),
+        json!({ "backend": "shop", "more": 1 }),
     ] {
         assert!(world.observe::<Haproxy>(with).expect_err("no parameters").is(ErrorKind::Invalid));
     }
