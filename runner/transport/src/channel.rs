@@ -85,7 +85,7 @@ impl<'a> Request<'a> {
             }
         };
         line.extend_from_slice(before.as_bytes());
-        line.extend_from_slice(b"q 1 ");
+        line.extend_from_slice(b"q 1 m ");
         line.extend_from_slice(self.line.bytes());
         line.extend_from_slice(after.as_bytes());
         line.push(b'\n');
@@ -246,7 +246,8 @@ impl User {
         let own = self.ready(what).await?.facts;
         let login = self.machine.ready(&Acting::Login).await?.facts;
         Ok(format!(
-            "{}{}Y={}; U=' 0 {} {} '; G=' {} {} '; ",
+            "{}{}{}Y={}; U=' 0 {} {} '; G=' {} {} '; ",
+            self.machine.fence_for(&self.acting),
             self.machine.likely(),
             self.machine.noting(),
             crate::script::quoted(own.has.get("setsid").map_or("", String::as_str)),

@@ -14,6 +14,7 @@ mod held;
 mod host;
 mod listing;
 mod local;
+mod lock;
 mod machine;
 mod masked;
 mod observe;
@@ -34,6 +35,7 @@ mod unpack;
 mod user;
 
 pub use doctor::{ActsAs, BETTER, Examination, Examined, PROGRAMS, Root};
+pub use lock::{LockAnswer, LockRequest, LockState, Owner, Take};
 pub use machine::Limits;
 pub use transport::{Kex, SshTarget, Transport};
 
@@ -46,6 +48,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A connection to one machine: one per target and run, shared by all its invocations.
@@ -70,6 +73,23 @@ pub trait Connection: Send + Sync {
     /// what users have noted that are neither the login user nor one of `users` is not believed. After
     /// [`Connection::begin`]. Fails with `conflict` when some of it still runs.
     async fn end_left(&self, users: &BTreeSet<UserName>) -> Result<u32, Failure>;
+
+    /// Takes the lock of the root (`<root>/.runner/lock`, or where [`Connection::begin`] fell back to). From then on every
+    /// request of this connection that writes is refused by the target, with `conflict`, as soon as a newer epoch is
+    /// there or this one is gone, lines of [`Target::note`] included. After [`Connection::begin`].
+    async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, Failure>;
+
+    /// Lets the lease begin anew. `conflict`: another run has taken the lock, and nothing can be written any more.
+    async fn renew(&self, lease: Duration) -> Result<(), Failure>;
+
+    /// Gives the lock back, if one was taken; what it tells of its owner stays. `conflict` as above.
+    async fn release(&self) -> Result<(), Failure>;
+
+    /// What is known of the lock; `None`: it was never taken. No run need have begun.
+    async fn lock_state(&self, root: Option<&RemotePath>, plan: &str) -> Result<Option<LockState>, Failure>;
+
+    /// The epoch that requests of this connection carry.
+    fn fence(&self) -> Option<u64>;
 
     /// What a run would need of the machine, and what is there; changes nothing. No run need have begun.
     async fn examine(&self, asked: &Examination) -> Result<Examined, Failure>;

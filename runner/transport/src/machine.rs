@@ -2,13 +2,16 @@
 
 use crate::channel::Channel;
 use crate::host::{Host, Login};
+use crate::lock::Fence;
 use crate::masked::Masked;
 use crate::payload::Payloads;
 use crate::release::Maker;
 use crate::script::Line;
 use crate::shell::{Answer, Lost, Shell};
 use crate::user::{User, odd};
-use crate::{Connection, Examination, Examined, RunPlace, Target, Within};
+use crate::{
+    Connection, Examination, Examined, LockAnswer, LockRequest, LockState, RunPlace, Target, Within,
+};
 use async_trait::async_trait;
 use runner_artifact::Store;
 use runner_model::{Acting, Failure, FailureKind, RemotePath, RunId, TargetName, UndoKey, UserName};
@@ -121,6 +124,8 @@ pub(crate) struct Machine {
     place: Mutex<Option<Place>>,
     root: Mutex<Option<RemotePath>>,
     maker: Mutex<Option<Maker>>,
+    /// The lock that the run has taken here.
+    pub(crate) fence: Mutex<Option<Fence>>,
     /// A channel that is done with its request and can take another of the same user. Never more than one: every
     /// channel counts among the connection's few.
     idle: Mutex<Option<(Acting, Channel)>>,
@@ -163,6 +168,7 @@ impl Machine {
             place: Mutex::default(),
             root: Mutex::default(),
             maker: Mutex::default(),
+            fence: Mutex::default(),
             idle: Mutex::default(),
             closed: AtomicBool::new(false),
             sent: AtomicU64::new(0),
@@ -379,6 +385,7 @@ pub(crate) fn refusal(what: &str, answer: &Answer) -> Failure {
     let said = String::from_utf8_lossy(&answer.out);
     let errors = String::from_utf8_lossy(&answer.err);
     let (said, errors) = (said.trim(), errors.trim());
+    let lost = if answer.status == 52 { crate::lock::fenced(said) } else { String::new() };
     let no_space = errors.contains("No space left") || errors.contains("quota exceeded");
     let (kind, reason) = match answer.status {
         40 => (FailureKind::Denied, said),
@@ -391,6 +398,7 @@ pub(crate) fn refusal(what: &str, answer: &Answer) -> Failure {
         47 => (FailureKind::Conflict, if said.is_empty() { "the target's system refused it" } else { said }),
         49 => (FailureKind::Other, said),
         51 => (FailureKind::NotFound, said),
+        52 => (FailureKind::Conflict, &*lost),
         _ => (FailureKind::Other, if said.is_empty() { "it failed on the target" } else { said }),
     };
     let mend = match answer.status {
@@ -400,6 +408,7 @@ pub(crate) fn refusal(what: &str, answer: &Answer) -> Failure {
              folder, or let the step act as its owner with `become`"
         }
         47 => "let the step act as a user who may, with `become`",
+        52 => "nothing more is written by this run; see `runner lock status`",
         _ => "",
     };
     let detail = [errors, mend].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
@@ -463,6 +472,26 @@ impl Connection for Connected {
 
     async fn examine(&self, asked: &Examination) -> Result<Examined, Failure> {
         self.0.login().do_examine(asked).await
+    }
+
+    async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, Failure> {
+        self.0.login().do_lock(request).await
+    }
+
+    async fn renew(&self, lease: Duration) -> Result<(), Failure> {
+        self.0.login().do_renew(lease).await
+    }
+
+    async fn release(&self) -> Result<(), Failure> {
+        self.0.login().do_release().await
+    }
+
+    async fn lock_state(&self, root: Option<&RemotePath>, plan: &str) -> Result<Option<LockState>, Failure> {
+        self.0.login().do_lock_state(root, plan).await
+    }
+
+    fn fence(&self) -> Option<u64> {
+        self.0.epoch()
     }
 
     fn acting(&self, user: &Acting) -> Arc<dyn Target> {

@@ -131,8 +131,9 @@ impl User {
         let limit = self.machine.limits().verb;
         let line = Line::new("j").arg(intent.line).word("v_account").arg(root.as_str()).arg(release.as_str());
         let line = line.arg(temporary()).arg(text);
-        match ready.shell.ask(&Within::both(std::slice::from_ref(root)).reading().setup(), line, limit).await
-        {
+        let setup = Within::both(std::slice::from_ref(root)).reading().setup();
+        let setup = format!("{}{setup}", self.machine.fence_for(&self.acting));
+        match ready.shell.ask(&setup, line, limit).await {
             Ok(answer) if answer.status == 0 => Ok(()),
             Ok(answer) => Err(refusal(&what, &answer)),
             Err(lost) => Err(self.machine.lost(&what, lost, limit).await),

@@ -2,6 +2,7 @@
 
 mod archives;
 mod hostile;
+mod lock;
 mod resume;
 mod undo;
 

@@ -141,7 +141,13 @@ impl User {
                 return Err(conflict(what, "the file in the archive has a name that is not UTF-8"));
             }
         };
-        let line = kept("v_swap", intent).arg(&folder).arg(&base).arg(&key).arg(&temporary).arg(inside);
+        let line = Line::new("m")
+            .and(&kept("v_swap", intent))
+            .arg(&folder)
+            .arg(&base)
+            .arg(&key)
+            .arg(&temporary)
+            .arg(inside);
         let limit = self.machine.limits().data;
         let answer = self.call_with_copy(what, held, None, intent.undo, line, limit).await?;
         if answer.status != 0 {

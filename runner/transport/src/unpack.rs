@@ -111,7 +111,7 @@ impl User {
             }
             None => ("", String::new()),
         };
-        let line = Line::new("v_place").arg(folder).arg(base).arg(temporary).arg(id).arg(account);
+        let line = Line::new("m v_place").arg(folder).arg(base).arg(temporary).arg(id).arg(account);
         let answer = self.call(what, held, None, line, self.machine.limits().verb).await?;
         done(what, &answer)
     }

@@ -70,13 +70,14 @@ impl User {
             (Acting::Login, Some(Intent { line: text, .. })) => Line::new("j").arg(text).and(&line),
             (Acting::As(_), Some(intent)) => {
                 self.intend(what, intent).await?;
-                line.clone()
+                Line::new("m").and(&line)
             }
             (_, None) => line.clone(),
         };
         let mut answer =
             self.ask(what, &ready, &format!("{copy}{}", held.exceptions()), first, limit).await?;
         if answer.status == 46 {
+            let line = if intent.is_some() { Line::new("m").and(&line) } else { line };
             answer = self.ask(what, &ready, &format!("{copy}{}", held.setup()), line, limit).await?;
         }
         Ok(answer)
@@ -90,7 +91,8 @@ impl User {
         line: Line,
         limit: Duration,
     ) -> Result<Answer, Failure> {
-        match ready.shell.ask(setup, line, limit).await {
+        let setup = format!("{}{setup}", self.machine.fence_for(&self.acting));
+        match ready.shell.ask(&setup, line, limit).await {
             Ok(answer) => Ok(answer),
             Err(lost) => Err(self.machine.lost(what, lost, limit).await),
         }
@@ -100,7 +102,8 @@ impl User {
     pub(crate) async fn intend(&self, what: &str, intent: Intent<'_>) -> Result<(), Failure> {
         let login = self.machine.ready(&Acting::Login).await?;
         let line = Line::new("j").arg(intent.line).word("true");
-        let answer = self.ask(what, &login, "", line, self.machine.limits().verb).await?;
+        let by = self.machine.login();
+        let answer = by.ask(what, &login, "", line, self.machine.limits().verb).await?;
         if answer.status == 0 { Ok(()) } else { Err(refusal(what, &answer)) }
     }
 

@@ -3,7 +3,8 @@
 # there is no single quote in here), then reads requests, one a line, and evaluates them.
 #
 # Statuses: 40 denied, 41 not found, 42 conflict, 43 invalid, 44 other, 45 no space, 46 needs the prefixes (in W),
-# 47 no permission, 48 is a folder, 49 the intent was not written, 50 the copies failed, 51 no such program.
+# 47 no permission, 48 is a folder, 49 the intent was not written, 50 the copies failed, 51 no such program,
+# 52 another run has the lock.
 # A message for people is printed on stdout.
 #
 # N nonce, Y where setsid is, U and G user and group ids that are trusted, W and WX prefixes that are granted and excepted
@@ -35,6 +36,9 @@ KP=
 GD=
 OK=$n
 SK=$n
+LE=
+LK=
+LO=
 Z=
 Y=
 U=" 0 "
@@ -86,8 +90,9 @@ no() {
   return "$s"
 }
 
-# j INTENT VERB ARGUMENTS: the intent is on disk before the verb begins.
+# j INTENT VERB ARGUMENTS: the intent is on disk before the verb begins, if the lock is still this run's.
 j() {
+  held || return
   printf "%s\n" "$1" >&9 || {
     printf "%s" "the intent could not be written to the run folder of the target"
     return 49
