@@ -2,6 +2,7 @@
 
 use crate::brakes::{LAST_GRACE, SHORT_GRACE};
 use crate::events::milliseconds;
+use crate::gate::{Barred, Passage};
 use crate::run::Run;
 use crate::{Invocation, Invoked};
 use futures_util::FutureExt as _;
@@ -28,17 +29,38 @@ pub(crate) enum Outcome {
 }
 
 /// Runs the step on the target until it passes, or may not be tried again.
-pub(crate) async fn attempts(run: &Run, step: &ScheduledStep, target: &TargetName) -> Outcome {
+pub(crate) async fn attempts(
+    run: &Run,
+    step: &ScheduledStep,
+    target: &TargetName,
+    mut passage: Option<&mut Passage<'_>>,
+) -> Outcome {
     let begin = run.brakes.begin(step.phase);
+    if let Err(failure) = run.begins(step).await {
+        return Outcome::Failed(failure);
+    }
     let tries = step.retry.map_or(1, |retry| retry.times.saturating_add(1));
     // Whoever goes on with a run has all tries again.
-    let over = run.executor.attempts_over(&step.id, target);
+    let mut over = run.executor.attempts_over(&step.id, target);
     let mut attempt = over + 1;
     loop {
         if begin.is_cancelled() {
             return Outcome::Stopped { begun: false };
         }
-        let failure = match attempt_once(run, step, target, attempt).await {
+        let (outcome, in_service) = attempt_once(run, step, target, attempt).await;
+        let failure = match outcome {
+            Outcome::Failed(failure) if in_service => match leave(passage.as_deref_mut()).await {
+                Ok(true) => {
+                    let (step, target) = (step.id.clone(), target.clone());
+                    run.events.send(Event::StepRetried { step, target, attempt, failure, delay: 0 });
+                    // It was no try of its own.
+                    (over, attempt) = (over + 1, attempt + 1);
+                    continue;
+                }
+                Ok(false) => return Outcome::Failed(failure),
+                Err(Barred::Failed(failure)) => return Outcome::Failed(failure),
+                Err(Barred::Stopped) => return Outcome::Stopped { begun: true },
+            },
             Outcome::Failed(failure) => failure,
             ended => return ended,
         };
@@ -63,13 +85,22 @@ pub(crate) async fn attempts(run: &Run, step: &ScheduledStep, target: &TargetNam
     }
 }
 
+/// Takes the target out of service, if it was left in it.
+async fn leave(passage: Option<&mut Passage<'_>>) -> Result<bool, Barred> {
+    match passage {
+        Some(passage) => passage.leave().await,
+        None => Ok(false),
+    }
+}
+
 /// Whether the same call could end in another way. A grant that is missing stays missing, and so does a mistake.
 fn worth_another(failure: &Failure) -> bool {
     let kinds = [FailureKind::Denied, FailureKind::Invalid, FailureKind::Cancelled, FailureKind::Unknown];
     !kinds.contains(&failure.kind)
 }
 
-async fn attempt_once(run: &Run, step: &ScheduledStep, target: &TargetName, attempt: u32) -> Outcome {
+/// How an attempt ended, and whether it was denied something since its target is in service.
+async fn attempt_once(run: &Run, step: &ScheduledStep, target: &TargetName, attempt: u32) -> (Outcome, bool) {
     let (id, target) = (step.id.clone(), target.clone());
     run.events.send(Event::StepStarted { step: id.clone(), target: target.clone(), attempt });
     let started = Instant::now();
@@ -113,6 +144,7 @@ async fn attempt_once(run: &Run, step: &ScheduledStep, target: &TargetName, atte
         )),
     };
 
+    let in_service = invoked.in_service;
     let (end, outcome) = match invoked.result {
         // What is done is done, even if it was to be stopped meanwhile.
         Ok(value) => match invoked.unknown {
@@ -134,7 +166,7 @@ async fn attempt_once(run: &Run, step: &ScheduledStep, target: &TargetName, atte
         milliseconds: milliseconds(started),
         tally: invoked.tally,
     });
-    outcome
+    (outcome, in_service)
 }
 
 /// Waits until an invocation that was cancelled has had its time to end well.

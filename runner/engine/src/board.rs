@@ -1,6 +1,8 @@
 //! What is known about a run while it goes on: who failed and where, what steps gave out. Plain data, no waiting.
 
-use runner_model::{Failure, Phase, ReleaseId, Schedule, StepId, TargetEnd, TargetName, Verdict};
+use runner_model::{
+    Failure, FailureKind, Phase, ReleaseId, Schedule, StepId, TargetEnd, TargetName, Verdict,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +17,13 @@ pub(crate) struct Board {
     step_failed: bool,
     halted: bool,
     named: bool,
+    /// A phase that acts on targets has begun.
+    begun: bool,
+    refused: Option<Failure>,
+    lost: Option<Failure>,
+    rolls_back: bool,
+    /// Something that is no target's own could not be undone.
+    left: bool,
 }
 
 /// What is known about one target.
@@ -25,6 +34,8 @@ struct Known {
     /// A failure in `finish` or `always`: the rollout of the target is not undone by it.
     late: Option<(StepId, Failure)>,
     stopped: Option<Option<StepId>>,
+    /// What became of undoing it.
+    undone: Option<Result<(), Failure>>,
     /// A step that runs once passed on it.
     served: bool,
     touched: bool,
@@ -56,6 +67,11 @@ impl Board {
             step_failed: false,
             halted: false,
             named: false,
+            begun: false,
+            refused: None,
+            lost: None,
+            rolls_back: false,
+            left: false,
         }
     }
 
@@ -141,6 +157,69 @@ impl Board {
         }
     }
 
+    /// Nothing begins: the targets are locked.
+    pub(crate) fn refuse(&mut self, failure: Failure) {
+        self.halted = true;
+        self.refused = Some(failure);
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// Nobody knows who is in service: no further batch begins.
+    pub(crate) fn cluster_lost(&mut self, failure: Failure) {
+        self.halted = true;
+        self.lost.get_or_insert(failure);
+    }
+
+    /// Somebody else has the lock.
+    pub(crate) fn lock_lost(&mut self) {
+        self.halted = true;
+        self.step_failed = true;
+    }
+
+    /// A target that was put back is not in service.
+    pub(crate) fn left_cluster(&mut self, target: &TargetName, why: String) {
+        self.step_failed = true;
+        if let Some(known) = self.targets.get_mut(target) {
+            let failure = Failure::new(FailureKind::Conflict, why);
+            known.late.get_or_insert_with(|| (StepId::cluster(), failure));
+        }
+    }
+
+    /// A phase begins that acts on targets.
+    pub(crate) fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    pub(crate) fn was_any_begun(&self) -> bool {
+        self.begun
+    }
+
+    pub(crate) fn is_through(&self, target: &TargetName) -> bool {
+        self.targets.get(target).is_some_and(|known| known.rolled_out)
+    }
+
+    pub(crate) fn rollback_begun(&mut self) {
+        self.rolls_back = true;
+    }
+
+    pub(crate) fn rolled_back(&mut self, target: &TargetName) {
+        if let Some(known) = self.targets.get_mut(target) {
+            known.undone.get_or_insert(Ok(()));
+        }
+    }
+
+    pub(crate) fn not_rolled_back(&mut self, target: Option<&TargetName>, failure: Failure) {
+        self.left = true;
+        if let Some(known) = target.and_then(|target| self.targets.get_mut(target))
+            && !matches!(known.undone, Some(Err(_)))
+        {
+            known.undone = Some(Err(failure));
+        }
+    }
+
     /// Says once that the run goes no further.
     pub(crate) fn halt(&mut self) -> Option<Halt> {
         let failures = self.targets.values().filter(|known| known.trouble.is_some()).count();
@@ -205,6 +284,11 @@ impl Board {
     /// In what state the target is left. `rolls` and `stages`: whether the schedule has such steps for it.
     pub(crate) fn end(&self, target: &TargetName, stages: bool, rolls: bool) -> TargetEnd {
         let Some(known) = self.targets.get(target) else { return TargetEnd::Untouched };
+        match &known.undone {
+            Some(Ok(())) => return TargetEnd::RolledBack,
+            Some(Err(failure)) => return TargetEnd::RollbackFailed { failure: failure.clone() },
+            None => {}
+        }
         match &known.trouble {
             Some(Trouble::Unreachable(failure)) => {
                 return TargetEnd::Unreachable { failure: failure.clone() };
@@ -233,8 +317,17 @@ impl Board {
     /// How the run ended, when no signal came. Failures within `max-failures` let the run go on, but not end well:
     /// a pipeline must not take a target that is left behind for a success.
     pub(crate) fn verdict(&self) -> Verdict {
+        let unreachable = |failure: &Failure| failure.kind == FailureKind::Unreachable;
+        if let Some(failure) = &self.refused {
+            return if unreachable(failure) { Verdict::Unreachable } else { Verdict::Refused };
+        }
+        if self.rolls_back {
+            return if self.left { Verdict::RollbackFailed } else { Verdict::RolledBack };
+        }
         if self.step_failed {
             Verdict::Failed
+        } else if let Some(failure) = &self.lost {
+            if unreachable(failure) { Verdict::Unreachable } else { Verdict::Failed }
         } else if self.misses_targets() {
             Verdict::Unreachable
         } else {

@@ -48,6 +48,13 @@ impl Brakes {
         std::future::pending().await
     }
 
+    /// Stops everything, for no signal: this run may do nothing any more.
+    pub(crate) fn stop(&self) {
+        self.hold.cancel();
+        self.cut.cancel();
+        self.halt.cancel();
+    }
+
     /// The signal that came first.
     pub fn first(&self) -> Option<Signal> {
         self.first.get().copied()

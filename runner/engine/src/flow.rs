@@ -5,6 +5,7 @@
 //! flow that comes to it; the other flows wait for it there. It runs once in the whole run: later batches find it done.
 
 use crate::attempts::{Outcome, attempts, words};
+use crate::gate::{Barred, Passage};
 use crate::once::{OnceEnd, barred};
 use crate::run::Run;
 use futures_util::FutureExt as _;
@@ -70,9 +71,21 @@ impl Group {
     async fn walk(&self, member: Option<&TargetName>) -> Way {
         let run = &self.run;
         if let Some(member) = member
-            && !run.links.up(run, member).await
+            && !(run.links.up(run, member).await && run.locked(member).await)
         {
             return Way::Barred;
+        }
+        let rolls = |member: &&TargetName| {
+            let acts =
+                |step: &ScheduledStep| matches!(&step.runs, Runs::EachTarget(all) if all.contains(member));
+            self.phase == Phase::Rollout && self.steps.iter().any(acts)
+        };
+        let mut passage = member.filter(rolls).map(|member| Passage::new(run, member));
+        if let (Some(passage), Some(member)) = (&mut passage, member) {
+            let entered = passage.enter().await;
+            if !self.came_through(member, &StepId::cluster(), entered).await {
+                return Way::Barred;
+            }
         }
         let mut last = None;
         for step in self.steps.iter() {
@@ -80,7 +93,7 @@ impl Group {
                 (Runs::Once(target), _) => self.once(step, target, member).await,
                 (Runs::EachTarget(targets), Some(member)) if targets.contains(member) => {
                     last = Some(&step.id);
-                    self.each(step, member).await
+                    self.each(step, member, passage.as_mut()).await
                 }
                 (Runs::EachTarget(_), _) => true,
             };
@@ -89,14 +102,50 @@ impl Group {
                 return Way::Barred;
             }
         }
-        match (member, last) {
-            (Some(member), Some(last)) if self.phase == Phase::Rollout => self.mark_good(member, last).await,
+        match (member, last, passage) {
+            (Some(member), Some(last), Some(passage)) => self.leave_well(member, last, passage).await,
             _ => Way::Through,
         }
     }
 
+    /// All steps of the rollout passed: the target keeps what it got, and goes back into service.
+    async fn leave_well(&self, member: &TargetName, last: &StepId, mut passage: Passage<'_>) -> Way {
+        if let Err(failure) = passage.confirm().await {
+            self.fail(member, last, failure).await;
+            return Way::Barred;
+        }
+        if let Way::Barred = self.mark_good(member, last).await {
+            return Way::Barred;
+        }
+        let back = passage.back().await;
+        match self.came_through(member, &StepId::cluster(), back).await {
+            true => Way::Through,
+            false => Way::Barred,
+        }
+    }
+
+    /// Whether the target came through the gate; why not is told here.
+    async fn came_through(&self, member: &TargetName, step: &StepId, came: Result<(), Barred>) -> bool {
+        match came {
+            Ok(()) => true,
+            Err(Barred::Failed(failure)) => {
+                self.fail(member, step, failure).await;
+                false
+            }
+            Err(Barred::Stopped) => {
+                self.run.board().stopped(member, None);
+                false
+            }
+        }
+    }
+
     /// A step on the target of the flow. Whether the flow goes on.
-    async fn each(&self, step: &ScheduledStep, member: &TargetName) -> bool {
+    async fn each(
+        &self,
+        step: &ScheduledStep,
+        member: &TargetName,
+        passage: Option<&mut Passage<'_>>,
+    ) -> bool {
         let run = &self.run;
         if !run.may_begin(self.phase) {
             run.board().stopped(member, None);
@@ -105,7 +154,7 @@ impl Group {
         if self.phase == Phase::Rollout {
             run.board().touch(member);
         }
-        match attempts(run, step, member).await {
+        match attempts(run, step, member, passage).await {
             Outcome::Passed(outputs) => {
                 run.board().passed(member, &step.id, outputs);
                 run.name_release();
@@ -156,7 +205,7 @@ impl Group {
 
     async fn run_once(&self, step: &ScheduledStep, target: &TargetName) -> OnceEnd {
         let run = &self.run;
-        let up = run.links.up(run, target).await;
+        let up = run.links.up(run, target).await && run.locked(target).await;
         if !run.may_begin(self.phase) {
             return OnceEnd::Stopped;
         }
@@ -166,7 +215,7 @@ impl Group {
         if self.phase == Phase::Rollout {
             run.board().touch(target);
         }
-        match attempts(run, step, target).await {
+        match attempts(run, step, target, None).await {
             Outcome::Passed(outputs) => {
                 run.board().passed_once(target, &step.id, outputs);
                 run.name_release();

@@ -4,15 +4,18 @@
 mod attempts;
 mod board;
 mod brakes;
+mod budget;
 mod events;
 mod flow;
+mod gate;
 mod links;
 mod once;
+mod rollback;
 mod run;
 mod signals;
 
 use async_trait::async_trait;
-use runner_model::{Failure, Mark, ReleaseId, StepId, Tally, TargetName};
+use runner_model::{Failure, Mark, ReleaseId, Service, Standing, StepId, Tally, TargetName};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +52,46 @@ pub trait Executor: Send + Sync + 'static {
 
     /// The release of this run, as soon as the artifact exists.
     fn release(&self) -> Option<ReleaseId>;
+
+    /// Takes the lock of these targets, and of all else that the run acts on: of all, or of none. Asked once, when it is
+    /// known which targets answer, and before anything is done to any of them.
+    async fn lock(&self, targets: &[TargetName]) -> Result<(), Failure>;
+
+    /// Comes back when somebody else has taken the lock: from then on nothing may be done.
+    async fn lock_lost(&self) -> Failure;
+
+    /// Whether nothing is expected to change on the target: what would go live is live and good there, or an earlier part
+    /// of the run did it all. Then it stays in service, until a step is denied something for that.
+    async fn is_settled(&self, target: &TargetName) -> bool;
+
+    /// How targets stand in their cluster.
+    async fn observe(&self, targets: &[TargetName]) -> Result<BTreeMap<TargetName, Standing>, Failure>;
+
+    /// How the run found the target, also its earlier parts: only who was in service is put back.
+    fn stood(&self, target: &TargetName) -> Option<Service>;
+
+    /// Takes the target out of service. When that fails, it is in service as before, or the failure says otherwise.
+    async fn leave(&self, target: &TargetName, cancel: CancellationToken) -> Result<(), Failure>;
+
+    /// Puts the target back into service.
+    async fn join(&self, target: &TargetName, cancel: CancellationToken) -> Result<(), Failure>;
+
+    /// From now on the target takes itself back, unless it is disarmed in time.
+    async fn arm(&self, target: &TargetName) -> Result<(), Failure>;
+
+    /// The rollout of the target went well, and it can still be reached: it keeps what it got. Fails when it has taken
+    /// itself back.
+    async fn confirm(&self, target: &TargetName) -> Result<(), Failure>;
+
+    /// The target does not take itself back any more, whatever it did so far.
+    async fn disarm(&self, target: &TargetName) -> Result<(), Failure>;
+
+    /// Undoes what the rollout did for the target.
+    async fn undo(&self, target: &TargetName, cancel: CancellationToken) -> Result<(), Failure>;
+
+    /// Undoes all else that the run did: what was staged, and what was done once. Answers where something of it is left;
+    /// `None`: here.
+    async fn undo_rest(&self, cancel: CancellationToken) -> BTreeMap<Option<TargetName>, Failure>;
 }
 
 /// One step on one target.

@@ -14,20 +14,24 @@
 
 use crate::board::{Board, Halt};
 use crate::brakes::{Brakes, SHORT_GRACE};
+use crate::budget::Budget;
 use crate::events::milliseconds;
+use crate::gate::{look, look_again};
 use crate::links::Links;
 use crate::once::Once;
+use crate::rollback::rollback;
 use crate::{EventSender, Executor, Signals, flow};
 use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
 use runner_model::{
-    EnvironmentName, Event, Limited, Phase, PlanName, ReleaseId, RunId, Runs, Schedule, ScheduledStep,
-    StepId, TargetEnd, TargetName, Verdict,
+    EnvironmentName, Event, Failure, Gate, Limited, OnFailure, Phase, PlanName, ReleaseId, RunId, Runs,
+    Schedule, ScheduledStep, Standing, StepId, TargetEnd, TargetName, Verdict,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 /// How many targets are asked at a time what is live, and for how long each.
@@ -79,13 +83,119 @@ pub(crate) struct Run {
     pub(crate) links: Links,
     pub(crate) once: BTreeMap<StepId, Once>,
     pub(crate) release: bool,
+    pub(crate) gate: Option<Gate>,
+    pub(crate) budget: Budget,
+    pub(crate) watched: bool,
+    pub(crate) on_failure: OnFailure,
+    pause: Duration,
+    /// Whether the targets are locked; `None`: not yet.
+    locked: watch::Sender<Option<bool>>,
+    passages: Mutex<Passages>,
     board: Mutex<Board>,
+}
+
+/// What is known of the gate and the watchdogs.
+#[derive(Default)]
+struct Passages {
+    serving: BTreeMap<TargetName, bool>,
+    armed: BTreeSet<TargetName>,
+    no_return: Option<StepId>,
 }
 
 impl Run {
     /// What is known. Never held while waiting.
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn passages(&self) -> MutexGuard<'_, Passages> {
+        self.passages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The cluster said how targets stand.
+    pub(crate) fn saw(&self, standings: &BTreeMap<TargetName, Standing>) {
+        self.budget.observed(standings);
+        let serving = standings.iter().map(|(target, standing)| (target.clone(), !standing.is_out()));
+        self.passages().serving.extend(serving);
+    }
+
+    /// A target was put into service, or taken out.
+    pub(crate) fn stands(&self, target: &TargetName, serves: bool) {
+        self.passages().serving.insert(target.clone(), serves);
+    }
+
+    /// Whether requests may be sent to it.
+    pub(crate) fn serves(&self, target: &TargetName) -> bool {
+        self.passages().serving.get(target).copied().unwrap_or(true)
+    }
+
+    /// Arms the watchdog of a target.
+    pub(crate) async fn arm(&self, target: &TargetName) -> Result<(), Failure> {
+        self.executor.arm(target).await?;
+        self.passages().armed.insert(target.clone());
+        Ok(())
+    }
+
+    pub(crate) fn is_armed(&self, target: &TargetName) -> bool {
+        self.passages().armed.contains(target)
+    }
+
+    pub(crate) fn disarmed(&self, target: &TargetName) {
+        self.passages().armed.remove(target);
+    }
+
+    /// The step after which there is no return, once it has begun.
+    pub(crate) fn no_return(&self) -> Option<StepId> {
+        self.passages().no_return.clone()
+    }
+
+    /// A step begins: after some there is no return, and no target may take itself back from here on.
+    ///
+    /// # Errors
+    /// A watchdog cannot be disarmed: the step must not begin.
+    pub(crate) async fn begins(&self, step: &ScheduledStep) -> Result<(), Failure> {
+        if !step.no_return || self.no_return().is_some() {
+            return Ok(());
+        }
+        self.passages().no_return = Some(step.id.clone());
+        let armed = self.passages().armed.clone();
+        for target in armed {
+            self.executor.disarm(&target).await?;
+            self.disarmed(&target);
+        }
+        Ok(())
+    }
+
+    /// Waits until the targets are locked, for a step that acts on one. `false`: they are not, and nothing begins.
+    pub(crate) async fn locked(&self, target: &TargetName) -> bool {
+        if !self.board().is_target(target) {
+            return true;
+        }
+        let mut locked = self.locked.subscribe();
+        tokio::select! {
+            biased;
+            known = locked.wait_for(Option::is_some) => known.is_ok_and(|known| *known == Some(true)),
+            () = self.brakes.begin(Phase::Stage).cancelled() => false,
+        }
+    }
+
+    /// Takes the lock as soon as it is known which targets answer.
+    async fn lock(&self, all: &[TargetName]) {
+        self.links.all_known(self).await;
+        if self.brakes.begin(Phase::Stage).is_cancelled() {
+            self.locked.send_replace(Some(false));
+            return;
+        }
+        let up: Vec<TargetName> = all.iter().filter(|target| self.links.is_up(target)).cloned().collect();
+        let locked = match self.executor.lock(&up).await {
+            Ok(()) => true,
+            Err(failure) => {
+                self.events.send(Event::Refused { failure: failure.clone() });
+                self.board().refuse(failure);
+                false
+            }
+        };
+        self.locked.send_replace(Some(locked));
     }
 
     /// Whether another step of the phase may begin.
@@ -151,15 +261,27 @@ pub async fn run(
             .collect(),
         brakes: Brakes::default(),
         release: schedule.release,
+        budget: Budget::new(schedule.cluster.as_ref().map_or(0, |gate| gate.in_service)),
+        gate: schedule.cluster.clone(),
+        watched: schedule.watched,
+        on_failure: schedule.on_failure,
+        pause: Duration::from_millis(schedule.pause_ms),
+        locked: watch::Sender::new(None),
+        passages: Mutex::default(),
         executor,
         events: events.clone(),
     });
     let work = async {
-        let linking = Links::open(&run, &targets);
-        tokio::pin!(linking);
         // Connections are opened while the phases run, by this one task, and are given up when the run is over.
+        let linking = async { tokio::join!(Links::open(&run, &targets), run.lock(&targets)) };
+        let fenced = async {
+            let failure = run.executor.lock_lost().await;
+            run.events.send(Event::LockLost { failure });
+            run.board().lock_lost();
+            run.brakes.stop();
+        };
         tokio::select! {
-            () = async { (&mut linking).await; std::future::pending().await } => {}
+            _ = async { linking.await; fenced.await; std::future::pending::<()>().await } => {}
             () = phases(&run, &schedule) => {}
         }
         reports(&run, &schedule, &targets).await
@@ -200,8 +322,16 @@ async fn phases(run: &Arc<Run>, schedule: &Schedule) {
     let count = run.goes_on() || run.board().misses_targets();
     if count {
         run.links.all_known(run).await;
+        let mut locked = run.locked.subscribe();
+        let _ = locked.wait_for(Option::is_some).await;
     }
-    rollout(run, schedule).await;
+    if run.board().is_refused() {
+        return;
+    }
+    let steps: Arc<[ScheduledStep]> = schedule.phase(Phase::Rollout).cloned().collect();
+    let batches = batches(schedule, &steps);
+    rollout(run, &steps, &batches).await;
+    rollback(run, &batches).await;
     if run.goes_on() {
         whole(run, schedule, Phase::Finish).await;
     }
@@ -232,32 +362,57 @@ async fn whole(run: &Arc<Run>, schedule: &Schedule, phase: Phase) {
     }
     let started = Instant::now();
     run.events.send(Event::PhaseStarted { phase });
+    if phase == Phase::Stage {
+        run.board().begin();
+    }
     flow::together(run, phase, steps, members).await;
     run.events.send(Event::PhaseFinished { phase, milliseconds: milliseconds(started) });
 }
 
 /// Batch after batch.
-async fn rollout(run: &Arc<Run>, schedule: &Schedule) {
-    let steps: Arc<[ScheduledStep]> = schedule.phase(Phase::Rollout).cloned().collect();
+async fn rollout(run: &Arc<Run>, steps: &Arc<[ScheduledStep]>, batches: &[Vec<TargetName>]) {
     if steps.is_empty() || !run.goes_on() {
         return;
     }
     let started = Instant::now();
     run.events.send(Event::PhaseStarted { phase: Phase::Rollout });
-    let batches = batches(schedule, &steps);
     let of = u32::try_from(batches.len()).unwrap_or(u32::MAX);
+    let mut is_first = true;
     for (number, batch) in (1..).zip(batches) {
         if !run.goes_on() {
             break;
         }
-        let members: Vec<_> = batch.into_iter().filter(|target| run.board().is_well(target)).collect();
+        let members: Vec<_> = batch.iter().filter(|target| run.board().is_well(target)).cloned().collect();
         if members.is_empty() {
             continue;
         }
+        if !std::mem::take(&mut is_first) {
+            pause(run).await;
+        }
+        if !run.goes_on() || !look(run).await {
+            break;
+        }
         run.events.send(Event::BatchStarted { number, of, targets: members.clone() });
-        flow::together(run, Phase::Rollout, steps.clone(), members).await;
+        run.board().begin();
+        flow::together(run, Phase::Rollout, Arc::clone(steps), members).await;
+    }
+    if run.goes_on() {
+        look_again(run, &batches.concat()).await;
     }
     run.events.send(Event::PhaseFinished { phase: Phase::Rollout, milliseconds: milliseconds(started) });
+}
+
+/// Between two batches.
+async fn pause(run: &Run) {
+    if run.pause.is_zero() {
+        return;
+    }
+    let milliseconds = u64::try_from(run.pause.as_millis()).unwrap_or(u64::MAX);
+    run.events.send(Event::Paused { milliseconds });
+    tokio::select! {
+        () = run.brakes.begin(Phase::Rollout).cancelled() => {}
+        () = tokio::time::sleep(run.pause) => {}
+    }
 }
 
 /// The batches of the schedule, and last, together, the targets outside of them that steps of the rollout name:

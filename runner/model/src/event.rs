@@ -108,6 +108,13 @@ pub enum TargetEnd {
         /// Why.
         failure: Failure,
     },
+    /// What the run did on it was undone.
+    RolledBack,
+    /// It was to be undone, and was not, or not all of it.
+    RollbackFailed {
+        /// Why, and what is left.
+        failure: Failure,
+    },
     /// The run was cancelled while it was worked on.
     Stopped {
         /// The step that was running; `None`: between two steps.
@@ -254,6 +261,68 @@ pub enum Event {
         /// Milliseconds until the next try.
         delay: u64,
     },
+    /// A target waits to leave the cluster: too few others are in service.
+    Waiting {
+        /// Which.
+        target: TargetName,
+        /// How many are in service.
+        in_service: u32,
+        /// How many must stay so.
+        keeps: u32,
+    },
+    /// No requests are sent to a target any more, and none goes on.
+    LeftService {
+        /// Which.
+        target: TargetName,
+        /// How long that took.
+        milliseconds: u64,
+    },
+    /// Requests are sent to a target again.
+    JoinedService {
+        /// Which.
+        target: TargetName,
+        /// How long that took.
+        milliseconds: u64,
+    },
+    /// The cluster cannot be asked who is in service: no further batch begins.
+    ClusterLost {
+        /// Why.
+        failure: Failure,
+    },
+    /// The next batch waits.
+    Paused {
+        /// For how long, in milliseconds.
+        milliseconds: u64,
+    },
+    /// What the run did is undone.
+    RollbackStarted {
+        /// The targets that it touched, in the order in which they are undone.
+        targets: Vec<TargetName>,
+    },
+    /// What the run did is not undone, although the plan says so: a step had begun after which there is no return.
+    NoReturn {
+        /// The step.
+        step: StepId,
+    },
+    /// What the run did on a target is undone, or not.
+    RolledBack {
+        /// Which; `None`: what was done here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<TargetName>,
+        /// Why not, and what is left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// The targets are locked by somebody else, or cannot be: nothing begins.
+    Refused {
+        /// Why.
+        failure: Failure,
+    },
+    /// Somebody else has taken the lock of the targets: this run does nothing more.
+    LockLost {
+        /// Who, and where.
+        failure: Failure,
+    },
     /// A signal came: what runs is finished or stopped, nothing new begins.
     Cancelling,
     /// No further batch begins.
@@ -295,6 +364,8 @@ pub enum Verdict {
     Failed,
     /// Targets were unreachable, and no step failed.
     Unreachable,
+    /// The targets are locked: nothing was begun.
+    Refused,
     /// SIGINT, Ctrl-C.
     Interrupted,
     /// SIGTERM.
@@ -310,6 +381,7 @@ impl Verdict {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Done => 0,
+            Self::Refused => 3,
             Self::Failed => 4,
             Self::Unreachable => 5,
             Self::RolledBack => 6,

@@ -57,11 +57,11 @@ pub use name::{
     SecretName, StepId, TargetName, UndoKey, UserName, VarName,
 };
 pub use path::{BadPath, RemotePath};
-pub use plan::{ModuleRef, Plan};
+pub use plan::{ModuleRef, OnFailure, Plan};
 pub use quantity::{ByteSize, Period};
 pub use release::{ArtifactOutput, ReleaseSpec, release_id};
 pub use resolved::{Facts, Limits, Resolved, ResolvedStep, RootGrants, StepScope};
-pub use schedule::{Retry, Runs, Schedule, ScheduledStep};
+pub use schedule::{Gate, Retry, Runs, Schedule, ScheduledStep};
 pub use secret::{Secret, SecretPart};
 pub use shape::{BadShape, Misfit, Shape, Why};
 pub use standing::{Service, Standing};

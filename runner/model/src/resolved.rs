@@ -5,11 +5,11 @@ use crate::diagnostic::Problems;
 use crate::grant::{GrantSet, Layers};
 use crate::inventory::{SshSettings, Target};
 use crate::lock::LockedStep;
-use crate::plan::{InventoryCommand, ModuleRef, SecretSource};
+use crate::plan::{InventoryCommand, ModuleRef, OnFailure, SecretSource};
 use crate::policy::EnvironmentPolicy;
 use crate::quantity::{ByteSize, Period};
 use crate::release::ReleaseSpec;
-use crate::schedule::{Retry, Runs, Schedule, ScheduledStep};
+use crate::schedule::{Gate, Retry, Runs, Schedule, ScheduledStep};
 use crate::template::{Lookup, Reference, ReleaseField, Scope, TargetField, Template, ValueTemplate};
 use crate::{
     Acting, Digest, EnvironmentName, Fact, Failure, FailureKind, Manifest, Phase, PlanName, ReleaseId,
@@ -47,6 +47,14 @@ pub struct Resolved {
     pub batches: Vec<Vec<TargetName>>,
     /// How many targets may fail before no further batch begins.
     pub max_failures: u32,
+    /// What happens when more fail.
+    pub on_failure: OnFailure,
+    /// How many targets are in service at least.
+    pub min_in_service: usize,
+    /// How long to wait between two batches.
+    pub pause: Option<Period>,
+    /// How long a target waits for the end of its rollout before it takes itself back.
+    pub confirm_timeout: Option<Period>,
     /// All steps, by phase and in the order of the plan.
     pub steps: Vec<ResolvedStep>,
     /// Who knows which targets are in service; `None`: nobody does, and no target is taken out.
@@ -89,6 +97,8 @@ pub struct ResolvedStep {
     pub acts_as: Option<UserName>,
     /// How it is tried again.
     pub retry: Option<Retry>,
+    /// Once it has begun, nothing is rolled back by itself.
+    pub no_return: bool,
     /// What it may use; its `timeout` is in `time`.
     pub limits: Limits,
 }
@@ -157,6 +167,7 @@ impl Resolved {
             runs: step.runs.clone(),
             retry: step.retry,
             timeout_ms: Some(step.limits.time.as_millis()),
+            no_return: step.no_return,
         };
         Schedule {
             targets: self.rollout.clone(),
@@ -164,6 +175,13 @@ impl Resolved {
             steps: self.steps.iter().map(scheduled).collect(),
             max_failures: self.max_failures,
             release: self.release.as_ref().is_some_and(|release| release.artifact.is_some()),
+            cluster: self.cluster.as_ref().map(|cluster| Gate {
+                fleet: cluster.runs.targets().to_vec(),
+                in_service: self.min_in_service,
+            }),
+            pause_ms: self.pause.map_or(0, |pause| pause.as_millis()),
+            on_failure: self.on_failure,
+            watched: self.confirm_timeout.is_some() && self.release.is_some(),
         }
     }
 

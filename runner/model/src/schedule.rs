@@ -1,6 +1,7 @@
 //! What the engine is told to do: which steps, on which targets, in which batches. It is made from a plan that has
 //! been checked, and knows nothing of modules, parameters or grants.
 
+use crate::plan::OnFailure;
 use crate::{Phase, StepId, TargetName};
 
 /// The order of a run.
@@ -16,6 +17,23 @@ pub struct Schedule {
     pub max_failures: u32,
     /// Whether the plan makes a release, so that targets are marked when their rollout steps passed.
     pub release: bool,
+    /// Whether targets are taken out of service around their rollout.
+    pub cluster: Option<Gate>,
+    /// Milliseconds between two batches.
+    pub pause_ms: u64,
+    /// What becomes of the targets that were touched when the run is halted.
+    pub on_failure: OnFailure,
+    /// Whether a target that loses the runner takes itself back.
+    pub watched: bool,
+}
+
+/// How targets leave their cluster and come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// All that the cluster is asked about, also those that are not released to.
+    pub fleet: Vec<TargetName>,
+    /// How many of them are in service at least, whatever the run does.
+    pub in_service: usize,
 }
 
 impl Schedule {
@@ -47,6 +65,8 @@ pub struct ScheduledStep {
     pub retry: Option<Retry>,
     /// Milliseconds after which one attempt is ended; `None`: only the sandbox's own limit holds.
     pub timeout_ms: Option<u64>,
+    /// Once it has begun, nothing is rolled back by itself.
+    pub no_return: bool,
 }
 
 /// Where a step runs.

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use runner_engine::{About, Executor, Invocation, Invoked, Report, Signal, Signals, events, run};
 use runner_model::{
-    End, Event, Failure, FailureKind, Mark, Phase, ReleaseId, Retry, Runs, Schedule, ScheduledStep, Stamped,
-    StepId, Tally, TargetEnd, TargetName,
+    End, Event, Failure, FailureKind, Mark, OnFailure, Phase, ReleaseId, Retry, Runs, Schedule,
+    ScheduledStep, Service, Stamped, Standing, StepId, Tally, TargetEnd, TargetName,
 };
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -40,6 +40,48 @@ pub(crate) struct Fake {
     pub(crate) seen: Mutex<Vec<Invocation>>,
     pub(crate) marks: Mutex<Vec<(String, Mark)>>,
     pub(crate) connecting: Mutex<(usize, usize)>,
+    /// The cluster, where there is one.
+    pub(crate) cluster: Mutex<Cluster>,
+    /// What taking the lock fails with.
+    pub(crate) locked_by_others: bool,
+    /// When the lock is lost, in milliseconds.
+    pub(crate) lost_at: Option<u64>,
+    /// Targets on which nothing is expected to change.
+    pub(crate) settled: BTreeSet<String>,
+    /// Steps that are denied something while their target is in service.
+    pub(crate) denied: BTreeSet<String>,
+    /// Targets whose undo fails.
+    pub(crate) stuck: BTreeSet<String>,
+    /// What was asked of watchdogs, and what was undone, in order.
+    pub(crate) told: Mutex<Vec<String>>,
+}
+
+/// A cluster that can be asked, and that keeps in mind how few were in service.
+#[derive(Debug, Default)]
+pub(crate) struct Cluster {
+    pub(crate) standings: BTreeMap<String, Standing>,
+    pub(crate) found: BTreeMap<String, Service>,
+    /// The fewest that were in service at any moment.
+    pub(crate) fewest: usize,
+    /// Who was put back.
+    pub(crate) joined: Vec<String>,
+    /// It cannot be asked.
+    pub(crate) is_down: bool,
+    /// Targets that cannot be taken out.
+    pub(crate) stay: BTreeSet<String>,
+}
+
+impl Cluster {
+    pub(crate) fn of(targets: &[TargetName]) -> Self {
+        let standings: BTreeMap<String, Standing> =
+            targets.iter().map(|target| (target.to_string(), Standing::served())).collect();
+        Self { fewest: standings.len(), standings, ..Self::default() }
+    }
+
+    fn count(&mut self) {
+        let serving = self.standings.values().filter(|standing| standing.serves()).count();
+        self.fewest = self.fewest.min(serving);
+    }
 }
 
 impl Fake {
@@ -61,6 +103,10 @@ impl Fake {
             Some(acts) => acts.front().cloned().unwrap_or(Act::Pass(10)),
             None => Act::Pass(10),
         }
+    }
+
+    fn tell(&self, what: &str, target: &TargetName) {
+        self.told.lock().unwrap().push(format!("{what} {target}"));
     }
 
     /// The outputs that were handed to a step on a target at its first attempt.
@@ -102,7 +148,15 @@ impl Executor for Fake {
     }
 
     async fn invoke(&self, invocation: Invocation, cancel: CancellationToken) -> Invoked {
-        let act = self.next(&invocation);
+        let denied = self.denied.contains(invocation.step.as_str())
+            && self
+                .cluster
+                .lock()
+                .unwrap()
+                .standings
+                .get(invocation.target.as_str())
+                .is_some_and(Standing::serves);
+        let act = if denied { Act::Fail(1, FailureKind::Denied) } else { self.next(&invocation) };
         let on = invocation.target.to_string();
         self.seen.lock().unwrap().push(invocation);
         let (ms, result) = match act {
@@ -118,7 +172,7 @@ impl Executor for Fake {
                 Err(Failure::new(FailureKind::Cancelled, "told to end"))
             }
         };
-        Invoked { result, unknown: None, stderr: String::new(), tally: Tally::default(), in_service: false }
+        Invoked { result, unknown: None, stderr: String::new(), tally: Tally::default(), in_service: denied }
     }
 
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {
@@ -135,6 +189,100 @@ impl Executor for Fake {
     fn release(&self) -> Option<ReleaseId> {
         Some("new".parse().unwrap())
     }
+
+    async fn lock(&self, _: &[TargetName]) -> Result<(), Failure> {
+        sleep(Duration::from_millis(1)).await;
+        match self.locked_by_others {
+            true => Err(Failure::new(FailureKind::Conflict, "locked by alice")),
+            false => Ok(()),
+        }
+    }
+
+    async fn lock_lost(&self) -> Failure {
+        match self.lost_at {
+            Some(at) => sleep(Duration::from_millis(at)).await,
+            None => std::future::pending().await,
+        }
+        Failure::new(FailureKind::Conflict, "bob has the lock")
+    }
+
+    async fn is_settled(&self, target: &TargetName) -> bool {
+        self.settled.contains(target.as_str())
+    }
+
+    async fn observe(&self, targets: &[TargetName]) -> Result<BTreeMap<TargetName, Standing>, Failure> {
+        sleep(Duration::from_millis(1)).await;
+        let mut cluster = self.cluster.lock().unwrap();
+        if cluster.is_down {
+            return Err(Failure::new(FailureKind::Unreachable, "no balancer"));
+        }
+        let mut seen = BTreeMap::new();
+        for target in targets {
+            let standing = cluster.standings[target.as_str()];
+            cluster.found.entry(target.to_string()).or_insert(standing.service);
+            seen.insert(target.clone(), standing);
+        }
+        Ok(seen)
+    }
+
+    fn stood(&self, target: &TargetName) -> Option<Service> {
+        self.cluster.lock().unwrap().found.get(target.as_str()).copied()
+    }
+
+    async fn leave(&self, target: &TargetName, cancel: CancellationToken) -> Result<(), Failure> {
+        if self.cluster.lock().unwrap().stay.contains(target.as_str()) {
+            return Err(Failure::new(FailureKind::Timeout, "connections go on"));
+        }
+        {
+            let mut cluster = self.cluster.lock().unwrap();
+            let standing = cluster.standings.get_mut(target.as_str()).unwrap();
+            standing.service = Service::Draining;
+            cluster.count();
+        }
+        tokio::select! {
+            () = sleep(Duration::from_millis(3)) => {}
+            () = cancel.cancelled() => return Err(Failure::new(FailureKind::Cancelled, "told to end")),
+        }
+        self.cluster.lock().unwrap().standings.get_mut(target.as_str()).unwrap().service = Service::Out;
+        Ok(())
+    }
+
+    async fn join(&self, target: &TargetName, _: CancellationToken) -> Result<(), Failure> {
+        sleep(Duration::from_millis(2)).await;
+        let mut cluster = self.cluster.lock().unwrap();
+        *cluster.standings.get_mut(target.as_str()).unwrap() = Standing::served();
+        cluster.joined.push(target.to_string());
+        Ok(())
+    }
+
+    async fn arm(&self, target: &TargetName) -> Result<(), Failure> {
+        self.tell("arm", target);
+        Ok(())
+    }
+
+    async fn confirm(&self, target: &TargetName) -> Result<(), Failure> {
+        self.tell("confirm", target);
+        Ok(())
+    }
+
+    async fn disarm(&self, target: &TargetName) -> Result<(), Failure> {
+        self.tell("disarm", target);
+        Ok(())
+    }
+
+    async fn undo(&self, target: &TargetName, _: CancellationToken) -> Result<(), Failure> {
+        sleep(Duration::from_millis(4)).await;
+        self.tell("undo", target);
+        match self.stuck.contains(target.as_str()) {
+            true => Err(Failure::new(FailureKind::Conflict, "one thing could not be undone")),
+            false => Ok(()),
+        }
+    }
+
+    async fn undo_rest(&self, _: CancellationToken) -> BTreeMap<Option<TargetName>, Failure> {
+        self.told.lock().unwrap().push("undo the rest".to_owned());
+        BTreeMap::new()
+    }
 }
 
 pub(crate) fn target(name: &str) -> TargetName {
@@ -147,7 +295,7 @@ pub(crate) fn targets(names: &[&str]) -> Vec<TargetName> {
 
 pub(crate) fn step(phase: Phase, id: &str, on: &[&str]) -> ScheduledStep {
     let runs = Runs::EachTarget(targets(on));
-    ScheduledStep { id: id.parse().unwrap(), phase, runs, retry: None, timeout_ms: None }
+    ScheduledStep { id: id.parse().unwrap(), phase, runs, retry: None, timeout_ms: None, no_return: false }
 }
 
 pub(crate) fn once(phase: Phase, id: &str, on: &str) -> ScheduledStep {
@@ -174,6 +322,10 @@ pub(crate) fn usual(batches: &[&[&str]], max_failures: u32) -> Schedule {
         ],
         max_failures,
         release: true,
+        cluster: None,
+        pause_ms: 0,
+        on_failure: OnFailure::Stop,
+        watched: false,
     }
 }
 
@@ -265,6 +417,8 @@ impl Played {
                 TargetEnd::Unreachable { .. } => "unreachable".into(),
                 TargetEnd::Stopped { step: Some(step) } => format!("stopped {}", step.as_str()),
                 TargetEnd::Stopped { step: None } => "stopped".into(),
+                TargetEnd::RolledBack => "rolled back".into(),
+                TargetEnd::RollbackFailed { .. } => "rollback failed".into(),
             })
             .collect()
     }
@@ -286,6 +440,17 @@ fn line(event: &Event) -> Option<String> {
         Event::Cancelling => "cancelling".into(),
         Event::Connected { target, .. } => format!("up {target}"),
         Event::Unreachable { target, .. } => format!("down {target}"),
+        Event::Waiting { target, in_service, keeps } => format!("waits {target} {in_service}/{keeps}"),
+        Event::LeftService { target, .. } => format!("out {target}"),
+        Event::JoinedService { target, .. } => format!("in {target}"),
+        Event::ClusterLost { .. } => "cluster lost".into(),
+        Event::Paused { milliseconds } => format!("pause {milliseconds}"),
+        Event::RollbackStarted { targets } => format!("rollback of {}", targets.len()),
+        Event::NoReturn { step } => format!("no return after {step}"),
+        Event::RolledBack { target: Some(target), failure: None } => format!("back {target}"),
+        Event::RolledBack { failure: Some(failure), .. } => format!("not back: {failure}"),
+        Event::Refused { failure } => format!("refused: {failure}"),
+        Event::LockLost { failure } => format!("lock lost: {failure}"),
         _ => return None,
     })
 }

@@ -69,9 +69,10 @@ fn connections_are_opened_beside_prepare() {
 }
 
 #[test]
-fn a_slow_connection_holds_up_only_its_own_target() {
+fn nothing_is_done_to_any_target_before_all_that_answer_are_locked() {
     let played = play(&usual(&[&["a", "b"]], 0), Fake::default().link("a", Act::Pass(500)), &[]);
-    assert!(played.at("- send b") < played.at("up a"));
+    assert!(played.at("up a") < played.at("+ send b"));
+    assert!(played.at("- package localhost") < played.at("up a"), "what is done here needs no lock");
     assert!(played.at("batch 1") >= played.at("- send a"));
 }
 
@@ -125,8 +126,8 @@ fn phases_of_only_steps_that_run_once_need_no_target() {
             once(Phase::Rollout, "two", "localhost"),
             once(Phase::Finish, "three", "localhost"),
         ],
-        max_failures: 0,
         release: false,
+        ..usual(&[], 0)
     };
     let played = play(&schedule, Fake::default(), &[]);
     assert!(

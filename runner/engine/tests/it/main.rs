@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something it relies on is missing")]
 
 mod cancel;
+mod cluster;
 mod fake;
 mod fleet;
 mod flow;

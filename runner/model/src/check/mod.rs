@@ -10,10 +10,11 @@ mod place;
 mod reference;
 mod release;
 mod secrets;
+mod strategy;
 mod vars;
 
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::plan::{Environment, Goal, ModuleRef, Plan, Step, batches};
+use crate::plan::{Environment, ModuleRef, OnFailure, Plan, Step};
 use crate::resolved::{Limits, Resolved, ResolvedStep};
 use crate::schedule::{Retry, Runs};
 use crate::source::Spanned;
@@ -102,6 +103,10 @@ pub fn check(
             rollout: Vec::new(),
             batches: Vec::new(),
             max_failures: 0,
+            on_failure: OnFailure::Stop,
+            min_in_service: 0,
+            pause: None,
+            confirm_timeout: None,
             steps: Vec::new(),
             cluster: None,
             warnings: Problems::new(),
@@ -113,7 +118,9 @@ pub fn check(
     check.targets();
     let steps: Vec<_> = plan.steps().map(|(phase, step)| check.step(phase, step)).collect();
     check.resolved.steps = steps.into_iter().flatten().collect();
+    check.no_return();
     check.resolved.cluster = plan.cluster.as_ref().and_then(|cluster| check.step(Phase::Rollout, cluster));
+    check.confirm_timeout();
     if plan.gaps.is_empty() {
         vars::report_unused(plan, &check.problems);
         secrets::report_unused(plan, environment, &check.problems);
@@ -174,98 +181,6 @@ impl<'a> Check<'a> {
         self.inventory.left_out.contains(name)
     }
 
-    /// The targets of the rollout, and its batches.
-    fn strategy(&mut self) {
-        let Some(strategy) = &self.plan.strategy else {
-            if self.plan.gaps.strategy {
-                self.guess_the_targets();
-                return;
-            }
-            let needs = self.plan.stage.first().or(self.plan.rollout.first());
-            if let Some(step) = needs {
-                self.push(
-                    self.problem(Code::Missing, step.span, "the plan has no `[strategy]`")
-                        .because("this step runs on each target of the rollout")
-                        .hint(
-                            "add `[strategy]` with `role = \"web\"`: the role of the targets to release to",
-                        ),
-                );
-            }
-            return;
-        };
-        let with_role = self.inventory.with_role(strategy.role.as_str());
-        let targets: Vec<TargetName> =
-            with_role.map(|target| target.name.clone()).filter(|name| !self.is_left_out(name)).collect();
-        if targets.is_empty() && self.guesses {
-            self.guess_the_targets();
-            return;
-        }
-        if targets.is_empty() {
-            let roles = self.inventory.roles();
-            let names = || roles.iter().map(|role| role.as_str());
-            let hint = match closest(strategy.role.as_str(), names()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if roles.is_empty() => {
-                    format!(
-                        "add `roles = [\"{}\"]` to the targets in `{}`",
-                        strategy.role.value,
-                        self.inventory.source.name()
-                    )
-                }
-                None => format!("`{}` has the roles {}", self.inventory.source.name(), list(names())),
-            };
-            let message = format!(
-                "no target of `{}` has the role `{}`: there is nothing to release to",
-                self.inventory.source.name(),
-                strategy.role.value
-            );
-            self.push(self.problem(Code::Targets, strategy.role.span, message).hint(hint));
-        }
-        let default = [Goal::Count(1), Goal::Percent(100)];
-        let goals: Vec<Goal> = match &strategy.batches {
-            Some(goals) => goals.iter().map(|goal| goal.value).collect(),
-            None => default.to_vec(),
-        };
-        self.resolved.batches = batches(&targets, &goals);
-        let reached: usize = self.resolved.batches.iter().map(Vec::len).sum();
-        if let Some(goals) = strategy.batches.as_ref().filter(|_| reached < targets.len() && !self.guesses) {
-            let last = goals.last().map_or(goals.span, |last| last.span);
-            let message = format!("the last batch reaches {reached} of {} targets", targets.len());
-            self.push(
-                self.problem(Code::Targets, last, message)
-                    .because("the others would never be released to")
-                    .hint("end `batches` with `\"100%\"`"),
-            );
-        }
-        self.resolved.max_failures = strategy.max_failures.as_ref().map_or(0, |max| max.value);
-        if let Some(max) = strategy.max_failures.as_ref()
-            && !targets.is_empty()
-            && !self.guesses
-            && self.inventory.left_out.is_empty()
-            && usize::try_from(max.value).is_ok_and(|max| max >= targets.len())
-        {
-            let message = format!("`max-failures` is {}, and there are {} targets", max.value, targets.len());
-            self.push(
-                self.problem(Code::Targets, max.span, message)
-                    .because("the rollout would go on when every target failed")
-                    .hint("choose a number below the number of targets")
-                    .warning(),
-            );
-        }
-        self.resolved.rollout = targets;
-    }
-
-    /// Takes all targets for those of the rollout, so that the steps can be looked at.
-    fn guess_the_targets(&mut self) {
-        self.guesses = true;
-        let names = self.inventory.targets.iter().map(|target| target.name.clone());
-        self.resolved.rollout = names.collect();
-        if self.resolved.rollout.is_empty() {
-            self.resolved.rollout.push(TargetName::localhost());
-        }
-        self.resolved.batches = vec![self.resolved.rollout.clone()];
-    }
-
     /// Collects the targets that steps run for or act on.
     fn targets(&mut self) {
         let names = self.placed.values().flat_map(|placed| placed.runs.targets().iter().chain(&placed.on));
@@ -312,6 +227,7 @@ impl<'a> Check<'a> {
                 times: retry.times.value,
                 delay_ms: retry.delay.as_ref().map_or(DEFAULT_DELAY_MS, |delay| delay.as_millis()),
             }),
+            no_return: step.no_return.as_ref().is_some_and(|flag| flag.value),
             limits: self.limits(step),
         })
     }

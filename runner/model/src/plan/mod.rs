@@ -22,7 +22,9 @@ pub use strategy::{BadGoal, Goal, OnFailure};
 use crate::quantity::{ByteSize, Period};
 use crate::source::{Source, Span, Spanned};
 use crate::template::{Template, ValueTemplate};
-use crate::{EnvironmentName, ModuleName, Phase, PlanName, RoleName, SecretName, StepId, UserName, VarName};
+use crate::{
+    EnvironmentName, LabelName, ModuleName, Phase, PlanName, RoleName, SecretName, StepId, UserName, VarName,
+};
 use schemars::JsonSchema;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -155,14 +157,25 @@ pub struct ReleaseTable {
 pub struct Strategy {
     /// The targets of the rollout: those that have this role in the inventory.
     pub role: Spanned<RoleName>,
+    /// A label: the target that has it goes first, in a batch of its own. Left out: the order of the inventory.
+    pub first: Option<Spanned<LabelName>>,
     /// How many targets are done when each batch ends, as numbers or shares of all: `[1, "25%", "100%"]` is one
     /// target, then up to a quarter of them, then all. Shares are rounded up. The last must reach all of them; a batch
     /// that adds nothing, since there are few targets, is left out. Left out: `[1, "100%"]`.
     pub batches: Option<Spanned<Vec<Spanned<Goal>>>>,
+    /// How long to wait between two batches. Left out: not at all.
+    pub pause: Option<Spanned<Period>>,
+    /// How many targets are in service at least, as a number or a share of all of the role, rounded up: a target is taken
+    /// out only when so many are left, also within a batch. Needs `[cluster]`. Left out: any number may leave.
+    pub min_in_service: Option<Spanned<Goal>>,
+    /// How long a target waits for the end of its rollout. When the runner is lost meanwhile, the target takes itself back:
+    /// `current` points to what it pointed to before, and the services of the rollout are asked again. Left out: it
+    /// stays as it is.
+    pub confirm_timeout: Option<Spanned<Period>>,
     /// How many targets may fail before no further batch begins. An unreachable target counts. Left out: 0.
     pub max_failures: Option<Spanned<u32>>,
-    /// What happens when more fail: `"stop"` begins no further batch and leaves each target as it is. Left out:
-    /// `"stop"`.
+    /// What happens when more fail: `"stop"` begins no further batch and leaves each target as it is; `"rollback"` undoes
+    /// what the run did, from the last batch to the first. Left out: `"stop"`.
     pub on_failure: Option<Spanned<OnFailure>>,
 }
 
@@ -216,6 +229,9 @@ pub struct Step {
     pub secrets: Vec<GivenSecret>,
     /// Narrows what the module may do to these grants.
     pub allow: Option<Spanned<AllowTable>>,
+    /// Once this step has begun anywhere, nothing is rolled back by itself: it cannot be undone, as a migration of a
+    /// database cannot. A failure then stops the run, and no target takes itself back.
+    pub no_return: Option<Spanned<bool>>,
     /// What this step may use, where it differs from `[limits]`.
     #[schemars(default)]
     pub limits: LimitsTable,

@@ -26,14 +26,6 @@ const LATER: [(&str, &str); 3] = [
 ];
 const LATER_ENVIRONMENT: [(&str, &str); 1] =
     [("after", "ask that another environment took the same release first")];
-const LATER_STRATEGY: [(&str, &str); 3] = [
-    ("first", "send one labelled target ahead of the others"),
-    ("min-in-service", "keep a share of the targets in service"),
-    ("confirm-timeout", "make a target that loses the runner revert itself"),
-];
-const LATER_STEP: [(&str, &str); 1] =
-    [("no-return", "mark a step after which nothing is rolled back by itself")];
-
 /// What is collected before it is known to be a plan.
 struct Draft {
     name: Option<Spanned<crate::PlanName>>,
@@ -314,21 +306,52 @@ fn strategy_table(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Strategy>>
     let role = table
         .require(reader, "role", "\"web\"")
         .and_then(|item| reader.parsed(&item, "the name of a role in quotes"));
+    let first = table.take("first").and_then(|item| reader.parsed(&item, "the name of a label in quotes"));
     let batches = table.take("batches").and_then(|item| goals(reader, &item));
+    let pause = table.take("pause").and_then(|item| some_time(reader, &item));
+    let min_in_service = table.take("min-in-service").and_then(|item| in_service(reader, &item));
+    let confirm_timeout = table.take("confirm-timeout").and_then(|item| some_time(reader, &item));
     let max_failures = table.take("max-failures").and_then(|item| reader.number(&item, 0, MOST_TARGETS));
-    let on_failure = table.take("on-failure").and_then(|item| on_failure(reader, &item));
-    table.finish(reader, &LATER_STRATEGY);
-    Some(Spanned::new(Strategy { role: role?, batches, max_failures, on_failure }, table.span))
+    let on_failure = table.take("on-failure").and_then(|item| {
+        choice(reader, &item, &[("stop", OnFailure::Stop), ("rollback", OnFailure::Rollback)])
+    });
+    table.finish(reader, &[]);
+    let strategy = Strategy {
+        role: role?,
+        first,
+        batches,
+        pause,
+        min_in_service,
+        confirm_timeout,
+        max_failures,
+        on_failure,
+    };
+    Some(Spanned::new(strategy, table.span))
 }
 
-fn on_failure(reader: &Reader, item: &Item<'_>) -> Option<Spanned<OnFailure>> {
-    if matches!(item.value, DeValue::String(text) if text == "rollback") {
-        let problem =
-            not_yet(reader, item.span, "`on-failure = \"rollback\"`", "undo what was done on each target");
-        reader.push(problem.hint("write `on-failure = \"stop\"`, or leave it out"));
-        return None;
+/// A number of targets, or a share of them.
+fn goal(item: &Item<'_>) -> Option<Goal> {
+    match item.value {
+        DeValue::String(text) => text.parse().ok(),
+        DeValue::Integer(number) => {
+            let count = number.as_str().parse().ok();
+            count.filter(|count| (1..=MOST_TARGETS).contains(count)).map(Goal::Count)
+        }
+        _ => None,
     }
-    choice(reader, item, &[("stop", OnFailure::Stop)])
+}
+
+fn in_service(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Goal>> {
+    let goal = goal(item);
+    if goal.is_none() {
+        reader.push(
+            reader
+                .problem(Code::BadValue, item.span, "this is no number of targets")
+                .because("a number, as in `2`, or a share of all, as in `\"75%\"`")
+                .hint("write `min-in-service = \"75%\"`, or leave it out"),
+        );
+    }
+    Some(Spanned::new(goal?, item.span))
 }
 
 fn goals(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Vec<Spanned<Goal>>>> {
@@ -340,16 +363,7 @@ fn goals(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Vec<Spanned<Goal>>>
     }
     let mut goals: Vec<Spanned<Goal>> = Vec::new();
     for element in &elements {
-        let goal = match element.value {
-            DeValue::String(text) => text.parse().ok(),
-            DeValue::Integer(number) => number
-                .as_str()
-                .parse()
-                .ok()
-                .filter(|count| (1..=MOST_TARGETS).contains(count))
-                .map(Goal::Count),
-            _ => None,
-        };
+        let goal = goal(element);
         let Some(goal) = goal.map(|goal| Spanned::new(goal, element.span)) else {
             reader.push(
                 reader
@@ -466,7 +480,8 @@ fn a_use(
     let before = reader.count();
     let secrets = table.take("secrets").map(|item| read_secrets::given(reader, &item)).unwrap_or_default();
     let secrets_have_gaps = reader.count() > before;
-    table.finish(reader, &LATER_STEP);
+    let no_return = of_step("no-return").and_then(|item| reader.boolean(&item));
+    table.finish(reader, &[]);
     let misspelled = table.misspelled();
     match (&id, &uses) {
         (None, _) => gaps.steps.add_all(),
@@ -494,6 +509,7 @@ fn a_use(
         acts_as,
         secrets,
         allow,
+        no_return,
         limits,
         span: table.span,
     })

@@ -12,6 +12,9 @@ pub enum OnFailure {
     /// No further batch begins; each target stays as it is.
     #[default]
     Stop,
+    /// No further batch begins, and what the run did is undone: each target that was touched is taken out of service,
+    /// undone, and put back.
+    Rollback,
 }
 
 /// How many targets are done when a batch ends.

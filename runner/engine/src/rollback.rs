@@ -1,0 +1,97 @@
+//! Taking back what the run did, when too much of it failed: from the last batch to the first, each target out of service
+//! meanwhile, and then what was done for all of them.
+
+use crate::gate::{Barred, put_back, take_out};
+use crate::run::Run;
+use runner_model::{Event, Failure, FailureKind, OnFailure, Phase, Service, TargetName};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Undoes the run, if it was halted and the plan says so.
+pub(crate) async fn rollback(run: &Arc<Run>, batches: &[Vec<TargetName>]) {
+    let is_due = run.on_failure == OnFailure::Rollback
+        && run.board().is_halted()
+        && run.board().was_any_begun()
+        && !run.brakes.begin(Phase::Rollout).is_cancelled();
+    if !is_due {
+        return;
+    }
+    if let Some(step) = run.no_return() {
+        run.events.send(Event::NoReturn { step });
+        return;
+    }
+    let touched = |batch: &Vec<TargetName>| -> Vec<TargetName> {
+        batch.iter().filter(|target| run.board().is_touched(target)).cloned().collect()
+    };
+    let batches: Vec<Vec<TargetName>> =
+        batches.iter().rev().map(touched).filter(|batch| !batch.is_empty()).collect();
+    run.events.send(Event::RollbackStarted { targets: batches.concat() });
+    run.board().rollback_begun();
+    for batch in batches {
+        let mut flows = JoinSet::new();
+        for target in batch {
+            let run = Arc::clone(run);
+            flows.spawn(async move { one(&run, &target).await });
+        }
+        while flows.join_next().await.is_some() {}
+    }
+    if run.brakes.begin(Phase::Rollout).is_cancelled() {
+        return;
+    }
+    for (target, failure) in run.executor.undo_rest(run.brakes.cut(Phase::Rollout).child_token()).await {
+        run.events.send(Event::RolledBack { target: target.clone(), failure: Some(failure.clone()) });
+        run.board().not_rolled_back(target.as_ref(), failure);
+    }
+}
+
+/// Undoes what was done for one target.
+async fn one(run: &Run, target: &TargetName) {
+    if run.brakes.begin(Phase::Rollout).is_cancelled() {
+        return;
+    }
+    let failure = match back(run, target).await {
+        Ok(()) => None,
+        Err(Barred::Stopped) => return,
+        Err(Barred::Failed(failure)) => Some(failure),
+    };
+    match &failure {
+        None => run.board().rolled_back(target),
+        Some(failure) => run.board().not_rolled_back(Some(target), failure.clone()),
+    }
+    run.events.send(Event::RolledBack { target: Some(target.clone()), failure });
+}
+
+async fn back(run: &Run, target: &TargetName) -> Result<(), Barred> {
+    if !run.links.is_up(target) {
+        let message = format!("{target} cannot be reached: it is left as it is");
+        return Err(Failure::new(FailureKind::Unreachable, message).into());
+    }
+    let gated = run.gate.as_ref().is_some_and(|gate| gate.fleet.contains(target));
+    if gated {
+        // Also one that failed may be in service: somebody else put it there, or it never left.
+        run.saw(&run.executor.observe(std::slice::from_ref(target)).await?);
+        if run.serves(target) {
+            take_out(run, target).await?;
+        }
+    }
+    let undone = undo(run, target).await;
+    if undone.is_ok() && gated && run.executor.stood(target) == Some(Service::In) {
+        return put_back(run, target).await;
+    }
+    if gated {
+        run.budget.given_up(target);
+    }
+    undone
+}
+
+async fn undo(run: &Run, target: &TargetName) -> Result<(), Barred> {
+    let cut = run.brakes.cut(Phase::Rollout);
+    let undone = async {
+        if run.is_armed(target) {
+            run.executor.disarm(target).await?;
+            run.disarmed(target);
+        }
+        run.executor.undo(target, cut.child_token()).await
+    };
+    undone.await.map_err(|failure| if cut.is_cancelled() { Barred::Stopped } else { failure.into() })
+}
