@@ -285,7 +285,14 @@ impl Board {
     pub(crate) fn end(&self, target: &TargetName, stages: bool, rolls: bool) -> TargetEnd {
         let Some(known) = self.targets.get(target) else { return TargetEnd::Untouched };
         match &known.undone {
-            Some(Ok(())) => return TargetEnd::RolledBack,
+            Some(Ok(())) => {
+                let (step, failure) = match &known.trouble {
+                    Some(Trouble::Step(step, failure)) => (Some(step.clone()), Some(failure.clone())),
+                    Some(Trouble::Unreachable(failure)) => (None, Some(failure.clone())),
+                    None => (None, None),
+                };
+                return TargetEnd::RolledBack { step, failure };
+            }
             Some(Err(failure)) => return TargetEnd::RollbackFailed { failure: failure.clone() },
             None => {}
         }

@@ -101,7 +101,9 @@ pub(crate) async fn take_out(run: &Run, target: &TargetName) -> Result<(), Barre
     let waits = |in_service: usize, keeps: usize| {
         let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let (in_service, keeps) = (count(in_service), count(keeps));
-        run.events.send(Event::Waiting { target: target.clone(), in_service, keeps });
+        let fleet = run.gate.as_ref().map_or(0, |gate| gate.fleet.len());
+        let (target, fleet) = (target.clone(), count(fleet));
+        run.events.send(Event::ServiceAwaited { target, serving: in_service, fleet, keeps });
     };
     tokio::select! {
         biased;
@@ -129,7 +131,7 @@ pub(crate) async fn take_out(run: &Run, target: &TargetName) -> Result<(), Barre
     run.stands(target, false);
     run.board().touch(target);
     let milliseconds = milliseconds(started);
-    run.events.send(Event::LeftService { target: target.clone(), milliseconds });
+    run.events.send(Event::ServiceLeft { target: target.clone(), milliseconds });
     Ok(())
 }
 
@@ -141,7 +143,7 @@ pub(crate) async fn put_back(run: &Run, target: &TargetName) -> Result<(), Barre
             run.stands(target, true);
             run.budget.back(target);
             let milliseconds = milliseconds(started);
-            run.events.send(Event::JoinedService { target: target.clone(), milliseconds });
+            run.events.send(Event::ServiceJoined { target: target.clone(), milliseconds });
             Ok(())
         }
         Err(failure) => {
@@ -157,6 +159,7 @@ pub(crate) async fn look(run: &Run) -> bool {
     match run.executor.observe(&gate.fleet).await {
         Ok(standings) => {
             run.saw(&standings);
+            run.events.send(Event::ServiceObserved { standings });
             true
         }
         Err(failure) => {

@@ -1,11 +1,13 @@
 //! Taking back what the run did, when too much of it failed: from the last batch to the first, each target out of service
 //! meanwhile, and then what was done for all of them.
 
+use crate::events::milliseconds;
 use crate::gate::{Barred, put_back, take_out};
 use crate::run::Run;
 use runner_model::{Event, Failure, FailureKind, OnFailure, Phase, Service, TargetName};
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Undoes the run, if it was halted and the plan says so.
 pub(crate) async fn rollback(run: &Arc<Run>, batches: &[Vec<TargetName>]) {
@@ -17,7 +19,8 @@ pub(crate) async fn rollback(run: &Arc<Run>, batches: &[Vec<TargetName>]) {
         return;
     }
     if let Some(step) = run.no_return() {
-        run.events.send(Event::NoReturn { step });
+        let why = format!("`{step}` has begun, and after it there is no return");
+        run.events.send(Event::RollbackOff { why });
         return;
     }
     let touched = |batch: &Vec<TargetName>| -> Vec<TargetName> {
@@ -39,7 +42,7 @@ pub(crate) async fn rollback(run: &Arc<Run>, batches: &[Vec<TargetName>]) {
         return;
     }
     for (target, failure) in run.executor.undo_rest(run.brakes.cut(Phase::Rollout).child_token()).await {
-        run.events.send(Event::RolledBack { target: target.clone(), failure: Some(failure.clone()) });
+        run.events.send(Event::RollbackFailed { target: target.clone(), failure: failure.clone() });
         run.board().not_rolled_back(target.as_ref(), failure);
     }
 }
@@ -49,16 +52,19 @@ async fn one(run: &Run, target: &TargetName) {
     if run.brakes.begin(Phase::Rollout).is_cancelled() {
         return;
     }
-    let failure = match back(run, target).await {
-        Ok(()) => None,
-        Err(Barred::Stopped) => return,
-        Err(Barred::Failed(failure)) => Some(failure),
-    };
-    match &failure {
-        None => run.board().rolled_back(target),
-        Some(failure) => run.board().not_rolled_back(Some(target), failure.clone()),
+    let started = Instant::now();
+    match back(run, target).await {
+        Ok(()) => {
+            run.board().rolled_back(target);
+            let (target, milliseconds) = (target.clone(), milliseconds(started));
+            run.events.send(Event::TargetRolledBack { target, milliseconds });
+        }
+        Err(Barred::Stopped) => {}
+        Err(Barred::Failed(failure)) => {
+            run.board().not_rolled_back(Some(target), failure.clone());
+            run.events.send(Event::RollbackFailed { target: Some(target.clone()), failure });
+        }
     }
-    run.events.send(Event::RolledBack { target: Some(target.clone()), failure });
 }
 
 async fn back(run: &Run, target: &TargetName) -> Result<(), Barred> {

@@ -190,7 +190,7 @@ impl Run {
         let locked = match self.executor.lock(&up).await {
             Ok(()) => true,
             Err(failure) => {
-                self.events.send(Event::Refused { failure: failure.clone() });
+                self.events.send(Event::LockRefused { failure: failure.clone() });
                 self.board().refuse(failure);
                 false
             }

@@ -1,7 +1,8 @@
 //! The one stream of events of a run. Terminal, plain lines, JSON and the journal only consume it.
 
-use crate::{Effected, EnvironmentName, Failure, PlanName, ReleaseId, RunId, StepId, TargetName};
+use crate::{Effected, EnvironmentName, Failure, PlanName, ReleaseId, RunId, Standing, StepId, TargetName};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The parts of a plan, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,17 +109,24 @@ pub enum TargetEnd {
         /// Why.
         failure: Failure,
     },
-    /// What the run did on it was undone.
-    RolledBack,
-    /// It was to be undone, and was not, or not all of it.
-    RollbackFailed {
-        /// Why, and what is left.
-        failure: Failure,
-    },
     /// The run was cancelled while it was worked on.
     Stopped {
         /// The step that was running; `None`: between two steps.
         step: Option<StepId>,
+    },
+    /// What the run did on it was taken back.
+    RolledBack {
+        /// The step that failed on it; `None`: it was another target that failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        /// Why that step failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// What the run did on it was to be taken back, and not all of it was.
+    RollbackFailed {
+        /// Why.
+        failure: Failure,
     },
 }
 
@@ -261,68 +269,6 @@ pub enum Event {
         /// Milliseconds until the next try.
         delay: u64,
     },
-    /// A target waits to leave the cluster: too few others are in service.
-    Waiting {
-        /// Which.
-        target: TargetName,
-        /// How many are in service.
-        in_service: u32,
-        /// How many must stay so.
-        keeps: u32,
-    },
-    /// No requests are sent to a target any more, and none goes on.
-    LeftService {
-        /// Which.
-        target: TargetName,
-        /// How long that took.
-        milliseconds: u64,
-    },
-    /// Requests are sent to a target again.
-    JoinedService {
-        /// Which.
-        target: TargetName,
-        /// How long that took.
-        milliseconds: u64,
-    },
-    /// The cluster cannot be asked who is in service: no further batch begins.
-    ClusterLost {
-        /// Why.
-        failure: Failure,
-    },
-    /// The next batch waits.
-    Paused {
-        /// For how long, in milliseconds.
-        milliseconds: u64,
-    },
-    /// What the run did is undone.
-    RollbackStarted {
-        /// The targets that it touched, in the order in which they are undone.
-        targets: Vec<TargetName>,
-    },
-    /// What the run did is not undone, although the plan says so: a step had begun after which there is no return.
-    NoReturn {
-        /// The step.
-        step: StepId,
-    },
-    /// What the run did on a target is undone, or not.
-    RolledBack {
-        /// Which; `None`: what was done here.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        target: Option<TargetName>,
-        /// Why not, and what is left.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        failure: Option<Failure>,
-    },
-    /// The targets are locked by somebody else, or cannot be: nothing begins.
-    Refused {
-        /// Why.
-        failure: Failure,
-    },
-    /// Somebody else has taken the lock of the targets: this run does nothing more.
-    LockLost {
-        /// Who, and where.
-        failure: Failure,
-    },
     /// A signal came: what runs is finished or stopped, nothing new begins.
     Cancelling,
     /// No further batch begins.
@@ -331,6 +277,81 @@ pub enum Event {
         failures: u32,
         /// How many may.
         allowed: u32,
+    },
+    /// The targets could not be locked: the run begins nothing on them.
+    LockRefused {
+        /// Who holds the lock, or why it cannot be taken.
+        failure: Failure,
+    },
+    /// Another run took the lock over: this one may change nothing more.
+    LockLost {
+        /// By whom.
+        failure: Failure,
+    },
+    /// The cluster said how its targets stand.
+    ServiceObserved {
+        /// Each target that it knows.
+        standings: BTreeMap<TargetName, Standing>,
+    },
+    /// The cluster cannot be asked who is in service: no further batch begins.
+    ClusterLost {
+        /// Why.
+        failure: Failure,
+    },
+    /// A target waits with its rollout, since too few others are in service.
+    ServiceAwaited {
+        /// Which.
+        target: TargetName,
+        /// How many are in service.
+        serving: u32,
+        /// Of how many.
+        fleet: u32,
+        /// How many stay.
+        keeps: u32,
+    },
+    /// A target was taken out of service.
+    ServiceLeft {
+        /// Which.
+        target: TargetName,
+        /// How long it took: connections end first.
+        milliseconds: u64,
+    },
+    /// A target was put back into service.
+    ServiceJoined {
+        /// Which.
+        target: TargetName,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// The next batch waits, as the plan says.
+    Paused {
+        /// How long.
+        milliseconds: u64,
+    },
+    /// What the run did is taken back.
+    RollbackStarted {
+        /// The targets that it released to, in the order in which they are taken back.
+        targets: Vec<TargetName>,
+    },
+    /// What the run did stays, though the plan says that it is taken back.
+    RollbackOff {
+        /// Why.
+        why: String,
+    },
+    /// What the run did on a target is taken back.
+    TargetRolledBack {
+        /// Which.
+        target: TargetName,
+        /// How long it took, out of service and back.
+        milliseconds: u64,
+    },
+    /// What the run did could not be taken back on one machine.
+    RollbackFailed {
+        /// Which target; `None`: the runner's own machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<TargetName>,
+        /// Why.
+        failure: Failure,
     },
     /// In what state a target is left.
     TargetFinished {
@@ -364,7 +385,7 @@ pub enum Verdict {
     Failed,
     /// Targets were unreachable, and no step failed.
     Unreachable,
-    /// The targets are locked: nothing was begun.
+    /// It began nothing: another run holds the lock.
     Refused,
     /// SIGINT, Ctrl-C.
     Interrupted,

@@ -5,7 +5,7 @@ use super::fail::Fail;
 use super::load::{Answer, Checked, Loaded, cache_folder, shown};
 use super::{talk, telemetry};
 use crate::host::past::Continued;
-use crate::host::{Connections, EventJournal, Faults, Host, Parts};
+use crate::host::{Connections, EventJournal, Faults, Host, Locking, Parts};
 use crate::report::{Again, Around, Reporting, Sent, Settings};
 use crate::sandbox::{Origin, Sandbox};
 use crate::secret;
@@ -18,11 +18,12 @@ use runner_model::plan::InventorySource;
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{Digest, Failure, Resolved, RunId, Verdict};
 use runner_secret::Vault;
-use runner_transport::{Executes, Limits, Transport};
+use runner_transport::{Executes, Limits, Take, Transport};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A plan that may run.
 pub(super) struct Order<'a> {
@@ -101,6 +102,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     keep_modules(&loaded, &store)?;
     let scratch = dry.then(tempfile::tempdir).transpose();
     let scratch = scratch.map_err(|error| Fail::internal(format_args!("cannot make a folder: {error}")))?;
+    let resumed_here = resumed.as_ref().is_some_and(|resumed| !resumed.before.run.from_targets);
     let (header, journal, before) = match resumed {
         Some(Resumed { header, journal, before }) => (header, journal, before),
         None => {
@@ -138,12 +140,13 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let vault = Arc::new(keyed(vault, &run_folder, dry)?);
     let schedule = resolved.schedule();
     let kit = Kit { loaded, resolved, locked, policy, vault, store };
-    let how = How { diff: args.diff || dry, dry };
+    let take = if resumed_here { Take::OfRun } else { Take::IfFree };
+    let how = How { diff: args.diff || dry, dry, take };
     let host = host(kit, header, journal, before, faults, events.clone(), how)?;
     let reporting = Reporting::start(receiver, reporters);
     let report = runner_engine::run(about, schedule, host.clone(), events, signals).await;
-    if report.verdict == Verdict::Done && !dry {
-        // Nobody undoes what went well.
+    if matches!(report.verdict, Verdict::Done | Verdict::RolledBack) && !dry {
+        // Nobody undoes what went well, or what is undone.
         not_forgotten(&host.forget(report.verdict).await);
         let _ = std::fs::remove_file(run_folder.join(KEY));
     }
@@ -178,10 +181,12 @@ pub(super) struct Kit {
 }
 
 /// How a run is carried out.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct How {
-    diff: bool,
-    dry: bool,
+    pub(super) diff: bool,
+    pub(super) dry: bool,
+    /// From whom the machines' lock may be taken.
+    pub(super) take: Take,
 }
 
 /// Whoever carries out the invocations of a run, or undoes them.
@@ -192,7 +197,7 @@ pub(super) fn host(
     before: Continued,
     faults: Faults,
     events: EventSender,
-    How { diff, dry }: How,
+    How { diff, dry, take }: How,
 ) -> Result<Arc<Host>, Fail> {
     let Kit { loaded, resolved, locked, policy, vault, store } = kit;
     let connections = Connections::new(
@@ -200,6 +205,7 @@ pub(super) fn host(
         resolved.ssh.clone(),
         inventory_folder(&loaded, &resolved),
     );
+    let locking = Locking { who: who(), reason: None, take, lease: LEASE };
     let parts = Parts {
         run: header.run.clone(),
         resolved,
@@ -226,9 +232,25 @@ pub(super) fn host(
         events,
         diff,
         dry,
+        locking,
     };
     let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
     Ok(Arc::new(host))
+}
+
+/// How long a lock lasts without a word from its owner: long enough for a network that hangs, short enough for whoever
+/// waits for a runner that died.
+const LEASE: Duration = Duration::from_secs(120);
+
+/// Whoever runs this, for others.
+fn who() -> String {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "somebody".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match host.trim() {
+        "" => user,
+        host => format!("{user}@{host}"),
+    }
 }
 
 /// Copies that are left on targets take room there, and may be of files that are closed to others.

@@ -72,7 +72,7 @@ fn refuse_the_ended(args: &Resume, run: &RunId, record: &Record) -> Result<(), F
         (Some(Verdict::Done), false) => "ended well: there is nothing to go on with",
         (Some(Verdict::Done), true) => "ended well, and nothing was kept to undo it with",
         (Some(Verdict::RolledBack), _) => "is undone",
-        (None, false) if undo_was_begun(record) => {
+        (None | Some(Verdict::Interrupted | Verdict::Terminated), false) if undo_was_begun(record) => {
             "is undone in part: undo the rest with `--undo`, or begin anew"
         }
         (Some(Verdict::RollbackFailed), false) => {

@@ -93,6 +93,7 @@ pub(super) fn chosen(plan: &Path, asked: Option<&str>) -> Result<RunId, Fail> {
 pub(super) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Done => "done",
+        Verdict::Refused => "refused",
         Verdict::Failed => "failed",
         Verdict::Unreachable => "unreachable",
         Verdict::Interrupted => "interrupted",

@@ -12,6 +12,7 @@ use runner_engine::{Brakes, Signals};
 use runner_journal::{Journal, UndoEnd};
 use runner_model::words::count;
 use runner_model::{Phase, Verdict, text};
+use runner_transport::Take;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -37,7 +38,16 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
     let kit = Kit { loaded, resolved, locked, policy, vault, store };
     let faults = Faults::of_process().map_err(Fail::usage)?;
-    let host = host(kit, header, Arc::clone(&journal), before, faults, events.clone(), How::default())?;
+    let take = if before.run.from_targets { Take::IfFree } else { Take::OfRun };
+    let host = host(
+        kit,
+        header,
+        Arc::clone(&journal),
+        before,
+        faults,
+        events.clone(),
+        How { diff: false, dry: false, take },
+    )?;
     let live = !args.json;
     let brakes = Brakes::default();
     let undo = async {

@@ -22,10 +22,11 @@ impl Host {
         &self,
         targets: &[TargetName],
     ) -> Result<BTreeMap<TargetName, Standing>, Failure> {
-        let asked = targets.iter().map(|target| async move {
-            Ok::<_, Failure>((target.clone(), self.stands(target, &CancellationToken::new()).await?))
+        let asked = futures_util::stream::iter(targets.to_vec()).map(|target| async move {
+            let standing = self.stands(&target, &CancellationToken::new()).await?;
+            Ok::<_, Failure>((target, standing))
         });
-        let answers: Vec<_> = futures_util::stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+        let answers: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
         answers.into_iter().collect()
     }
 

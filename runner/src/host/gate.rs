@@ -3,9 +3,7 @@
 
 use super::standings::Standings;
 use crate::sandbox::gate::{Gate, Touch};
-use runner_model::{
-    Change, EffectClass, Failure, FailureKind, Phase, RemotePath, Resolved, ServiceAction, TargetName,
-};
+use runner_model::{Change, Failure, FailureKind, Phase, RemotePath, Resolved, ServiceAction, TargetName};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -11,6 +11,7 @@ mod gate;
 mod http;
 mod kept;
 mod leave;
+mod lock;
 pub mod past;
 mod record;
 mod rollback;
@@ -23,6 +24,7 @@ pub use faults::Faults;
 pub use fleet::{Connect, Connections};
 pub use http::Requests;
 pub use kept::Kept;
+pub use lock::Locking;
 pub use record::Carried;
 pub use rollback::{TakenBack, is_left};
 pub use undo::Undoing;
@@ -45,7 +47,7 @@ use runner_model::grant::{Layers, WorkspacePath};
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{
     Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, LockedStep, Mark, ModuleRef, Phase,
-    Release, ReleaseId, Resolved, ResolvedStep, RunId, Runs, StepId, Tally, TargetName,
+    Release, ReleaseId, Resolved, ResolvedStep, RunId, Runs, Service, Standing, StepId, Tally, TargetName,
 };
 use runner_secret::Vault;
 use runner_transport::{Executes, Intent, Within};
@@ -99,6 +101,8 @@ pub struct Parts {
     pub diff: bool,
     /// Nothing is changed: it is only told what would be.
     pub dry: bool,
+    /// How the machines are locked.
+    pub locking: Locking,
 }
 
 /// A module that is ready to run.
@@ -136,6 +140,9 @@ pub struct Host {
     standings: Arc<Standings>,
     /// Machines on which something could not be undone; `None`: the plan's folder, and requests.
     stuck: Mutex<BTreeSet<Option<TargetName>>>,
+    locking: Locking,
+    /// The machines that are locked.
+    machines_locked: Mutex<Vec<TargetName>>,
     /// The release of this run and its artifact, once it exists.
     release: Mutex<Option<(ReleaseId, Digest)>>,
     /// What was live on each target when it was connected.
@@ -216,6 +223,8 @@ impl Host {
             )),
             before: parts.before,
             stuck: Mutex::default(),
+            locking: parts.locking,
+            machines_locked: Mutex::default(),
             release: Mutex::default(),
             previous: Mutex::default(),
             run,
@@ -228,8 +237,9 @@ impl Host {
         })
     }
 
-    /// Ends all connections.
+    /// Gives the lock back, and ends all connections.
     pub async fn close(&self) {
+        self.unlock().await;
         self.fleet.close().await;
     }
 
@@ -282,6 +292,21 @@ impl Host {
         let marked = verbs.mark(root, &release, mark, Intent::new(&intent)).await;
         self.record.marked(target, &marked);
         marked
+    }
+
+    /// Whether nothing is expected to change on a target: what would go live is live and good there, or an earlier part of
+    /// the run did it all.
+    async fn nothing_is_left(&self, target: &TargetName) -> Result<bool, Failure> {
+        let of_target = self.resolved.steps.iter().filter(|step| {
+            step.phase == Phase::Rollout
+                && matches!(&step.runs, Runs::EachTarget(targets) if targets.contains(target))
+        });
+        if of_target.clone().all(|step| self.before.run.ended_well(&step.id, target)) {
+            return Ok(true);
+        }
+        let Some((release, _)) = self.known_release() else { return Ok(false) };
+        let releases = self.releases_on(target).await?;
+        Ok(releases.iter().any(|known| known.id == release && known.live && known.mark == Mark::Good))
     }
 
     /// Everything about an invocation that can go wrong before it begins.
@@ -583,5 +608,56 @@ impl Executor for Host {
 
     fn release(&self) -> Option<ReleaseId> {
         self.known_release().map(|(release, _)| release)
+    }
+
+    async fn lock(&self, targets: &[TargetName]) -> Result<(), Failure> {
+        self.lock_all(targets).await
+    }
+
+    async fn lock_lost(&self) -> Failure {
+        self.kept_until_lost().await
+    }
+
+    async fn is_settled(&self, target: &TargetName) -> bool {
+        self.nothing_is_left(target).await.unwrap_or_else(|failure| {
+            tracing::debug!("{failure}");
+            false
+        })
+    }
+
+    async fn observe(&self, targets: &[TargetName]) -> Result<BTreeMap<TargetName, Standing>, Failure> {
+        self.standings_of(targets).await
+    }
+
+    fn stood(&self, target: &TargetName) -> Option<Service> {
+        self.standings.found(target)
+    }
+
+    async fn leave(&self, target: &TargetName, cancel: CancellationToken) -> Result<(), Failure> {
+        self.take_out(target, &cancel).await
+    }
+
+    async fn join(&self, target: &TargetName, cancel: CancellationToken) -> Result<(), Failure> {
+        self.put_back(target, &cancel).await
+    }
+
+    async fn arm(&self, _: &TargetName) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn confirm(&self, _: &TargetName) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn disarm(&self, _: &TargetName) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn undo(&self, target: &TargetName, cancel: CancellationToken) -> Result<(), Failure> {
+        self.undo_of(target, &cancel).await
+    }
+
+    async fn undo_rest(&self, cancel: CancellationToken) -> BTreeMap<Option<TargetName>, Failure> {
+        self.undo_of_the_rest(&cancel).await
     }
 }

@@ -265,6 +265,12 @@ impl PastRun {
         }
     }
 
+    /// Whether the last attempt at a step ended well.
+    pub fn ended_well(&self, step: &StepId, target: &TargetName) -> bool {
+        let last = self.attempts(step, target).next_back();
+        last.is_some_and(|(_, one)| matches!(one.ended, Some((Ok(_), _))))
+    }
+
     /// What attempts changed that are over, by step and target.
     pub fn changed_before(&self) -> impl Iterator<Item = (StepId, TargetName, Changed)> {
         self.invocations.iter().filter_map(|((step, target, attempt), invocation)| {

@@ -1,6 +1,7 @@
 //! What a run did, added up from its events: the summary and the JSON document are two ways to show it.
 
 use super::left::Left;
+use super::service;
 use runner_model::{
     Difference, EffectEnd, Effected, End, EnvironmentName, Event, Failure, Limited, Phase, PlanName,
     ReleaseId, RunId, StepId, TargetEnd, TargetName, Verdict,
@@ -27,12 +28,18 @@ pub(crate) struct Account {
     /// In the order in which they came; what passed at a later try is not among them.
     pub(crate) failures: Vec<Failed>,
     pub(crate) halted: Option<(u32, u32)>,
+    /// Why nothing was begun, why it was cut short, or why nothing was taken back.
+    pub(crate) stopped_by: Vec<String>,
+    /// What could not be taken back, and why; without a target: on the runner's own machine.
+    pub(crate) not_undone: Vec<(Option<TargetName>, Failure)>,
     /// In the order in which they first came.
     pub(crate) changed: Vec<Changed>,
     /// How many more there were.
     pub(crate) changed_more: usize,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) milliseconds: u64,
+    /// Whether a service was asked for anything, or something that nobody can look into was done.
+    pub(crate) restarted: bool,
     /// Sent by steps that run here, for whatever target.
     elsewhere: u64,
     places: BTreeMap<TargetName, usize>,
@@ -114,7 +121,7 @@ impl Account {
     /// What the run leaves behind on a target; nothing where it went through.
     pub(crate) fn left_behind(&self, target: &TargetAccount) -> Vec<String> {
         match target.end {
-            Some(TargetEnd::Done) => Vec::new(),
+            Some(TargetEnd::Done | TargetEnd::RolledBack { .. }) => Vec::new(),
             _ => target.left.lines(self.release.as_ref(), target.live.as_ref()),
         }
     }
@@ -171,6 +178,7 @@ impl Account {
                     }
                     None => self.elsewhere += tally.bytes_sent,
                 }
+                self.restarted |= tally.signals > 0;
                 if let Some(known) = self.steps.iter_mut().find(|known| known.step == *step) {
                     known.took.push((*milliseconds, target.clone()));
                     known.changes += u64::from(tally.changes);
@@ -206,7 +214,23 @@ impl Account {
                 self.verdict = Some(*verdict);
                 self.milliseconds = *milliseconds;
             }
-            Event::PhaseStarted { .. }
+            Event::LockRefused { .. }
+            | Event::LockLost { .. }
+            | Event::ClusterLost { .. }
+            | Event::RollbackOff { .. } => {
+                self.stopped_by.extend(service::words(event));
+            }
+            Event::RollbackFailed { target, failure } => {
+                self.not_undone.push((target.clone(), failure.clone()));
+            }
+            Event::ServiceObserved { .. }
+            | Event::ServiceAwaited { .. }
+            | Event::ServiceLeft { .. }
+            | Event::ServiceJoined { .. }
+            | Event::Paused { .. }
+            | Event::RollbackStarted { .. }
+            | Event::TargetRolledBack { .. }
+            | Event::PhaseStarted { .. }
             | Event::BatchStarted { .. }
             | Event::Progress { .. }
             | Event::Log { .. }
@@ -248,7 +272,11 @@ impl Account {
     /// A target may fail where no invocation did: behind a step that runs once, or when its release is marked. And a
     /// cancellation may come between a failure and the next try.
     fn add_untold(&mut self, target: &TargetName, end: &TargetEnd) {
-        let TargetEnd::Failed { step, failure } = end else { return };
+        let (TargetEnd::Failed { step, failure }
+        | TargetEnd::RolledBack { step: Some(step), failure: Some(failure) }) = end
+        else {
+            return;
+        };
         let told = |failed: &Failed| failed.target == *target && failed.step.is_some();
         if !self.failures.iter().any(told) {
             self.failures.push(Failed {

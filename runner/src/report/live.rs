@@ -41,6 +41,8 @@ enum Doing {
     Passed(StepId),
     Failed(StepId),
     Unreachable,
+    /// What else it waits for or went through.
+    Gate(&'static str),
 }
 
 impl Live {
@@ -76,7 +78,27 @@ impl Live {
             }
             Event::StepRetried { step, target, .. } => self.set(target, Doing::Retrying(step.clone()), at),
             Event::Cancelling => self.cancelling = true,
+            Event::ServiceAwaited { target, .. } => self.set(target, Doing::Gate("waits for its turn"), at),
+            Event::ServiceLeft { target, .. } => self.set(target, Doing::Gate("out of service"), at),
+            Event::ServiceJoined { target, .. } => self.set(target, Doing::Gate("back in service"), at),
+            Event::RollbackStarted { targets } => {
+                self.batch = None;
+                for target in targets {
+                    self.set(target, Doing::Gate("to be rolled back"), at);
+                }
+            }
+            Event::TargetRolledBack { target, .. } => self.set(target, Doing::Gate("rolled back"), at),
+            Event::RollbackFailed { target: Some(target), .. } => {
+                self.set(target, Doing::Gate("not rolled back"), at);
+            }
             Event::PhaseFinished { .. }
+            | Event::LockRefused { .. }
+            | Event::LockLost { .. }
+            | Event::ClusterLost { .. }
+            | Event::ServiceObserved { .. }
+            | Event::Paused { .. }
+            | Event::RollbackOff { .. }
+            | Event::RollbackFailed { target: None, .. }
             | Event::ReleaseNamed { .. }
             | Event::Halted { .. }
             | Event::Effect(_)
@@ -154,6 +176,7 @@ impl Live {
                     format!("{:step$}  {}", id.as_str(), paint.doubtful("waits to try again"))
                 }
                 Doing::Ready => paint.faint("ready"),
+                Doing::Gate(what) => paint.faint(what),
                 Doing::Passed(id) => format!("{:step$}  {}", id.as_str(), paint.good("ok")),
                 Doing::Failed(id) => format!("{:step$}  {}", id.as_str(), paint.bad("failed")),
                 Doing::Unreachable => paint.bad("unreachable"),

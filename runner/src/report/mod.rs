@@ -13,6 +13,7 @@ mod live;
 pub(crate) mod paint;
 mod plain;
 mod planned;
+mod service;
 mod summary;
 pub(crate) mod table;
 mod telemetry;

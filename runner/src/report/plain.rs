@@ -1,7 +1,7 @@
 //! One line for each thing that happens, for CI logs and pipes: no colours, no cursor, each line with its time, its
 //! target and its step, so that `grep` finds all of one target.
 
-use super::{Reporter, say};
+use super::{Reporter, say, service};
 use runner_model::words::{count, duration, moment, names, size};
 use runner_model::{End, Event, Level, Limited, Stamped, StepId, Tally, TargetName, text};
 use std::collections::BTreeMap;
@@ -106,6 +106,18 @@ fn lines(event: &Event) -> Vec<String> {
             "cancelling: what runs may end, nothing new begins; once more to stop now".to_owned()
         }
         Event::Halted { failures, allowed } => halted(*failures, *allowed),
+        Event::LockRefused { .. }
+        | Event::LockLost { .. }
+        | Event::ClusterLost { .. }
+        | Event::ServiceObserved { .. }
+        | Event::ServiceAwaited { .. }
+        | Event::ServiceLeft { .. }
+        | Event::ServiceJoined { .. }
+        | Event::Paused { .. }
+        | Event::RollbackStarted { .. }
+        | Event::RollbackOff { .. }
+        | Event::TargetRolledBack { .. }
+        | Event::RollbackFailed { .. } => return service::words(event).into_iter().collect(),
         // The summary says it.
         Event::PhaseFinished { .. }
         | Event::Effect(_)

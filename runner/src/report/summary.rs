@@ -128,6 +128,11 @@ fn state(target: &TargetAccount) -> (String, Colour) {
         Some(TargetEnd::Untouched) => ("untouched".to_owned(), Colour::None),
         Some(TargetEnd::Failed { step, .. }) => (format!("failed in {step}"), Colour::Bad),
         Some(TargetEnd::Unreachable { .. }) => ("unreachable".to_owned(), Colour::Bad),
+        Some(TargetEnd::RolledBack { step: Some(step), .. }) => {
+            (format!("failed in {step}, rolled back"), Colour::Doubtful)
+        }
+        Some(TargetEnd::RolledBack { step: None, .. }) => ("rolled back".to_owned(), Colour::Doubtful),
+        Some(TargetEnd::RollbackFailed { .. }) => ("not rolled back".to_owned(), Colour::Bad),
         Some(TargetEnd::Stopped { step: Some(step) }) => (format!("stopped in {step}"), Colour::Doubtful),
         Some(TargetEnd::Stopped { step: None }) => match &target.last {
             Some(step) => (format!("stopped after {step}"), Colour::Doubtful),
@@ -239,6 +244,7 @@ fn closing(account: &Account, verdict: Verdict, paint: Paint) -> String {
     let took = duration(account.milliseconds);
     let (word, rest) = match verdict {
         Verdict::Done => (paint.good("done"), format!(" in {took}")),
+        Verdict::Refused => (paint.bad("not begun"), format!(" after {took}")),
         Verdict::Failed => (paint.bad("failed"), format!(" after {took}")),
         Verdict::Unreachable => (paint.bad("targets unreachable"), format!(" after {took}")),
         Verdict::Interrupted => (paint.doubtful("interrupted"), format!(" after {took}")),
@@ -270,7 +276,22 @@ fn closing(account: &Account, verdict: Verdict, paint: Paint) -> String {
         0 => "nothing changed".to_owned(),
         changes => count(usize::try_from(changes).unwrap_or(usize::MAX), "change"),
     });
+    if let (Verdict::Done, Some(nothing)) = (verdict, nothing_to_change(account, changes)) {
+        return format!("{place}{nothing}");
+    }
     format!("{place}{word}{rest}; {}", facts.join(", "))
+}
+
+/// Of a run that found all as it should be; `None`: it did something, or there is no release that could be live.
+fn nothing_to_change(account: &Account, changes: u64) -> Option<String> {
+    let release = account.release.as_ref()?;
+    let stood = |target: &TargetAccount| {
+        target.end == Some(TargetEnd::Done) && target.before.as_ref() == Some(&Some(release.clone()))
+    };
+    let all = !account.targets.is_empty() && account.targets.iter().all(stood);
+    let where_ = if account.limit.is_some() { "wherever this run went" } else { "everywhere" };
+    (changes == 0 && all && !account.restarted)
+        .then(|| format!("nothing to change: {release} is live and good {where_}"))
 }
 
 /// Targets that ended so.
@@ -280,16 +301,25 @@ fn ended(account: &Account, wanted: fn(&TargetEnd) -> bool) -> Vec<&TargetName> 
 }
 
 fn is_lost(end: &TargetEnd) -> bool {
-    matches!(end, TargetEnd::Failed { .. } | TargetEnd::Unreachable { .. })
+    match end {
+        TargetEnd::Failed { .. } | TargetEnd::Unreachable { .. } | TargetEnd::RollbackFailed { .. } => true,
+        TargetEnd::RolledBack { step, .. } => step.is_some(),
+        TargetEnd::Done | TargetEnd::Untouched | TargetEnd::Stopped { .. } => false,
+    }
 }
 
 /// Why it went no further.
 fn why(account: &Account) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines = account.stopped_by.clone();
     if let Some((failures, allowed)) = account.halted {
         // More may have failed since the run was halted.
         let lost = u32::try_from(ended(account, is_lost).len()).unwrap_or(u32::MAX);
         lines.push(halted(if failures > allowed { lost.max(failures) } else { failures }, allowed));
+    }
+    for (target, failure) in &account.not_undone {
+        let on = target.as_ref().map_or("this machine", TargetName::as_str);
+        lines.push(format!("not rolled back on {on}: {failure}"));
+        lines.extend(failure.detail.lines().map(|line| format!("  {line}")));
     }
     let stopped = ended(account, |end| matches!(end, TargetEnd::Stopped { .. }));
     if !stopped.is_empty() {
@@ -313,6 +343,9 @@ pub(super) fn commands(account: &Account, verdict: Verdict, around: &Around) -> 
     if let Some(line) = again.only(&not_done) {
         commands.push(("only the targets that are not done".to_owned(), line));
     }
+    if matches!(verdict, Verdict::Refused | Verdict::RolledBack) {
+        return commands;
+    }
     if let Some(run) = &account.run {
         commands.push(("go on with it where it stopped".to_owned(), again.resume(run, false)));
         commands.push(("undo what it did".to_owned(), again.resume(run, true)));
@@ -328,7 +361,9 @@ pub(super) fn commands(account: &Account, verdict: Verdict, around: &Around) -> 
 
 fn next(out: &mut String, account: &Account, verdict: Verdict, around: &Around, paint: Paint) {
     let first = match verdict {
-        Verdict::Done | Verdict::RolledBack => return,
+        Verdict::Done => return,
+        Verdict::RolledBack => "all is as it was; mend the cause, then".to_owned(),
+        Verdict::Refused => "wait for the other run to end, then".to_owned(),
         Verdict::Failed | Verdict::RollbackFailed => "mend the cause, then".to_owned(),
         Verdict::Unreachable => {
             let unreachable = ended(account, |end| matches!(end, TargetEnd::Unreachable { .. }));

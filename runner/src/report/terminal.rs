@@ -1,10 +1,10 @@
 //! The live view for people: what every target does at this moment, at the bottom of the terminal. What must not be
 //! missed (failures, warnings, a halt) is written above it and stays.
 
-use super::Reporter;
 use super::live::Live;
 use super::paint::Paint;
 use super::plain::{halted, tag};
+use super::{Reporter, service};
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runner_model::words::duration;
@@ -91,7 +91,18 @@ impl Terminal {
             Event::Halted { failures, allowed } => paint.bad(&halted(*failures, *allowed)),
             Event::Cancelling => paint
                 .doubtful("cancelling: what runs may end, nothing new begins; Ctrl-C once more to stop now"),
-            _ => return None,
+            // The view has what targets do; these stay.
+            Event::ServiceObserved { .. }
+            | Event::ClusterLost { .. }
+            | Event::ServiceLeft { .. }
+            | Event::ServiceJoined { .. } => {
+                return None;
+            }
+            event => {
+                let words = service::words(event)?;
+                let words = text::shown(&words);
+                if service::is_bad(event) { paint.bad(&words) } else { words.into_owned() }
+            }
         })
     }
 }

@@ -178,7 +178,35 @@ impl Trace {
                 self.run.span().add_event_with_timestamp("target finished", self.time(at), attributes);
             }
             Event::RunFinished { verdict, .. } => self.end(*verdict, at),
-            Event::Progress { .. } | Event::Log { .. } => {}
+            what @ (Event::LockRefused { failure }
+            | Event::LockLost { failure }
+            | Event::ClusterLost { failure }) => {
+                let name = match what {
+                    Event::LockRefused { .. } => "lock refused",
+                    Event::LockLost { .. } => "lock lost",
+                    _ => "cluster lost",
+                };
+                let attributes = vec![KeyValue::new("error.type", format!("{:?}", failure.kind))];
+                self.run.span().add_event_with_timestamp(name, self.time(at), attributes);
+            }
+            Event::ServiceLeft { target, .. } => self.told("service left", target, at),
+            Event::ServiceJoined { target, .. } => self.told("service joined", target, at),
+            Event::TargetRolledBack { target, .. } => self.told("target rolled back", target, at),
+            Event::RollbackFailed { target: Some(target), .. } => self.told("rollback failed", target, at),
+            Event::RollbackFailed { target: None, .. } => {
+                self.run.span().add_event_with_timestamp("rollback failed", self.time(at), Vec::new());
+            }
+            Event::RollbackStarted { targets } => {
+                let number = i64::try_from(targets.len()).unwrap_or(i64::MAX);
+                let attributes = vec![KeyValue::new("runner.targets", number)];
+                self.run.span().add_event_with_timestamp("rollback", self.time(at), attributes);
+            }
+            Event::RollbackOff { .. }
+            | Event::ServiceObserved { .. }
+            | Event::ServiceAwaited { .. }
+            | Event::Paused { .. }
+            | Event::Progress { .. }
+            | Event::Log { .. } => {}
         }
     }
 
@@ -194,6 +222,12 @@ impl Trace {
         ]);
         let span = self.open(step.to_string(), at, self.inside(), attributes);
         self.steps.insert((step.clone(), target.clone()), span);
+    }
+
+    /// Something that happened to a target.
+    fn told(&mut self, what: &'static str, target: &TargetName, at: u64) {
+        let attributes = self.place(target);
+        self.run.span().add_event_with_timestamp(what, self.time(at), attributes);
     }
 
     fn effect(&mut self, effected: &Effected, at: u64) {
@@ -303,7 +337,7 @@ pub(crate) fn verdict_of(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Done => "success",
         Verdict::Failed | Verdict::RolledBack | Verdict::RollbackFailed => "failure",
-        Verdict::Unreachable => "error",
+        Verdict::Unreachable | Verdict::Refused => "error",
         Verdict::Interrupted | Verdict::Terminated => "cancellation",
     }
 }
@@ -313,6 +347,7 @@ pub(crate) fn error_of(verdict: Verdict) -> Option<&'static str> {
         Verdict::Done => None,
         Verdict::Failed => Some("step-failed"),
         Verdict::Unreachable => Some("unreachable"),
+        Verdict::Refused => Some("refused"),
         Verdict::Interrupted => Some("interrupted"),
         Verdict::Terminated => Some("terminated"),
         Verdict::RolledBack => Some("rolled-back"),
@@ -327,5 +362,7 @@ pub(crate) fn word_of(end: &TargetEnd) -> &'static str {
         TargetEnd::Failed { .. } => "failed",
         TargetEnd::Unreachable { .. } => "unreachable",
         TargetEnd::Stopped { .. } => "stopped",
+        TargetEnd::RolledBack { .. } => "rolled-back",
+        TargetEnd::RollbackFailed { .. } => "rollback-failed",
     }
 }

@@ -1,0 +1,115 @@
+//! The lock of all machines that a run acts on: taken together, kept alive while the run goes on, given back at its end.
+
+use super::Host;
+use futures_util::future::join_all;
+use runner_model::{Failure, FailureKind, TargetName};
+use runner_transport::{LockAnswer, LockRequest, LockState, Owner, Take};
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// How the lock is to be taken.
+#[derive(Debug, Clone)]
+pub struct Locking {
+    /// `alice@laptop`: who others are told about.
+    pub who: String,
+    /// Why it is taken from others, where it is.
+    pub reason: Option<String>,
+    /// From whom it may be taken.
+    pub take: Take,
+    /// How long it lasts without a word from its owner, by the target's clock.
+    pub lease: Duration,
+}
+
+impl Host {
+    /// Takes the lock of these machines and of all others that steps act on: in the order of their names, all or none.
+    ///
+    /// # Errors
+    /// `conflict`: somebody else has one of them. `unreachable`: one that steps act on, beside these, does not answer.
+    pub(super) async fn lock_all(&self, targets: &[TargetName]) -> Result<(), Failure> {
+        if self.dry.is_some() {
+            return Ok(());
+        }
+        let names = self.to_be_locked(targets);
+        let request = LockRequest {
+            owner: Owner {
+                who: self.locking.who.clone(),
+                run: self.run.clone(),
+                plan: self.resolved.plan.to_string(),
+                reason: self.locking.reason.clone(),
+            },
+            lease: self.locking.lease,
+            take: self.locking.take,
+        };
+        let mut taken: Vec<TargetName> = Vec::new();
+        for name in names {
+            let answer = async { self.fleet.connection(&name).await?.lock(&request).await }.await;
+            let failure = match answer {
+                Ok(LockAnswer::Taken { .. }) => {
+                    taken.push(name);
+                    continue;
+                }
+                Ok(LockAnswer::Held(state)) => held(&name, &state),
+                Err(failure) => failure,
+            };
+            self.give_back(&taken).await;
+            return Err(failure);
+        }
+        *self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner) = taken;
+        Ok(())
+    }
+
+    /// The machines: those that answer, and those that steps act on in place of a target.
+    fn to_be_locked(&self, targets: &[TargetName]) -> BTreeSet<TargetName> {
+        let beside =
+            self.resolved.uses().flat_map(|step| &step.on).filter(|on| self.resolved.target(on).is_some());
+        targets.iter().chain(beside).cloned().collect()
+    }
+
+    /// Keeps the lock alive. Comes back only when somebody else has taken it.
+    pub(super) async fn kept_until_lost(&self) -> Failure {
+        loop {
+            tokio::time::sleep(self.locking.lease / 4).await;
+            let names = self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let renewed = names.iter().map(|name| async move {
+                self.fleet.connection(name).await?.renew(self.locking.lease).await
+            });
+            for failure in join_all(renewed).await.into_iter().filter_map(Result::err) {
+                // Whoever does not answer now may do so the next time: the lease is longer than that.
+                match failure.kind {
+                    FailureKind::Conflict => return failure,
+                    _ => tracing::debug!("{failure}"),
+                }
+            }
+        }
+    }
+
+    /// Gives the lock back.
+    pub(super) async fn unlock(&self) {
+        let names = std::mem::take(&mut *self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner));
+        self.give_back(&names).await;
+    }
+
+    async fn give_back(&self, names: &[TargetName]) {
+        let released =
+            names.iter().map(|name| async move { self.fleet.connection(name).await?.release().await });
+        for failure in join_all(released).await.into_iter().filter_map(Result::err) {
+            tracing::warn!("{failure}; the lock ends by itself");
+        }
+    }
+}
+
+/// That somebody else has the lock, and what to do about it.
+fn held(name: &TargetName, state: &LockState) -> Failure {
+    let (who, why) = match &state.owner {
+        None => ("somebody".to_owned(), String::new()),
+        Some(owner) => {
+            let why = owner.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            (format!("{} (plan {}, run {})", owner.who, owner.plan, owner.run), why)
+        }
+    };
+    let message = format!("{name} is locked by {who}{why}; its lease ends in {}s", state.left.max(0));
+    Failure::new(FailureKind::Conflict, message).with_detail(
+        "wait for its end with `--wait 10m`, or, if it is dead, take the lock away with `runner unlock`",
+    )
+}
