@@ -62,6 +62,7 @@ want_fleet() {
   want curl curl
   want tar tar
   want zstd zstd # what targets pack with where they have it
+  want socat socat "what targets have where sshd forwards nothing"
   want busybox busybox "another shell that targets have"
   if [ "$(id -u)" = 0 ]; then
     want sudo sudo

@@ -72,6 +72,11 @@ pub enum Act {
         /// Without its query, where tokens are.
         url: String,
     },
+    /// A program that is asked over a socket.
+    Socket {
+        /// Where.
+        path: String,
+    },
     /// A file of the plan's folder.
     Workspace {
         /// Where.
@@ -163,7 +168,7 @@ impl Effected {
             Act::Service { unit, .. } => vec![unit],
             Act::Command { program, line } => vec![program, line],
             Act::Request { url, .. } => vec![url],
-            Act::Workspace { path } => vec![path],
+            Act::Socket { path } | Act::Workspace { path } => vec![path],
         };
         let of_the_end: Vec<&mut String> = match &mut self.end {
             EffectEnd::Failed { failure } => vec![&mut failure.message, &mut failure.detail],
@@ -210,13 +215,14 @@ impl Act {
         Self::Request { method: request.method.clone(), url: url.to_owned() }
     }
 
-    /// One word for its kind: the verb of a change, `service`, `command`, `request` or `workspace`.
+    /// One word for its kind: the verb of a change, `service`, `command`, `request`, `socket` or `workspace`.
     pub fn kind(&self) -> &str {
         match self {
             Self::Change { verb, .. } => verb,
             Self::Service { .. } => "service",
             Self::Command { .. } => "command",
             Self::Request { .. } => "request",
+            Self::Socket { .. } => "socket",
             Self::Workspace { .. } => "workspace",
         }
     }
@@ -229,6 +235,7 @@ impl Act {
             Self::Service { unit, action } => format!("{} {unit}", action.word()),
             Self::Command { line, .. } => format!("run {line}"),
             Self::Request { method, url } => format!("{method} {url}"),
+            Self::Socket { path } => format!("ask the socket {path}"),
             Self::Workspace { path } => format!("write {path} in the plan's folder"),
         };
         text::shown(&words).into_owned()
@@ -264,6 +271,7 @@ mod tests {
             Act::Service { unit: text(), action: ServiceAction::Restart },
             Act::Command { program: text(), line: text() },
             Act::Request { method: "POST".to_owned(), url: text() },
+            Act::Socket { path: text() },
             Act::Workspace { path: text() },
         ];
         for act in acts {

@@ -5,7 +5,8 @@
 
 use crate::unknown::unknown;
 use runner_model::{
-    Attributes, Change, Command, Digest, Entry, EntryKind, Failure, Release, RemotePath, State, TargetName,
+    Attributes, Change, Command, Digest, Entry, EntryKind, Exchange, Failure, Release, RemotePath, State,
+    TargetName,
 };
 use runner_transport::{Forward, Observed, Output, OutputSink, Target, Within};
 use std::collections::HashSet;
@@ -97,6 +98,15 @@ impl Reads {
         within: Within<'_>,
     ) -> Result<Vec<Release>, Failure> {
         self.target.releases(root, within).await
+    }
+
+    /// Asks a socket what is declared to read, and never anything else.
+    pub(crate) async fn exchange(&self, exchange: &Exchange, within: Within<'_>) -> Result<String, Failure> {
+        if exchange.effect.mutates() {
+            let why = "it may change something, and nothing that may is asked for in a dry run";
+            return Err(unknown("ask a socket", why));
+        }
+        self.target.exchange(exchange, within, None).await
     }
 
     pub(crate) async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure> {

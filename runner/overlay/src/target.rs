@@ -9,8 +9,8 @@ use crate::way::Bounds;
 use crate::whole::For;
 use async_trait::async_trait;
 use runner_model::{
-    Change, Command, Digest, Entry, EntryKind, Failure, FailureKind, Mark, Release, ReleaseId, RemotePath,
-    ServiceAction, State, TargetName,
+    Change, Command, Digest, Entry, EntryKind, Exchange, Failure, FailureKind, Mark, Release, ReleaseId,
+    RemotePath, ServiceAction, State, TargetName,
 };
 use runner_transport::{
     Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
@@ -324,6 +324,22 @@ impl Target for Over {
         _intent: Intent<'_>,
     ) -> Result<(), Failure> {
         Ok(())
+    }
+
+    async fn exchange(
+        &self,
+        exchange: &Exchange,
+        within: Within<'_>,
+        _intent: Option<Intent<'_>>,
+    ) -> Result<String, Failure> {
+        if exchange.effect.mutates() {
+            self.overlay.taint(format!("the socket `{}` was to be asked before", exchange.path));
+            return Ok(String::new());
+        }
+        if let Some(why) = self.overlay.is_tainted() {
+            return Err(unknown(&self.what("ask the socket", &exchange.path), &why));
+        }
+        self.reads.exchange(exchange, within).await
     }
 
     async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure> {

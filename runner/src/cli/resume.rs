@@ -184,7 +184,8 @@ fn only_a_person_knows(call: &PastCall) -> bool {
     let is = |name: &str| call.args.get(name).is_some_and(|value| *value == serde_json::Value::Bool(true));
     let decides_itself =
         is("repeatable") || call.args.get("skip-if").is_some() || call.class == EffectClass::Signal;
-    (call.call == "commands.run" || call.call.starts_with("http.")) && !decides_itself
+    let asks = ["commands.run", "sockets.exchange"].contains(&call.call.as_str());
+    (asks || call.call.starts_with("http.")) && !decides_itself
 }
 
 fn line(key: &EffectKey, call: &PastCall) -> String {

@@ -337,6 +337,7 @@ fn is_of(entry: &Entry, target: &TargetName, store: &Store) -> bool {
         Act::Change { .. } => call.starts_with("targets.") && call != "targets.service",
         Act::Service { .. } => call == "targets.service",
         Act::Command { .. } => call == "commands.run",
+        Act::Socket { .. } => call == "sockets.exchange",
         Act::Request { .. } | Act::Workspace { .. } => false,
     };
     is_kept && told.on.as_ref() == Some(target) && on == Some(target.as_str()) && key.attempt <= ATTEMPTS_MAX

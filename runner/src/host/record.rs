@@ -261,7 +261,7 @@ impl States {
             // What was in the workspace before is in the arguments of no call: it is kept as what the undo would
             // put back.
             Effect::Workspace { before, .. } => Self { undo: to_json(before.as_ref()), ..nothing },
-            Effect::Service { .. } => nothing,
+            Effect::Service { .. } | Effect::Exchange(_) => nothing,
         }
     }
 }
@@ -444,6 +444,7 @@ fn effected(call: &Call, effect: &Effect) -> Effected {
         Effect::Service { unit, action } => (Act::Service { unit: unit.clone(), action: *action }, None),
         Effect::Command(command) => (Act::of_command(command), None),
         Effect::Request(request) => (Act::of_request(request), None),
+        Effect::Exchange(exchange) => (Act::Socket { path: exchange.path.to_string() }, None),
         Effect::Workspace { path, .. } => (Act::Workspace { path: path.clone() }, None),
     };
     let EffectKey { step, target, attempt, number } = call.key.clone();

@@ -248,6 +248,7 @@ impl Host {
                 before: done.effect.undo.as_ref().and_then(|digest| digest.as_str()?.parse().ok()),
                 after: done.call.args.get("content").and_then(|digest| digest.as_str()?.parse().ok()),
             }),
+            Act::Socket { path } => Err(manual(format_args!("undo what was asked of the socket `{path}`"))),
             Act::Service { .. } => Err(UndoEnd::Nothing),
         }
     }
@@ -473,6 +474,7 @@ fn again(done: &Done<'_>) -> Result<Again, UndoEnd> {
             let request = serde_json::from_value(without_machine(done.call.args.clone())).map_err(unread)?;
             Ok(Again::Request(Box::new(request)))
         }
+        Act::Socket { path } => Err(manual(format_args!("ask the socket `{path}` again what it was asked"))),
         Act::Change { .. } | Act::Workspace { .. } => Err(UndoEnd::Nothing),
     }
 }

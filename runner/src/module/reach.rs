@@ -16,6 +16,8 @@ pub struct Reach {
     pub runs_commands: bool,
     /// Asks the init system.
     pub asks_services: bool,
+    /// Speaks to sockets on targets.
+    pub speaks_to_sockets: bool,
     /// Speaks HTTP.
     pub speaks_http: bool,
     /// Reads files beside the plan.
@@ -65,6 +67,7 @@ impl Reach {
             ]),
             runs_commands: any(&["commands.command.run"]),
             asks_services: any(&["targets.target.service"]),
+            speaks_to_sockets: any(&["sockets.exchange"]),
             speaks_http: any(&["http.request.send", "http.request.download"]),
             reads_workspace: any(&[
                 "workspace.stat",
@@ -81,10 +84,11 @@ impl Reach {
     }
 
     /// Each ability and whether the module has it, in the order in which people care.
-    pub fn abilities(&self) -> [(&'static str, bool); 9] {
+    pub fn abilities(&self) -> [(&'static str, bool); 10] {
         [
             ("write files on targets", self.writes),
             ("run commands", self.runs_commands),
+            ("speak to sockets on targets", self.speaks_to_sockets),
             ("speak HTTP", self.speaks_http),
             ("control services", self.asks_services),
             ("read files on targets", self.reads),

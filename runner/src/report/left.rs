@@ -77,7 +77,7 @@ impl Left {
             Act::Service { unit, action } => {
                 self.services.insert(unit.clone(), (*action, true));
             }
-            Act::Command { .. } | Act::Request { .. } => self.ran.push(words),
+            Act::Command { .. } | Act::Request { .. } | Act::Socket { .. } => self.ran.push(words),
             Act::Workspace { .. } => {}
         }
     }

@@ -38,6 +38,7 @@ pub mod cluster {
             "runner:step/releases": super::runner::step::releases,
             "runner:step/run-info": super::runner::step::run_info,
             "runner:step/secrets": super::runner::step::secrets,
+            "runner:step/sockets": super::runner::step::sockets,
             "runner:step/targets": super::runner::step::targets,
             "runner:step/timer": super::runner::step::timer,
             "runner:step/types": super::runner::step::types,

@@ -10,8 +10,8 @@ use runner_artifact::WorkspacePath;
 use runner_engine::EventSender;
 use runner_model::grant::{Ask, Granted, Layers};
 use runner_model::{
-    Acting, Change, Command, Difference, Digest, EffectClass, EffectKey, Failure, FailureKind, ReleaseId,
-    RemotePath, Request, RunId, SecretName, State as Found, StepId, TargetName, UndoKey, UserName,
+    Acting, Change, Command, Difference, Digest, EffectClass, EffectKey, Exchange, Failure, FailureKind,
+    ReleaseId, RemotePath, Request, RunId, SecretName, State as Found, StepId, TargetName, UndoKey, UserName,
 };
 use runner_secret::Vault;
 use runner_transport::{Applied, Places, Within};
@@ -125,7 +125,7 @@ impl Reach {
     pub(crate) fn add(&mut self, ask: &Ask<'_>, granted: Granted) {
         let spots = match ask {
             Ask::Read(_) | Ask::ReadTree(_) => &mut self.reads,
-            Ask::Write(_) | Ask::WriteTree(_) => &mut self.writes,
+            Ask::Write(_) | Ask::WriteTree(_) | Ask::Socket { .. } => &mut self.writes,
             _ => return,
         };
         spots.granted.extend(granted.prefixes);
@@ -228,6 +228,8 @@ pub enum Effect {
     Command(Box<Command>),
     /// A request.
     Request(Box<Request>),
+    /// A socket.
+    Exchange(Box<Exchange>),
     /// A file of the workspace.
     Workspace {
         /// Where.

@@ -66,6 +66,7 @@ impl Doubt {
                     Effect::Request(request) => Act::of_request(request),
                     Effect::Change { change, .. } => Act::of_change(change, false),
                     Effect::Service { unit, action } => Act::Service { unit: unit.clone(), action: *action },
+                    Effect::Exchange(exchange) => Act::Socket { path: exchange.path.to_string() },
                     Effect::Workspace { path, .. } => Act::Workspace { path: path.clone() },
                 };
                 Err(undecided(&format!("{}{on}: nothing tells whether it was done", act.words())))

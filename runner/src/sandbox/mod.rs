@@ -22,6 +22,7 @@ mod releases;
 mod run;
 mod run_info;
 mod secrets;
+mod sockets;
 pub mod state;
 mod targets;
 pub(crate) mod text;

@@ -239,7 +239,7 @@ impl Trace {
             KeyValue::new("runner.effect.outcome", outcome_of(end)),
         ]);
         attributes.extend(match act {
-            Act::Change { path, .. } | Act::Workspace { path } => {
+            Act::Change { path, .. } | Act::Socket { path } | Act::Workspace { path } => {
                 vec![KeyValue::new("file.path", path.clone())]
             }
             Act::Service { unit, action } => vec![

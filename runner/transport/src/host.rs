@@ -46,6 +46,9 @@ pub(crate) trait Host: Send + Sync {
     /// Where a socket is that leads to `host:port` as seen from the machine.
     async fn forward(&self, host: &str, port: u16) -> Result<crate::Forward, Failure>;
 
+    /// Where a socket is that leads to the one at this path of the machine. Whether anybody listens there is not known yet.
+    async fn reach(&self, path: &str) -> Result<crate::Forward, Failure>;
+
     /// Ends the connection.
     async fn close(&self);
 }

@@ -23,6 +23,7 @@ mod release;
 mod resume;
 mod script;
 mod shell;
+mod socket;
 mod ssh;
 mod target;
 #[cfg(test)]
@@ -41,7 +42,7 @@ pub use transport::{Kex, SshTarget, Transport};
 
 use async_trait::async_trait;
 use runner_model::{
-    Acting, Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, RunId,
+    Acting, Change, Command, Digest, Entry, Exchange, Failure, Mark, Release, ReleaseId, RemotePath, RunId,
     ServiceAction, State, TargetName, UndoKey, UserName,
 };
 use serde::{Deserialize, Serialize};
@@ -329,6 +330,15 @@ pub trait Target: Send + Sync {
         mark: Mark,
         intent: Intent<'_>,
     ) -> Result<(), Failure>;
+    /// Appends the intent, if any, sends the text to a socket on the target and answers all that comes back until the other
+    /// side closes: at most 1 MiB of UTF-8 (else `invalid`), within 10 s. The socket is in the places that are written to.
+    /// `conflict`: it is no socket, nobody listens, or it cannot be reached.
+    async fn exchange(
+        &self,
+        exchange: &Exchange,
+        within: Within<'_>,
+        intent: Option<Intent<'_>>,
+    ) -> Result<String, Failure>;
     /// Where on this machine a socket is that leads to `host:port` as seen from the target.
     async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure>;
 }

@@ -92,6 +92,10 @@ impl Host for Local {
         Ok(Forward::Direct)
     }
 
+    async fn reach(&self, _path: &str) -> Result<Forward, Failure> {
+        Ok(Forward::Direct)
+    }
+
     async fn close(&self) {
         self.channels.close();
     }

@@ -33,6 +33,8 @@ pub struct Limits {
     pub data: Duration,
     /// For a service to reach its state.
     pub service: Duration,
+    /// For a socket to answer and close.
+    pub socket: Duration,
 }
 
 impl Default for Limits {
@@ -42,6 +44,7 @@ impl Default for Limits {
             verb: Duration::from_secs(60),
             data: Duration::from_secs(3600),
             service: Duration::from_secs(90),
+            socket: Duration::from_secs(10),
         }
     }
 }

@@ -6,8 +6,8 @@
 use crate::{Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within};
 use async_trait::async_trait;
 use runner_model::{
-    Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, ServiceAction, State,
-    TargetName,
+    Change, Command, Digest, Entry, Exchange, Failure, Mark, Release, ReleaseId, RemotePath, ServiceAction,
+    State, TargetName,
 };
 use runner_secret::Vault;
 use std::sync::Arc;
@@ -141,6 +141,15 @@ impl<T: Target> Target for Masked<T> {
         intent: Intent<'_>,
     ) -> Result<(), Failure> {
         self.failure(self.target.mark(root, release, mark, intent).await)
+    }
+
+    async fn exchange(
+        &self,
+        exchange: &Exchange,
+        within: Within<'_>,
+        intent: Option<Intent<'_>>,
+    ) -> Result<String, Failure> {
+        self.text(self.target.exchange(exchange, within, intent).await)
     }
 
     async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure> {

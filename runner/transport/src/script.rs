@@ -7,7 +7,7 @@ use runner_model::{Failure, FailureKind};
 use std::sync::LazyLock;
 
 /// The script, in the order in which it is read.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     include_str!("prelude/base.sh"),
     include_str!("prelude/paths.sh"),
     include_str!("prelude/read.sh"),
@@ -15,6 +15,7 @@ const PARTS: [&str; 10] = [
     include_str!("prelude/release.sh"),
     include_str!("prelude/archive.sh"),
     include_str!("prelude/undo.sh"),
+    include_str!("prelude/socket.sh"),
     include_str!("prelude/groups.sh"),
     include_str!("prelude/command.sh"),
     include_str!("prelude/lock.sh"),

@@ -4,8 +4,8 @@ use crate::user::User;
 use crate::{Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within};
 use async_trait::async_trait;
 use runner_model::{
-    Change, Command, Digest, Entry, Failure, Mark, Release, ReleaseId, RemotePath, ServiceAction, State,
-    TargetName,
+    Change, Command, Digest, Entry, Exchange, Failure, Mark, Release, ReleaseId, RemotePath, ServiceAction,
+    State, TargetName,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +104,15 @@ impl Target for User {
         intent: Intent<'_>,
     ) -> Result<(), Failure> {
         self.do_mark(root, release, mark, intent).await
+    }
+
+    async fn exchange(
+        &self,
+        exchange: &Exchange,
+        within: Within<'_>,
+        intent: Option<Intent<'_>>,
+    ) -> Result<String, Failure> {
+        self.do_socket(exchange, within, intent).await
     }
 
     async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure> {

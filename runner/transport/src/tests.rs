@@ -4,6 +4,7 @@ mod archives;
 mod hostile;
 mod lock;
 mod resume;
+mod sockets;
 mod undo;
 
 use crate::local::Local;
@@ -59,10 +60,19 @@ impl Bench {
     }
 
     async fn with(shell: &'static str, words: &[&str], vault: Arc<runner_secret::Vault>) -> Self {
+        Self::limited(shell, words, vault, Limits::default()).await
+    }
+
+    async fn limited(
+        shell: &'static str,
+        words: &[&str],
+        vault: Arc<runner_secret::Vault>,
+        limits: Limits,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
         let store = Arc::new(Store::open(dir.path().join("store")).expect("a store"));
-        let shared = Shared::new(Arc::clone(&store), vault, Limits::default());
+        let shared = Shared::new(Arc::clone(&store), vault, limits);
         let host = Arc::new(Local::with_shell(words));
         let machine = Machine::new(TargetName::localhost(), host, Arc::new(shared), None);
         let connection = Connected(Arc::new(machine));

@@ -304,6 +304,19 @@ impl Host {
         self.start_sshd()
     }
 
+    /// Its sshd forwards no Unix sockets any more.
+    ///
+    /// # Errors
+    /// When its sshd does not start with that.
+    pub fn forward_no_sockets(&self) -> Result<(), Error> {
+        let file = self.folder.join("sshd_config");
+        let text = fs::read_to_string(&file).map_err(|e| Error::failed("read the sshd_config", e))?;
+        fs::write(&file, format!("{text}AllowStreamLocalForwarding no\n"))
+            .map_err(|e| Error::failed("write the sshd_config", e))?;
+        self.stop_sshd()?;
+        self.start_sshd()
+    }
+
     /// No key may log in any more.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use crate::Overlay;
 use async_trait::async_trait;
 use proptest::prelude::*;
 use runner_model::{
-    Attributes, Change, Command, Digest, EffectClass, Entry, EntryKind, Failure, Mark, Release, ReleaseId,
-    RemotePath, ServiceAction, State, TargetName,
+    Attributes, Change, Command, Digest, EffectClass, Entry, EntryKind, Exchange, Failure, Mark, Release,
+    ReleaseId, RemotePath, ServiceAction, State, TargetName,
 };
 use runner_transport::{
     Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
@@ -146,6 +146,16 @@ impl Target for Tripwire {
         _intent: Intent<'_>,
     ) -> Result<(), Failure> {
         panic!("a dry run marked {release}");
+    }
+
+    async fn exchange(
+        &self,
+        exchange: &Exchange,
+        _within: Within<'_>,
+        intent: Option<Intent<'_>>,
+    ) -> Result<String, Failure> {
+        assert!(!exchange.effect.mutates() && intent.is_none(), "a dry run asked {exchange:?}");
+        Ok(String::new())
     }
 
     async fn forward(&self, _host: &str, _port: u16) -> Result<Forward, Failure> {

@@ -4,7 +4,7 @@
 #
 # Statuses: 40 denied, 41 not found, 42 conflict, 43 invalid, 44 other, 45 no space, 46 needs the prefixes (in W),
 # 47 no permission, 48 is a folder, 49 the intent was not written, 50 the copies failed, 51 no such program,
-# 52 another run has the lock.
+# 52 another run has the lock, 53 socat failed.
 # A message for people is printed on stdout.
 #
 # N nonce, Y where setsid is, U and G user and group ids that are trusted, W and WX prefixes that are granted and excepted

@@ -41,7 +41,8 @@ struct Link {
     session: Option<Arc<Session>>,
     /// Where the sockets of forwards are; only this user can enter it.
     sockets: Option<TempDir>,
-    forwards: HashMap<(String, u16), PathBuf>,
+    /// By where they lead: `host:port`, or the path of a socket.
+    forwards: HashMap<String, PathBuf>,
     closed: bool,
 }
 
@@ -67,7 +68,9 @@ impl Ssh {
             return Ok(Arc::clone(session));
         }
         let session = Arc::new(self.establish().await?);
+        // What leads through the old one goes with its folder.
         link.forwards.clear();
+        link.sockets = None;
         link.session = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -245,33 +248,12 @@ impl Host for Ssh {
     }
 
     async fn forward(&self, host: &str, port: u16) -> Result<Forward, Failure> {
-        let what = format!("forward to {host}:{port} from {}", self.target.name);
-        let session = self.session().await?;
-        let mut link = self.link.lock().await;
-        let key = (host.to_owned(), port);
-        if let Some(socket) = link.forwards.get(&key) {
-            return Ok(Forward::Socket(socket.clone()));
-        }
-        let local = |error: std::io::Error| Failure::new(FailureKind::Other, format!("{what}: {error}"));
-        let name = link.forwards.len();
-        let dir = match &link.sockets {
-            Some(dir) => dir,
-            None => link.sockets.insert(private_dir().map_err(local)?),
-        };
-        let socket = dir.path().join(format!("f{name}"));
         let to = Socket::TcpSocket { host: host.to_owned().into(), port };
-        let request = session.request_port_forward(ForwardType::Local, Socket::from(socket.as_path()), to);
-        match tokio::time::timeout(self.limit, request).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                return Err(Failure::new(FailureKind::Unreachable, format!("{what}: {error}")).with_detail(
-                    "the target's sshd must allow it: `AllowTcpForwarding yes` or `local` in its sshd_config",
-                ));
-            }
-            Err(_) => return Err(Failure::new(FailureKind::Timeout, format!("{what}: ssh did not answer"))),
-        }
-        link.forwards.insert(key, socket.clone());
-        Ok(Forward::Socket(socket))
+        self.forward_to(format!("{host}:{port}"), to).await
+    }
+
+    async fn reach(&self, path: &str) -> Result<Forward, Failure> {
+        self.forward_to(path.to_owned(), Socket::UnixSocket { path: PathBuf::from(path).into() }).await
     }
 
     async fn close(&self) {
@@ -291,6 +273,34 @@ impl Host for Ssh {
 }
 
 impl Ssh {
+    async fn forward_to(&self, place: String, to: Socket<'static>) -> Result<Forward, Failure> {
+        let what = format!("forward to {place} from {}", self.target.name);
+        let session = self.session().await?;
+        let mut link = self.link.lock().await;
+        if let Some(socket) = link.forwards.get(&place) {
+            return Ok(Forward::Socket(socket.clone()));
+        }
+        let local = |error: std::io::Error| Failure::new(FailureKind::Other, format!("{what}: {error}"));
+        let name = link.forwards.len();
+        let dir = match &link.sockets {
+            Some(dir) => dir,
+            None => link.sockets.insert(private_dir().map_err(local)?),
+        };
+        let socket = dir.path().join(format!("f{name}"));
+        let request = session.request_port_forward(ForwardType::Local, Socket::from(socket.as_path()), to);
+        match tokio::time::timeout(self.limit, request).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                return Err(Failure::new(FailureKind::Unreachable, format!("{what}: {error}")).with_detail(
+                    "the target's sshd must allow it: `AllowTcpForwarding yes` or `local` in its sshd_config",
+                ));
+            }
+            Err(_) => return Err(Failure::new(FailureKind::Timeout, format!("{what}: ssh did not answer"))),
+        }
+        link.forwards.insert(place, socket.clone());
+        Ok(Forward::Socket(socket))
+    }
+
     /// The next verb connects anew.
     async fn forget(&self, session: &Arc<Session>) {
         let mut link = self.link.lock().await;
