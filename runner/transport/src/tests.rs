@@ -4,6 +4,7 @@ mod archives;
 mod hostile;
 mod resume;
 mod undo;
+mod watchdog;
 
 use crate::local::Local;
 use crate::machine::{Connected, Limits, Machine, Shared};
