@@ -101,6 +101,15 @@ impl Budget {
         Failure::new(FailureKind::Conflict, message)
     }
 
+    /// Somebody works on a target that is out, and may bring it back.
+    pub(crate) fn works_on(&self, target: &TargetName) {
+        self.state.send_modify(|state| {
+            if !state.serving.contains(target) {
+                state.at_work.insert(target.clone());
+            }
+        });
+    }
+
     /// A target serves again.
     pub(crate) fn back(&self, target: &TargetName) {
         self.state.send_modify(|state| {

@@ -175,7 +175,9 @@ impl Group {
     async fn once(&self, step: &ScheduledStep, target: &TargetName, member: Option<&TargetName>) -> bool {
         let run = &self.run;
         let Some(once) = run.once.get(&step.id) else { return false };
-        let mine = member == Some(target) || !self.members.contains(target);
+        // Who waits for its turn to leave the cluster may wait for whoever is here.
+        let waits = self.phase == Phase::Rollout && run.gate.is_some() && !run.board().is_touched(target);
+        let mine = member == Some(target) || !self.members.contains(target) || waits;
         if mine && once.claim() {
             let end = self.run_once(step, target).await;
             once.end(end);

@@ -53,7 +53,7 @@ impl<'a> Passage<'a> {
             return Ok(false);
         }
         if self.is_gated() {
-            take_out(self.run, self.target).await?;
+            take_out(self.run, self.target, true).await?;
             self.out = true;
         }
         if self.run.watched && self.run.no_return().is_none() {
@@ -97,7 +97,8 @@ impl Drop for Passage<'_> {
 }
 
 /// Takes a target out of service, as soon as enough others are in it.
-pub(crate) async fn take_out(run: &Run, target: &TargetName) -> Result<(), Barred> {
+/// `unless_halted`: who waited while the run was halted is left as it was.
+pub(crate) async fn take_out(run: &Run, target: &TargetName, unless_halted: bool) -> Result<(), Barred> {
     let waits = |in_service: usize, keeps: usize| {
         let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let (in_service, keeps) = (count(in_service), count(keeps));
@@ -110,7 +111,8 @@ pub(crate) async fn take_out(run: &Run, target: &TargetName) -> Result<(), Barre
         may = run.budget.leave(target, waits) => may?,
         () = run.brakes.begin(Phase::Rollout).cancelled() => return Err(Barred::Stopped),
     }
-    if run.brakes.begin(Phase::Rollout).is_cancelled() {
+    let is_over = unless_halted && run.board().is_halted() && !run.board().is_touched(target);
+    if is_over || run.brakes.begin(Phase::Rollout).is_cancelled() {
         run.budget.back(target);
         return Err(Barred::Stopped);
     }

@@ -32,6 +32,8 @@ pub(crate) async fn rollback(run: &Arc<Run>, batches: &[Vec<TargetName>]) {
     run.board().rollback_begun();
     for batch in batches {
         let mut flows = JoinSet::new();
+        // Those that are out come back when they are undone: whoever waits to leave waits for them.
+        batch.iter().for_each(|target| run.budget.works_on(target));
         for target in batch {
             let run = Arc::clone(run);
             flows.spawn(async move { one(&run, &target).await });
@@ -50,6 +52,7 @@ pub(crate) async fn rollback(run: &Arc<Run>, batches: &[Vec<TargetName>]) {
 /// Undoes what was done for one target.
 async fn one(run: &Run, target: &TargetName) {
     if run.brakes.begin(Phase::Rollout).is_cancelled() {
+        run.budget.given_up(target);
         return;
     }
     let started = Instant::now();
@@ -59,8 +62,9 @@ async fn one(run: &Run, target: &TargetName) {
             let (target, milliseconds) = (target.clone(), milliseconds(started));
             run.events.send(Event::TargetRolledBack { target, milliseconds });
         }
-        Err(Barred::Stopped) => {}
+        Err(Barred::Stopped) => run.budget.given_up(target),
         Err(Barred::Failed(failure)) => {
+            run.budget.given_up(target);
             run.board().not_rolled_back(Some(target), failure.clone());
             run.events.send(Event::RollbackFailed { target: Some(target.clone()), failure });
         }
@@ -77,7 +81,7 @@ async fn back(run: &Run, target: &TargetName) -> Result<(), Barred> {
         // Also one that failed may be in service: somebody else put it there, or it never left.
         run.saw(&run.executor.observe(std::slice::from_ref(target)).await?);
         if run.serves(target) {
-            take_out(run, target).await?;
+            take_out(run, target, false).await?;
         }
     }
     let undone = undo(run, target).await;

@@ -23,7 +23,7 @@ const LINE_MAX: usize = 16 << 10;
 
 impl User {
     /// The user whose shell carries commands out, and what comes before their argv: sudo, where it gives no shell.
-    async fn runs_as(&self, what: &str) -> Result<(Self, Vec<String>), Failure> {
+    pub(crate) async fn runs_as(&self, what: &str) -> Result<(Self, Vec<String>), Failure> {
         let own = Self { machine: Arc::clone(&self.machine), acting: self.acting.clone() };
         let Acting::As(user) = &self.acting else { return Ok((own, vec![])) };
         match self.machine.ready(&self.acting).await {
@@ -217,7 +217,7 @@ impl User {
     }
 
     /// The commands that act, and that tell with 0 that the unit runs.
-    async fn service_words(
+    pub(crate) async fn service_words(
         &self,
         what: &str,
         unit: &str,

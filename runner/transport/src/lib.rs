@@ -34,11 +34,13 @@ mod unarchive;
 mod undo;
 mod unpack;
 mod user;
+mod watchdog;
 
 pub use doctor::{ActsAs, BETTER, Examination, Examined, PROGRAMS, Root};
 pub use lock::{LockAnswer, LockRequest, LockState, Owner, Take};
 pub use machine::Limits;
 pub use transport::{Kex, SshTarget, Transport};
+pub use watchdog::{Asked, Disarmed, Fired, PutBack, Watchdog};
 
 use async_trait::async_trait;
 use runner_model::{
@@ -91,6 +93,19 @@ pub trait Connection: Send + Sync {
 
     /// The epoch that requests of this connection carry.
     fn fence(&self) -> Option<u64>;
+
+    /// Arms a watchdog: unless it is disarmed in time, it puts a link back on its own, whatever becomes of the runner and
+    /// of the network. One that this run had armed before is disarmed first; where that one has fired and nobody here was
+    /// told of it, the failure is a `conflict`. When this returns, the watchdog runs. After [`Connection::begin`].
+    async fn arm(&self, watchdog: &Watchdog) -> Result<(), Failure>;
+
+    /// Disarms the last watchdog of the run, whoever armed it. Once this says that it is disarmed it never fires. Of one
+    /// that fires just now the end is waited for. May be asked again. After [`Connection::begin`].
+    async fn disarm(&self) -> Result<Disarmed, Failure>;
+
+    /// What the last watchdog of the run has done, if it has fired; of one that fires just now the end is waited for.
+    /// After [`Connection::begin`].
+    async fn watchdog(&self) -> Result<Option<Fired>, Failure>;
 
     /// What a run would need of the machine, and what is there; changes nothing. No run need have begun.
     async fn examine(&self, asked: &Examination) -> Result<Examined, Failure>;

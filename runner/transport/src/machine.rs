@@ -10,7 +10,8 @@ use crate::script::Line;
 use crate::shell::{Answer, Lost, Shell};
 use crate::user::{User, odd};
 use crate::{
-    Connection, Examination, Examined, LockAnswer, LockRequest, LockState, RunPlace, Target, Within,
+    Connection, Disarmed, Examination, Examined, Fired, LockAnswer, LockRequest, LockState, RunPlace, Target,
+    Watchdog, Within,
 };
 use async_trait::async_trait;
 use runner_artifact::Store;
@@ -134,6 +135,8 @@ pub(crate) struct Machine {
     idle: Mutex<Option<(Acting, Channel)>>,
     closed: AtomicBool,
     sent: AtomicU64,
+    /// The number of the last watchdog of the run that somebody here was told of that it has fired.
+    pub(crate) fired: AtomicU64,
     /// What ends processes that nobody waits for any more.
     pub(crate) ending: TaskTracker,
 }
@@ -175,6 +178,7 @@ impl Machine {
             idle: Mutex::default(),
             closed: AtomicBool::new(false),
             sent: AtomicU64::new(0),
+            fired: AtomicU64::new(0),
             ending: TaskTracker::new(),
         }
     }
@@ -471,6 +475,18 @@ impl Connection for Connected {
 
     async fn end_left(&self, users: &BTreeSet<UserName>) -> Result<u32, Failure> {
         self.0.end_left(users).await
+    }
+
+    async fn arm(&self, watchdog: &Watchdog) -> Result<(), Failure> {
+        self.0.arm(watchdog).await.map_err(|failure| self.0.shared.vault.hide_failure(failure))
+    }
+
+    async fn disarm(&self) -> Result<Disarmed, Failure> {
+        self.0.disarm().await.map_err(|failure| self.0.shared.vault.hide_failure(failure))
+    }
+
+    async fn watchdog(&self) -> Result<Option<Fired>, Failure> {
+        self.0.watchdog().await.map_err(|failure| self.0.shared.vault.hide_failure(failure))
     }
 
     async fn examine(&self, asked: &Examination) -> Result<Examined, Failure> {

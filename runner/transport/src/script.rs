@@ -7,7 +7,7 @@ use runner_model::{Failure, FailureKind};
 use std::sync::LazyLock;
 
 /// The script, in the order in which it is read.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     include_str!("prelude/base.sh"),
     include_str!("prelude/paths.sh"),
     include_str!("prelude/read.sh"),
@@ -19,6 +19,7 @@ const PARTS: [&str; 11] = [
     include_str!("prelude/groups.sh"),
     include_str!("prelude/command.sh"),
     include_str!("prelude/lock.sh"),
+    include_str!("prelude/watchdog.sh"),
 ];
 
 /// The prelude on one line, without comments: a login shell that is not POSIX may refuse line ends in a command.
@@ -31,7 +32,7 @@ pub(crate) fn program(announce: Option<&str>) -> String {
 }
 
 /// The environment of every remote shell and so of every command; expanded by the login shell.
-const CLEAN: &str = "env -i PATH=\"$PATH\" HOME=\"$HOME\" USER=\"$USER\" LANG=C.UTF-8";
+pub(crate) const CLEAN: &str = "env -i PATH=\"$PATH\" HOME=\"$HOME\" USER=\"$USER\" LANG=C.UTF-8";
 
 /// The command string of a channel that acts as the login user.
 pub(crate) fn login_command() -> String {

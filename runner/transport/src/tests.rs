@@ -6,6 +6,7 @@ mod lock;
 mod resume;
 mod sockets;
 mod undo;
+mod watchdog;
 
 use crate::local::Local;
 use crate::machine::{Connected, Limits, Machine, Shared};

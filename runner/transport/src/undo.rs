@@ -127,7 +127,7 @@ impl User {
     async fn sweep(&self, what: &str, path: &RemotePath, held: Held<'_>) -> Result<(), Failure> {
         let (folder, base) = split(path);
         let key = Digest::of(&base).short();
-        let line = Line::new("v_sweep").arg(folder).arg(base).arg(key);
+        let line = Line::new("m").and(&Line::new("v_sweep").arg(folder).arg(base).arg(key));
         let answer = self.call(what, held, None, line, self.machine.limits().data).await?;
         match answer.status {
             // The folder is gone, or never was.
@@ -296,7 +296,7 @@ impl User {
                 (uid == ready.facts.get("uid")).then_some(name)
             });
             for names in own.collect::<Vec<_>>().chunks(NAMES) {
-                let line = Line::new("v_forget").arg(&folder).args(names);
+                let line = Line::new("m").and(&Line::new("v_forget").arg(&folder).args(names));
                 let answer = self.call(&what, held, None, line, limit).await?;
                 if answer.status != 0 {
                     return Err(refusal(&what, &answer));

@@ -15,6 +15,14 @@ impl Check<'_> {
         let Some(cluster) = &self.plan.cluster else { return };
         let Some(module) = self.module(cluster) else { return };
         if let Some((runs, on)) = self.asked_about(cluster) {
+            // Who is not asked is not touched, and counts as in service.
+            let role = self
+                .plan
+                .strategy
+                .iter()
+                .flat_map(|strategy| self.inventory.with_role(strategy.role.as_str()));
+            let others = role.count().saturating_sub(runs.targets().len());
+            self.resolved.min_in_service = self.resolved.min_in_service.saturating_sub(others);
             let placed = Placed { phase: Phase::Rollout, module, runs, on };
             self.placed.insert(cluster.id.value.clone(), placed);
         }

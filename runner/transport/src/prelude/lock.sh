@@ -116,7 +116,14 @@ v_lock() {
       gone "$T"
       continue
     }
-    old "$E"
+    # Whoever was slow may have made an epoch anew that was gone already.
+    e=$E
+    newest .
+    [ "$E" -eq "$b" ] || {
+      gone "./$b"
+      continue
+    }
+    old "$e"
     printf "taken %s\n" "$b"
     return 0
   done
