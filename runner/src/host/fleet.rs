@@ -83,6 +83,12 @@ impl Fleet {
         Ok(Arc::clone(connection))
     }
 
+    /// Another connection to a target, beside the one of the run: whoever confirms that a target can be reached must not ask
+    /// over one that was there before.
+    pub(super) async fn another(&self, name: &TargetName) -> Result<Arc<dyn Connection>, Failure> {
+        self.connect.connect(&self.entry(name)?).await
+    }
+
     /// Bytes sent to a target so far.
     pub(super) fn bytes_sent(&self, name: &TargetName) -> u64 {
         self.slot(name).get().map_or(0, |connection| connection.bytes_sent())

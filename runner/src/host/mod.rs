@@ -18,6 +18,7 @@ mod rollback;
 pub(crate) mod schema;
 mod standings;
 mod undo;
+mod watch;
 
 pub use events::EventJournal;
 pub use faults::Faults;
@@ -138,6 +139,8 @@ pub struct Host {
     facts: facts::Known,
     before: Continued,
     standings: Arc<Standings>,
+    /// What steps gave out.
+    outputs: Mutex<BTreeMap<(StepId, TargetName), Value>>,
     /// Machines on which something could not be undone; `None`: the plan's folder, and requests.
     stuck: Mutex<BTreeSet<Option<TargetName>>>,
     locking: Locking,
@@ -222,6 +225,7 @@ impl Host {
                 parts.before.run.stood.clone(),
             )),
             before: parts.before,
+            outputs: Mutex::default(),
             stuck: Mutex::default(),
             locking: parts.locking,
             machines_locked: Mutex::default(),
@@ -292,6 +296,14 @@ impl Host {
         let marked = verbs.mark(root, &release, mark, Intent::new(&intent)).await;
         self.record.marked(target, &marked);
         marked
+    }
+
+    /// What steps gave out so far that one for this target may refer to.
+    fn outputs_of(&self, target: &TargetName) -> BTreeMap<StepId, Value> {
+        let once = |id: &StepId| self.step(id).is_ok_and(|step| matches!(step.runs, Runs::Once(_)));
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = outputs.iter().filter(|((step, on), _)| on == target || once(step));
+        known.map(|((step, _), value)| (step.clone(), value.clone())).collect()
     }
 
     /// Whether nothing is expected to change on a target: what would go live is live and good there, or an earlier part of
@@ -496,6 +508,8 @@ impl Host {
         let result = result.and_then(|outputs| {
             if export == Export::Run {
                 self.given.give_out(&outputs);
+                let of = (step.clone(), target.clone());
+                self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(of, outputs.clone());
                 self.learn_release(&BTreeMap::from([(step.clone(), outputs.clone())]))?;
             }
             Ok(outputs)
@@ -641,16 +655,16 @@ impl Executor for Host {
         self.put_back(target, &cancel).await
     }
 
-    async fn arm(&self, _: &TargetName) -> Result<(), Failure> {
-        Ok(())
+    async fn arm(&self, target: &TargetName) -> Result<(), Failure> {
+        self.watch(target).await
     }
 
-    async fn confirm(&self, _: &TargetName) -> Result<(), Failure> {
-        Ok(())
+    async fn confirm(&self, target: &TargetName) -> Result<(), Failure> {
+        self.confirmed(target).await
     }
 
-    async fn disarm(&self, _: &TargetName) -> Result<(), Failure> {
-        Ok(())
+    async fn disarm(&self, target: &TargetName) -> Result<(), Failure> {
+        self.unwatch(target).await
     }
 
     async fn undo(&self, target: &TargetName, cancel: CancellationToken) -> Result<(), Failure> {

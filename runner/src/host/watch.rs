@@ -1,0 +1,109 @@
+//! The watchdogs of a run: a target that loses its runner between the switch and the smoke test takes itself back.
+
+use super::Host;
+use runner_model::grant::{Ask, Layers};
+use runner_model::{Failure, FailureKind, Phase, Runs, ServiceAction, TargetName};
+use runner_transport::{Disarmed, Fired, PutBack, Watchdog};
+
+impl Host {
+    /// Arms the watchdog of a target, with what `current` points to now.
+    pub(super) async fn watch(&self, target: &TargetName) -> Result<(), Failure> {
+        let (Some((release, _)), Some(root), Some(after)) =
+            (self.known_release(), self.resolved.root(target), self.resolved.confirm_timeout)
+        else {
+            return Ok(());
+        };
+        if self.dry.is_some() {
+            return Ok(());
+        }
+        let link = root.join("current").map_err(|error| Failure::new(FailureKind::Invalid, error))?;
+        let live = self.live_on(target).await?;
+        if live.as_ref() == Some(&release) {
+            // What it would go back to is what is live: there is nothing to take back.
+            return Ok(());
+        }
+        let mut services = Vec::new();
+        let mut link_as = None;
+        for step in self.resolved.steps.iter().filter(|step| step.phase == Phase::Rollout) {
+            let Runs::EachTarget(targets) = &step.runs else { continue };
+            if !targets.contains(target) || step.acts_on(target) != target {
+                continue;
+            }
+            let acting = self.resolved.acting(step, target);
+            let layers = self.layers(step, target, &self.outputs_of(target)).await?;
+            if layers.check(&Ask::Write(&link)).is_ok() {
+                link_as = Some(acting.clone());
+            }
+            services.extend(asked(&layers).into_iter().map(|(unit, action)| (acting.clone(), unit, action)));
+        }
+        // It does what steps may do, and no more.
+        let Some(link_as) = link_as else { return Ok(()) };
+        let watchdog = Watchdog {
+            after: after.as_duration(),
+            link,
+            expects: format!("releases/{release}"),
+            back_to: live.map(|live| format!("releases/{live}")),
+            link_as,
+            services,
+        };
+        self.fleet.connection(target).await?.arm(&watchdog).await
+    }
+
+    /// The target can still be reached, by a connection of its own: it keeps what it got.
+    ///
+    /// # Errors
+    /// It cannot be reached, or has taken itself back.
+    pub(super) async fn confirmed(&self, target: &TargetName) -> Result<(), Failure> {
+        let fresh = self.fleet.another(target).await?;
+        fresh.close().await;
+        match self.fleet.connection(target).await?.disarm().await? {
+            Disarmed::Disarmed | Disarmed::NotArmed => Ok(()),
+            Disarmed::Fired(fired) => Err(took_itself_back(target, &fired)),
+        }
+    }
+
+    /// It does not take itself back from here on, whatever it did so far.
+    pub(super) async fn unwatch(&self, target: &TargetName) -> Result<(), Failure> {
+        if self.dry.is_some() || self.resolved.confirm_timeout.is_none() {
+            return Ok(());
+        }
+        let disarmed = self.fleet.connection(target).await?.disarm().await?;
+        if let Disarmed::Fired(fired) = disarmed {
+            tracing::warn!("{}", took_itself_back(target, &fired));
+        }
+        Ok(())
+    }
+}
+
+/// The services that a step may ask, as far as its grants spell them out.
+fn asked(layers: &Layers) -> Vec<(String, ServiceAction)> {
+    let texts = layers.lock.texts().into_iter().map(|(_, text)| text);
+    texts
+        .filter_map(|text| {
+            let (unit, action) = text.strip_prefix("service:")?.split_once(' ')?;
+            let action = [
+                ServiceAction::Start,
+                ServiceAction::Restart,
+                ServiceAction::Reload,
+                ServiceAction::ReloadOrRestart,
+            ]
+            .into_iter()
+            .find(|known| known.word() == action)?;
+            let ask = Ask::Service { unit, action };
+            layers.check(&ask).is_ok().then(|| (unit.to_owned(), action))
+        })
+        .collect()
+}
+
+/// That a target lost its runner, and what it did.
+fn took_itself_back(target: &TargetName, fired: &Fired) -> Failure {
+    let what = match &fired.link {
+        PutBack::Reverted => "it has gone back to the release before",
+        PutBack::LeftAlone { .. } => "it left `current` alone, since somebody else had moved it",
+        PutBack::Failed { .. } => "it could not go back to the release before",
+    };
+    Failure::new(
+        FailureKind::Conflict,
+        format_args!("{target} waited longer than `confirm-timeout` for its runner: {what}"),
+    )
+}
