@@ -59,6 +59,7 @@ want_fleet() {
   want ssh openssh-client
   want nginx nginx-light
   want haproxy haproxy "the load balancer of the tests"
+  want wrk wrk "requests that go on while the tests release"
   want curl curl
   want tar tar
   want zstd zstd # what targets pack with where they have it
