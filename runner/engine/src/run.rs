@@ -187,7 +187,14 @@ impl Run {
             return;
         }
         let up: Vec<TargetName> = all.iter().filter(|target| self.links.is_up(target)).cloned().collect();
-        let locked = match self.executor.lock(&up).await {
+        let locked = tokio::select! {
+            locked = self.executor.lock(&up) => locked,
+            () = self.brakes.begin(Phase::Stage).cancelled() => {
+                self.locked.send_replace(Some(false));
+                return;
+            }
+        };
+        let locked = match locked {
             Ok(()) => true,
             Err(failure) => {
                 self.events.send(Event::LockRefused { failure: failure.clone() });

@@ -3,6 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use runner_model::quantity::Period;
 use runner_model::{Digest, EnvironmentName, Limit, StepId, TargetName};
 use std::path::PathBuf;
 
@@ -34,7 +35,8 @@ Variables:
   NO_COLOR, RUST_LOG  as everywhere
 
 Exit codes: 0 done · 1 internal error · 2 usage, or the plan is invalid · 3 refused before start
-4 a step failed · 5 targets unreachable · 130 interrupted · 143 terminated";
+4 a step failed · 5 targets unreachable · 6 failed, and rolled back
+7 failed, and the rollback failed too · 130 interrupted · 143 terminated";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -60,7 +62,15 @@ pub(crate) enum Command {
     ///
     /// Holds, per environment, the grants of each step and the digest and the manifest of each module. `exec` refuses
     /// to run with anything else. The file lies beside the plan; review its difference like code, and commit it.
+    ///
+    /// `runner lock status` is about another lock: that of the targets, which a run has while it goes on.
     Lock(Lock),
+    /// Take the lock of the targets away from a run that is dead.
+    ///
+    /// A run locks all machines that it acts on, and tells them every half a minute that it lives. Of one that is dead the
+    /// lock ends by itself, after two minutes by each target's clock. This ends it now: whoever had it can write nothing
+    /// more there, also if it was only asleep. Who did that and why is kept on the targets.
+    Unlock(Unlock),
     /// Lay out plans, inventories and policies: one form, whoever wrote them.
     ///
     /// Comments, the order of everything and blank lines stay; spaces, quotes and the lines of arrays become the same
@@ -151,6 +161,9 @@ pub(crate) struct Exec {
     /// world as it was before that, a step ends as `unknown from here`. `exec` does exactly what is listed, up to there.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// When somebody else has the lock of the targets: how long to wait for it, as `10m`. Without, end with 3 at once.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) wait: Option<Period>,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }
@@ -258,7 +271,10 @@ pub(crate) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Lock {
+    #[command(subcommand)]
+    pub(crate) command: Option<LockCommand>,
     /// The plan's file. What it names lies beside it.
     #[arg(value_name = "PLAN", default_value = "plan.toml")]
     pub(crate) plan: PathBuf,
@@ -271,6 +287,30 @@ pub(crate) struct Lock {
     /// Write nothing; exit with 3 when the lock is missing or stale.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LockCommand {
+    /// Ask the targets who has their lock, and for how long. Changes nothing.
+    Status(LockStatus),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LockStatus {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unlock {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Why: kept on the targets, and told to whoever had the lock.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

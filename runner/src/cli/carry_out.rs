@@ -38,6 +38,8 @@ pub(super) struct Order<'a> {
     pub(super) resumed: Option<Resumed>,
     /// Nothing is changed: it is told what would be.
     pub(super) dry: bool,
+    /// How long to wait for the lock of the targets.
+    pub(super) wait: Duration,
 }
 
 /// A run that somebody goes on with.
@@ -67,7 +69,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fail> {
 }
 
 async fn go(order: Order<'_>) -> Result<u8, Fail> {
-    let Order { loaded, mut checked, locked, policy, vars, shown: args, resumed, dry } = order;
+    let Order { loaded, mut checked, locked, policy, vars, shown: args, resumed, dry, wait } = order;
     let faults = Faults::of_process().map_err(Fail::usage)?;
     let (inventory, answer) = (checked.inventory, checked.answer.take());
     let limit = checked.limited.as_ref().map(|limited| runner_model::Limited {
@@ -141,7 +143,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let schedule = resolved.schedule();
     let kit = Kit { loaded, resolved, locked, policy, vault, store };
     let take = if resumed_here { Take::OfRun } else { Take::IfFree };
-    let how = How { diff: args.diff || dry, dry, take };
+    let how = How { diff: args.diff || dry, dry, take, wait };
     let host = host(kit, header, journal, before, faults, events.clone(), how)?;
     let reporting = Reporting::start(receiver, reporters);
     let report = runner_engine::run(about, schedule, host.clone(), events, signals).await;
@@ -187,6 +189,8 @@ pub(super) struct How {
     pub(super) dry: bool,
     /// From whom the machines' lock may be taken.
     pub(super) take: Take,
+    /// How long to wait for it.
+    pub(super) wait: Duration,
 }
 
 /// Whoever carries out the invocations of a run, or undoes them.
@@ -197,7 +201,7 @@ pub(super) fn host(
     before: Continued,
     faults: Faults,
     events: EventSender,
-    How { diff, dry, take }: How,
+    How { diff, dry, take, wait }: How,
 ) -> Result<Arc<Host>, Fail> {
     let Kit { loaded, resolved, locked, policy, vault, store } = kit;
     let connections = Connections::new(
@@ -205,7 +209,7 @@ pub(super) fn host(
         resolved.ssh.clone(),
         inventory_folder(&loaded, &resolved),
     );
-    let locking = Locking { who: who(), reason: None, take, lease: LEASE };
+    let locking = Locking { who: who(), reason: None, take, lease: LEASE, wait };
     let parts = Parts {
         run: header.run.clone(),
         resolved,
@@ -240,10 +244,10 @@ pub(super) fn host(
 
 /// How long a lock lasts without a word from its owner: long enough for a network that hangs, short enough for whoever
 /// waits for a runner that died.
-const LEASE: Duration = Duration::from_secs(120);
+pub(super) const LEASE: Duration = Duration::from_secs(120);
 
 /// Whoever runs this, for others.
-fn who() -> String {
+pub(super) fn who() -> String {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let user = set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "somebody".to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

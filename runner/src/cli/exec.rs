@@ -6,6 +6,7 @@ use super::fail::Fail;
 use super::load::{self, Loaded, Programs, shown};
 use super::{permitted, stale, warn};
 use runner_model::lock::Lock;
+use std::time::Duration;
 
 pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
     let loaded = Loaded::read(&args.which.plan)?;
@@ -29,5 +30,6 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
         shown: &args.shown,
         resumed: None,
         dry: args.dry_run,
+        wait: args.wait.map_or(Duration::ZERO, |wait| wait.as_duration()),
     })
 }

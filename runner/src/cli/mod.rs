@@ -16,6 +16,7 @@ mod inspect;
 mod inventory_command;
 mod load;
 mod lock;
+mod locks;
 mod man;
 mod replay;
 mod report;
@@ -31,7 +32,7 @@ mod undo;
 mod vars_files;
 mod wrap;
 
-use args::{Cli, Command, ModuleCommand, RunsCommand, SecretsCommand};
+use args::{Cli, Command, LockCommand, ModuleCommand, RunsCommand, SecretsCommand};
 use clap::Parser as _;
 use fail::Fail;
 use runner_model::lock::{LockedEnvironment, Stale};
@@ -47,7 +48,11 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => exec::run(&args),
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Lock(args) => lock::run(&args).map(|()| 0),
+        Command::Lock(args) => match &args.command {
+            None => lock::run(&args).map(|()| 0),
+            Some(LockCommand::Status(args)) => locks::status(args),
+        },
+        Command::Unlock(args) => locks::unlock(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Schema(args) => schema::run(&args).map(|()| 0),
         Command::Explain(args) => explain::run(&args).map(|()| 0),

@@ -15,6 +15,7 @@ use runner_journal::{Damage, Entry, Header, Journal, NotResumed, Record};
 use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::{Digest, EffectClass, EffectKey, Limit, RunId, StepId, Verdict};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     let run = match args.from_targets {
@@ -57,7 +58,17 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     let vars = record.header.vars.clone().into_iter().collect();
     let (journal, verdict) = (Arc::new(journal), record.closed());
     let resumed = Some(Resumed { header: record.header, journal: Arc::clone(&journal), before });
-    let order = Order { loaded, checked, locked, policy, vars, shown: &args.shown, resumed, dry: false };
+    let order = Order {
+        loaded,
+        checked,
+        locked,
+        policy,
+        vars,
+        shown: &args.shown,
+        resumed,
+        dry: false,
+        wait: Duration::ZERO,
+    };
     let ended = if args.undo { undo(order) } else { carry_out(order) };
     if let (Err(_), Some(verdict)) = (&ended, verdict) {
         // It never began: the run is what it was. Where it did begin, it is closed, or this fails.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Undoes a run. Ends with 0 when nothing of it is left, and with 7 when something is.
 pub(super) fn undo(order: Order<'_>) -> Result<u8, Fail> {
@@ -46,7 +47,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         before,
         faults,
         events.clone(),
-        How { diff: false, dry: false, take },
+        How { diff: false, dry: false, take, wait: Duration::ZERO },
     )?;
     let live = !args.json;
     let brakes = Brakes::default();

@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+/// How soon a lock that somebody else has is asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How the lock is to be taken.
 #[derive(Debug, Clone)]
 pub struct Locking {
@@ -17,6 +20,8 @@ pub struct Locking {
     pub reason: Option<String>,
     /// From whom it may be taken.
     pub take: Take,
+    /// How long to wait for those who have it.
+    pub wait: Duration,
     /// How long it lasts without a word from its owner, by the target's clock.
     pub lease: Duration,
 }
@@ -31,6 +36,21 @@ impl Host {
             return Ok(());
         }
         let names = self.to_be_locked(targets);
+        let deadline = tokio::time::Instant::now() + self.locking.wait;
+        loop {
+            match self.lock_once(&names).await {
+                Err(failure)
+                    if failure.kind == FailureKind::Conflict && tokio::time::Instant::now() < deadline =>
+                {
+                    tracing::info!("{failure}");
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                locked => return locked,
+            }
+        }
+    }
+
+    async fn lock_once(&self, names: &BTreeSet<TargetName>) -> Result<(), Failure> {
         let request = LockRequest {
             owner: Owner {
                 who: self.locking.who.clone(),
@@ -41,21 +61,19 @@ impl Host {
             lease: self.locking.lease,
             take: self.locking.take,
         };
-        let mut taken: Vec<TargetName> = Vec::new();
         for name in names {
-            let answer = async { self.fleet.connection(&name).await?.lock(&request).await }.await;
+            let answer = async { self.fleet.connection(name).await?.lock(&request).await }.await;
             let failure = match answer {
                 Ok(LockAnswer::Taken { .. }) => {
-                    taken.push(name);
+                    self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
                     continue;
                 }
-                Ok(LockAnswer::Held(state)) => held(&name, &state),
+                Ok(LockAnswer::Held(state)) => held(name, &state),
                 Err(failure) => failure,
             };
-            self.give_back(&taken).await;
+            self.unlock().await;
             return Err(failure);
         }
-        *self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner) = taken;
         Ok(())
     }
 
@@ -108,7 +126,7 @@ fn held(name: &TargetName, state: &LockState) -> Failure {
             (format!("{} (plan {}, run {})", owner.who, owner.plan, owner.run), why)
         }
     };
-    let message = format!("{name} is locked by {who}{why}; its lease ends in {}s", state.left.max(0));
+    let message = format!("{name} is locked by {who}{why}; its lease ends in {}s", state.left);
     Failure::new(FailureKind::Conflict, message).with_detail(
         "wait for its end with `--wait 10m`, or, if it is dead, take the lock away with `runner unlock`",
     )
