@@ -1,7 +1,7 @@
 //! Through the cluster and back: no request is lost on the way.
 
 use crate::balancer::Balancer;
-use crate::support::Project;
+use crate::support::{Project, current, tree};
 use runner_fleet::{Fleet, fleet_or_skip};
 
 /// Six machines behind a load balancer, with a release that is live on all of them.
@@ -51,4 +51,82 @@ fn a_rolling_release_and_one_that_fails_lose_no_request() {
         assert_eq!(balancer.admin_state(host.name()), "0", "{}", host.name());
     }
     fleet.host(3).fix_service().unwrap();
+}
+
+#[test]
+fn the_third_of_ten_fails_and_all_ten_are_as_before() {
+    let fleet = fleet_or_skip!(Fleet::start(10));
+    let project = Project::new(&fleet);
+    project.edit_plan(
+        "batches = [1, \"50%\", \"100%\"]",
+        "batches = [1, 2, 3, \"100%\"]\non-failure = \"rollback\"",
+    );
+    project.release();
+    let before: Vec<_> = fleet.hosts().iter().map(|host| (tree(host).releases(), current(host))).collect();
+
+    project.next_version("1.0.1");
+    fleet.host(3).answer("/version.txt", "broken").unwrap();
+    project.edit_plan("deadline = \"10s\"", "deadline = \"1s\"");
+    let ran = project.lock_and_exec();
+    assert_eq!(ran.code, Some(6), "{ran}");
+    for number in 1..=10 {
+        let end = ran.end_of(&format!("web-{number}"));
+        assert_eq!(end, if number <= 3 { "rolled-back" } else { "untouched" }, "web-{number}: {ran}");
+    }
+    for (host, (tree_before, current_before)) in fleet.hosts().iter().zip(&before) {
+        assert_eq!(
+            (&tree(host).releases(), &current(host)),
+            (tree_before, current_before),
+            "{}",
+            host.name()
+        );
+        if host.number() != 3 {
+            assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_changes_nothing_takes_nobody_out() {
+    let fleet = fleet_or_skip!(Fleet::start(3));
+    let (project, _balancer) = live(&fleet, "1");
+    let ran = project.exec();
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_eq!(ran.events_of("service-left").count(), 0, "{ran}");
+    // A backup is made in every run; nothing else is.
+    let others: Vec<_> = ran.effects().into_iter().filter(|effect| !effect.contains(" backup ")).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn without_its_load_balancer_nothing_is_released() {
+    let fleet = fleet_or_skip!(Fleet::start(3));
+    let (project, balancer) = live(&fleet, "1");
+    balancer.kill();
+    project.next_version("1.0.1");
+    let ran = project.lock_and_exec();
+    assert_eq!(ran.code, Some(6), "{ran}");
+    ran.must_say(6, &["no further batch begins", "learn whether the cluster sends requests to"]);
+    for host in &fleet.hosts()[..2] {
+        assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
+    }
+}
+
+#[test]
+fn what_is_live_is_changed_by_no_step_while_it_is_in_service() {
+    let fleet = fleet_or_skip!(Fleet::start(3));
+    let (project, balancer) = live(&fleet, "1");
+    // A stage comes before the first target leaves.
+    project.edit_plan(
+        "[[rollout]]\nid = \"switch\"",
+        "[[stage]]\nid = \"early\"\nuses = \"std/switch\"\nwith = { root = \"${release.root}\", release = \"${release.id}\" }\n\n\
+         [[rollout]]\nid = \"switch\"",
+    );
+    project.next_version("1.0.1");
+    let ran = project.lock_and_exec();
+    ran.must_say(6, &["it is in service", "move the step there"]);
+    for host in &fleet.hosts()[..2] {
+        assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
+        assert_eq!(balancer.admin_state(host.name()), "0");
+    }
 }

@@ -141,6 +141,8 @@ pub struct Host {
     standings: Arc<Standings>,
     /// What steps gave out.
     outputs: Mutex<BTreeMap<(StepId, TargetName), Value>>,
+    /// Targets that took themselves back when an earlier part of the run was cut off: their rollout is done anew.
+    went_back: Mutex<BTreeSet<TargetName>>,
     /// Machines on which something could not be undone; `None`: the plan's folder, and requests.
     stuck: Mutex<BTreeSet<Option<TargetName>>>,
     locking: Locking,
@@ -226,6 +228,7 @@ impl Host {
             )),
             before: parts.before,
             outputs: Mutex::default(),
+            went_back: Mutex::default(),
             stuck: Mutex::default(),
             locking: parts.locking,
             machines_locked: Mutex::default(),
@@ -313,7 +316,8 @@ impl Host {
             step.phase == Phase::Rollout
                 && matches!(&step.runs, Runs::EachTarget(targets) if targets.contains(target))
         });
-        if of_target.clone().all(|step| self.before.run.ended_well(&step.id, target)) {
+        let ended_well = |step: &ResolvedStep| self.before.run.ended_well(&step.id, target);
+        if !self.has_gone_back(target) && of_target.clone().all(ended_well) {
             return Ok(true);
         }
         let Some((release, _)) = self.known_release() else { return Ok(false) };
@@ -587,6 +591,7 @@ fn limits(step: &ResolvedStep) -> Limits {
 #[async_trait]
 impl Executor for Host {
     async fn connect(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
+        self.look_for_watchdog(target).await?;
         let now = self.live_on(target).await?;
         // What the run found when it began, not what it left when it was cut off.
         let live = self.before.run.live.get(target).cloned().unwrap_or(now);
@@ -607,6 +612,7 @@ impl Executor for Host {
         let run = &self.before.run;
         // What is done whatever happened is done again at the end of what goes on: it may have been taken back since.
         match self.resolved.step(step).map(|step| step.phase) {
+            Some(Phase::Rollout) if self.has_gone_back(target) => run.last_attempt(step, target),
             Some(Phase::Always) => run.attempts_ended(step, target),
             _ => run.attempts_over(step, target),
         }

@@ -4,6 +4,7 @@ use super::Host;
 use runner_model::grant::{Ask, Layers};
 use runner_model::{Failure, FailureKind, Phase, Runs, ServiceAction, TargetName};
 use runner_transport::{Disarmed, Fired, PutBack, Watchdog};
+use std::sync::PoisonError;
 
 impl Host {
     /// Arms the watchdog of a target, with what `current` points to now.
@@ -60,6 +61,24 @@ impl Host {
             Disarmed::Disarmed | Disarmed::NotArmed => Ok(()),
             Disarmed::Fired(fired) => Err(took_itself_back(target, &fired)),
         }
+    }
+
+    /// Whoever goes on with a run takes care of its targets: none takes itself back from here on, and whoever did it while
+    /// nobody was there is released to anew.
+    pub(super) async fn look_for_watchdog(&self, target: &TargetName) -> Result<(), Failure> {
+        let continues = !self.before.run.order.is_empty();
+        if !continues || self.dry.is_some() || self.resolved.confirm_timeout.is_none() {
+            return Ok(());
+        }
+        if let Disarmed::Fired(fired) = self.fleet.connection(target).await?.disarm().await? {
+            tracing::warn!("{}", took_itself_back(target, &fired));
+            self.went_back.lock().unwrap_or_else(PoisonError::into_inner).insert(target.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) fn has_gone_back(&self, target: &TargetName) -> bool {
+        self.went_back.lock().unwrap_or_else(PoisonError::into_inner).contains(target)
     }
 
     /// It does not take itself back from here on, whatever it did so far.

@@ -231,7 +231,7 @@ mod tests {
             file.as_ref().expect("an entry").path().extension().is_some_and(|extension| extension == "wit")
         });
         assert_eq!(files.count(), WIT.len());
-        assert_eq!(contract.exports["describe"], "func() -> string");
+        assert_eq!(contract.exports[&World::Step]["describe"], "func() -> string");
         assert_eq!(
             contract.interfaces["targets"].functions["[method]target.read"],
             "func(self: borrow<target>, path: string) -> result<string, record { kind(enum { denied, unreachable, \
