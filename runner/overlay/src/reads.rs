@@ -5,10 +5,10 @@
 
 use crate::unknown::unknown;
 use runner_model::{
-    Attributes, Change, Command, Digest, Entry, EntryKind, Exchange, Failure, Release, RemotePath, State,
-    TargetName,
+    Attributes, Change, Command, Digest, Entry, EntryKind, Exchange, Failure, Release, ReleaseId, RemotePath,
+    State, TargetName,
 };
-use runner_transport::{Forward, Observed, Output, OutputSink, Target, Within};
+use runner_transport::{Accounts, Forward, Observed, Output, OutputSink, Target, Within};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -98,6 +98,19 @@ impl Reads {
         within: Within<'_>,
     ) -> Result<Vec<Release>, Failure> {
         self.target.releases(root, within).await
+    }
+
+    pub(crate) async fn accounts(&self, root: &RemotePath, within: Within<'_>) -> Result<Accounts, Failure> {
+        self.target.accounts(root, within).await
+    }
+
+    pub(crate) async fn kept(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        within: Within<'_>,
+    ) -> Result<Option<String>, Failure> {
+        self.target.kept(root, release, within).await
     }
 
     /// Asks a socket what is declared to read, and never anything else.

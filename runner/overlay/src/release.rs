@@ -5,9 +5,25 @@ use crate::record::Account;
 use crate::unknown::unknown;
 use crate::view::{Kind, View, only};
 use crate::way::Bounds;
-use runner_model::{Failure, FailureKind, Mark, Release, RemotePath, RunId};
-use runner_transport::Within;
+use runner_model::{Failure, FailureKind, Mark, Release, ReleaseId, RemotePath, RunId};
+use runner_transport::{Accounts, Within};
 use std::sync::Arc;
+
+/// A release root.
+struct Root {
+    /// Where it is once the changes were made.
+    place: RemotePath,
+    /// What is there on the target.
+    real: Option<RemotePath>,
+}
+
+/// What became last of the account of this release.
+fn last_of<'a>(made: &'a [Account], place: &RemotePath, release: &ReleaseId) -> Option<&'a Account> {
+    made.iter().rev().find(|account| match account {
+        Account::Laid { root, id, .. } => root == place && id == release,
+        Account::Removed { root, id } => root == place && id == release.as_str(),
+    })
+}
 
 impl View {
     /// All releases, newest first; `accounts`: what became of them in this run.
@@ -22,23 +38,11 @@ impl View {
         if self.tree.is_as_it_is() {
             return self.reads.releases(root, within).await;
         }
-        let folder = root.join("releases").map_err(|bad| unknown(what, &bad.to_string()))?;
-        let bounds = Bounds { places: within.reads, below: false, own: false };
-        let place = match self.find(what, &folder, bounds).await {
-            Ok(place) => place,
-            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(vec![]),
-            Err(failure) => return Err(failure),
-        };
-        let place = &place.folder;
-        let node = self.tree.at(place);
-        let mut found = match &*node {
-            Node::Real(real) | Node::Folder(Folder { below: Below::Real(real), .. }) => {
-                self.reads.releases(real, only(real)).await?
-            }
-            Node::Folder(Folder { below: Below::Unknown(why), .. }) | Node::Unknown(why) => {
-                return Err(unknown(what, why));
-            }
-            _ => vec![],
+        let Some(Root { place, real }) = self.root_of(what, root, within).await? else { return Ok(vec![]) };
+        let place = &place;
+        let mut found = match &real {
+            Some(real) => self.reads.releases(real, only(real)).await?,
+            None => vec![],
         };
         let mut last = found.iter().map(|release| release.sequence).max().unwrap_or(0);
         for account in accounts {
@@ -72,6 +76,96 @@ impl View {
         }
         releases.sort_by_key(|release| std::cmp::Reverse(release.sequence));
         Ok(releases)
+    }
+
+    /// The same with all that the accounts tell. That of a release which was not laid out is made up by nobody.
+    pub(crate) async fn accounts(
+        &self,
+        root: &RemotePath,
+        within: Within<'_>,
+        made: &[Account],
+    ) -> Result<Accounts, Failure> {
+        let what = &format!("read the accounts of releases below `{root}` on {}", self.reads.name());
+        if self.tree.is_as_it_is() {
+            return self.reads.accounts(root, within).await;
+        }
+        let Some(Root { place, real }) = self.root_of(what, root, within).await? else {
+            return Ok(Accounts::default());
+        };
+        let Accounts { live: was, live_since, releases: found } = match &real {
+            Some(real) => self.reads.accounts(real, only(real)).await?,
+            None => Accounts::default(),
+        };
+        let live = self.live(what, &place).await?.and_then(|live| live.parse::<ReleaseId>().ok());
+        let mut releases = Vec::new();
+        for mut laid in found {
+            if self.is_laid_out(what, &place, laid.id.as_str()).await?
+                && last_of(made, &place, &laid.id).is_none()
+            {
+                laid.live = live.as_ref() == Some(&laid.id);
+                releases.push(laid);
+            }
+        }
+        for account in made {
+            if let Account::Laid { root, id, .. } = account
+                && *root == place
+                && matches!(last_of(made, &place, id), Some(Account::Laid { .. }))
+            {
+                return Err(unknown(what, &format!("the release {id} would be laid out before")));
+            }
+        }
+        // When a link would be made is not known before.
+        let live_since = live_since.filter(|_| live == was && self.is_real(&place, "current"));
+        Ok(Accounts { live, live_since, releases })
+    }
+
+    /// What is kept of a release that is there now.
+    pub(crate) async fn kept(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        within: Within<'_>,
+        made: &[Account],
+    ) -> Result<Option<String>, Failure> {
+        let what = &format!("read the plan of the release {release} on {}", self.reads.name());
+        if self.tree.is_as_it_is() {
+            return self.reads.kept(root, release, within).await;
+        }
+        let Some(Root { place, real }) = self.root_of(what, root, within).await? else { return Ok(None) };
+        match (last_of(made, &place, release), real) {
+            (Some(Account::Laid { .. }), _) => Err(unknown(what, "it would be laid out before")),
+            (Some(Account::Removed { .. }), _) | (None, None) => Ok(None),
+            (None, Some(real)) => self.reads.kept(&real, release, only(&real)).await,
+        }
+    }
+
+    /// Where a release root is; `None`: nowhere.
+    async fn root_of(
+        &self,
+        what: &str,
+        root: &RemotePath,
+        within: Within<'_>,
+    ) -> Result<Option<Root>, Failure> {
+        let folder = root.join("releases").map_err(|bad| unknown(what, &bad.to_string()))?;
+        let bounds = Bounds { places: within.reads, below: false, own: false };
+        let place = match self.find(what, &folder, bounds).await {
+            Ok(place) => place.folder,
+            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let real = match &*self.tree.at(&place) {
+            Node::Real(real) | Node::Folder(Folder { below: Below::Real(real), .. }) => Some(real.clone()),
+            Node::Folder(Folder { below: Below::Unknown(why), .. }) | Node::Unknown(why) => {
+                return Err(unknown(what, why));
+            }
+            _ => None,
+        };
+        Ok(Some(Root { place, real }))
+    }
+
+    /// Whether the dry run has changed nothing at this name.
+    fn is_real(&self, place: &RemotePath, name: &str) -> bool {
+        place.join(name).is_ok_and(|path| matches!(&*self.tree.at(&path), Node::Real(_)))
     }
 
     /// The name of the release that `current` leads to.

@@ -13,7 +13,7 @@ use runner_model::{
     RemotePath, ServiceAction, State, TargetName,
 };
 use runner_transport::{
-    Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
+    Accounts, Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
 };
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -314,6 +314,31 @@ impl Target for Over {
     async fn releases(&self, root: &RemotePath, within: Within<'_>) -> Result<Vec<Release>, Failure> {
         let accounts = self.overlay.accounts();
         self.view().releases(root, within, &accounts, &self.overlay.run).await
+    }
+
+    async fn accounts(&self, root: &RemotePath, within: Within<'_>) -> Result<Accounts, Failure> {
+        let made = self.overlay.accounts();
+        self.view().accounts(root, within, &made).await
+    }
+
+    async fn keep(
+        &self,
+        _root: &RemotePath,
+        _release: &ReleaseId,
+        _text: &str,
+        _intent: Intent<'_>,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn kept(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        within: Within<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let made = self.overlay.accounts();
+        self.view().kept(root, release, within, &made).await
     }
 
     async fn mark(

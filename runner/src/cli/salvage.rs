@@ -207,6 +207,8 @@ async fn read(
             run: run.clone(),
             // Nothing is laid out by whoever only asks.
             executes: Executes { plan: Digest::of(""), lock: Digest::of("") },
+            who: String::new(),
+            made_at: String::new(),
         };
         connection.begin(&place).await.map_err(lost)?;
         if let Some(lines) = connection.intents().await.map_err(lost)? {

@@ -70,6 +70,8 @@ impl Fleet {
                         plan: self.resolved.plan.to_string(),
                         run: self.run.clone(),
                         executes,
+                        who: String::new(),
+                        made_at: String::new(),
                     };
                     connection.begin(&place).await?;
                     if self.continues {

@@ -152,6 +152,8 @@ impl World {
             plan: "shop".to_owned(),
             run: "r-7".parse().expect("a run"),
             executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+            who: String::new(),
+            made_at: String::new(),
         };
         let transport = Transport::new(run.store(), Limits::default());
         let there = There { via, transport, place, web: OnceCell::new(), db: OnceCell::new() };

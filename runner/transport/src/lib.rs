@@ -12,6 +12,7 @@ mod frame;
 pub mod fuzz;
 mod held;
 mod host;
+mod keep;
 mod listing;
 mod local;
 mod lock;
@@ -39,6 +40,7 @@ mod watchdog;
 pub use doctor::{ActsAs, BETTER, Examination, Examined, PROGRAMS, Root};
 pub use lock::{LockAnswer, LockRequest, LockState, Owner, Take};
 pub use machine::Limits;
+pub use release::{Accounts, Laid};
 pub use transport::{Kex, SshTarget, Transport};
 pub use watchdog::{Asked, Disarmed, Fired, PutBack, Watchdog};
 
@@ -131,6 +133,10 @@ pub struct RunPlace {
     pub run: RunId,
     /// What it executes; kept with each release that it lays out, for a later rollback.
     pub executes: Executes,
+    /// The person or the machine that it runs for, kept with each of these releases, too; empty: not told.
+    pub who: String,
+    /// When it began, as RFC 3339, likewise.
+    pub made_at: String,
 }
 
 /// What a run executes.
@@ -337,6 +343,26 @@ pub trait Target: Send + Sync {
     /// The complete releases below the root, newest first; none where nothing is there. `<root>/releases` must be in
     /// these places, wherever links lead.
     async fn releases(&self, root: &RemotePath, within: Within<'_>) -> Result<Vec<Release>, Failure>;
+    /// The same with all that the accounts of these releases tell. What a run told of itself is raw: whoever shows it
+    /// escapes it.
+    async fn accounts(&self, root: &RemotePath, within: Within<'_>) -> Result<Accounts, Failure>;
+    /// Keeps a JSON text of up to 1 MiB with the account of a release, in the place of the one that was kept before; with
+    /// the account it goes, and comes back. `not-found`: the release has no account.
+    async fn keep(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        text: &str,
+        intent: Intent<'_>,
+    ) -> Result<(), Failure>;
+    /// What [`Target::keep`] has kept of a release that has an account, if it has. Nothing of it was looked at: the target
+    /// may have written anything. Places as for [`Target::releases`].
+    async fn kept(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        within: Within<'_>,
+    ) -> Result<Option<String>, Failure>;
     /// Marks a release; nothing, not even the intent, when it already has the mark.
     async fn mark(
         &self,

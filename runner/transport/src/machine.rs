@@ -5,7 +5,7 @@ use crate::host::{Host, Login};
 use crate::lock::Fence;
 use crate::masked::Masked;
 use crate::payload::Payloads;
-use crate::release::Maker;
+use crate::release::Signature;
 use crate::script::Line;
 use crate::shell::{Answer, Lost, Shell};
 use crate::user::{User, odd};
@@ -127,7 +127,7 @@ pub(crate) struct Machine {
     /// The run's folder.
     place: Mutex<Option<Place>>,
     root: Mutex<Option<RemotePath>>,
-    maker: Mutex<Option<Maker>>,
+    signature: Mutex<Option<Signature>>,
     /// The lock that the run has taken here.
     pub(crate) fence: Mutex<Option<Fence>>,
     /// A channel that is done with its request and can take another of the same user. Never more than one: every
@@ -173,7 +173,7 @@ impl Machine {
             slots: Mutex::default(),
             place: Mutex::default(),
             root: Mutex::default(),
-            maker: Mutex::default(),
+            signature: Mutex::default(),
             fence: Mutex::default(),
             idle: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -197,8 +197,8 @@ impl Machine {
     }
 
     /// Who lays releases out.
-    pub(crate) fn maker(&self) -> Option<Maker> {
-        self.maker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn signature(&self) -> Option<Signature> {
+        self.signature.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Script text that tells which folders will be asked about.
@@ -436,8 +436,8 @@ impl Connection for Connected {
         let ready = machine.ready(&Acting::Login).await?;
         let what = format!("make the folder of the run on {}", machine.name);
         machine.root.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&place.root);
-        let maker = Maker { run: place.run.clone(), plan: place.executes.plan, lock: place.executes.lock };
-        *machine.maker.lock().unwrap_or_else(PoisonError::into_inner) = Some(maker);
+        let signature = Signature::new(&what, place)?;
+        *machine.signature.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
         let mut tried = Vec::new();
         // Where the login user may not write to the root, as when another user owns it, the home serves.
         for folder in crate::resume::folders(&ready.facts, place.root.as_ref(), &place.plan) {

@@ -3,7 +3,9 @@
 //! What a command prints is hidden while it streams, before it is cut into lines ([`crate::command`]). Bytes that go into
 //! the artifact store stay as they are.
 
-use crate::{Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within};
+use crate::{
+    Accounts, Applied, Forward, Intent, Laid, Observed, Output, OutputSink, Target, Undo, Undone, Within,
+};
 use async_trait::async_trait;
 use runner_model::{
     Change, Command, Digest, Entry, Exchange, Failure, Mark, Release, ReleaseId, RemotePath, ServiceAction,
@@ -131,6 +133,34 @@ impl<T: Target> Target for Masked<T> {
 
     async fn releases(&self, root: &RemotePath, within: Within<'_>) -> Result<Vec<Release>, Failure> {
         self.failure(self.target.releases(root, within).await)
+    }
+
+    async fn accounts(&self, root: &RemotePath, within: Within<'_>) -> Result<Accounts, Failure> {
+        let Accounts { live, live_since, releases } =
+            self.failure(self.target.accounts(root, within).await)?;
+        let hide = |text: Option<String>| text.map(|text| self.vault.hide(text));
+        let laid = |laid: Laid| Laid { who: hide(laid.who), made_at: hide(laid.made_at), ..laid };
+        Ok(Accounts { live, live_since, releases: releases.into_iter().map(laid).collect() })
+    }
+
+    async fn keep(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        text: &str,
+        intent: Intent<'_>,
+    ) -> Result<(), Failure> {
+        self.failure(self.target.keep(root, release, text, intent).await)
+    }
+
+    async fn kept(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        within: Within<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let kept = self.failure(self.target.kept(root, release, within).await)?;
+        Ok(kept.map(|text| self.vault.hide(text)))
     }
 
     async fn mark(

@@ -1,7 +1,7 @@
 //! The verbs behind the trait.
 
 use crate::user::User;
-use crate::{Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within};
+use crate::{Accounts, Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within};
 use async_trait::async_trait;
 use runner_model::{
     Change, Command, Digest, Entry, Exchange, Failure, Mark, Release, ReleaseId, RemotePath, ServiceAction,
@@ -94,6 +94,29 @@ impl Target for User {
 
     async fn releases(&self, root: &RemotePath, within: Within<'_>) -> Result<Vec<Release>, Failure> {
         self.do_releases(root, within).await
+    }
+
+    async fn accounts(&self, root: &RemotePath, within: Within<'_>) -> Result<Accounts, Failure> {
+        self.do_accounts(root, within).await
+    }
+
+    async fn keep(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        text: &str,
+        intent: Intent<'_>,
+    ) -> Result<(), Failure> {
+        self.do_keep(root, release, text, intent).await
+    }
+
+    async fn kept(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        within: Within<'_>,
+    ) -> Result<Option<String>, Failure> {
+        self.do_kept(root, release, within).await
     }
 
     async fn mark(

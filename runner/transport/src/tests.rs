@@ -1,5 +1,6 @@
 //! The verbs on this machine, in each shell that a target may have.
 
+mod accounts;
 mod archives;
 mod hostile;
 mod lock;
@@ -89,6 +90,8 @@ impl Bench {
             plan: "test".to_owned(),
             run: "run-1".parse().expect("id"),
             executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+            who: "ann".to_owned(),
+            made_at: "2026-11-30T07:00:00Z".to_owned(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::listing::Listed;
 use crate::machine::refusal;
 use crate::observe::{conflict, difference};
 use crate::payload::Packing;
-use crate::release::Account;
+use crate::release::{Account, Signature};
 use crate::script::Line;
 use crate::shell::{Answer, nonce};
 use crate::tree::{blocking, listed, stored};
@@ -96,6 +96,10 @@ impl User {
         };
         let (id, account) = match &release {
             Some(id) => {
+                let Some(Signature { by, who, made_at }) = self.machine.signature() else {
+                    let why = format!("{what}: no run has begun on the target");
+                    return Err(Failure::new(FailureKind::Other, why));
+                };
                 let account = Account {
                     release: id.clone(),
                     sequence: 0,
@@ -103,9 +107,10 @@ impl User {
                     tree: wanted.digest(),
                     artifact: *how.tree,
                     size: wanted.size(),
-                    by: self.machine.maker().ok_or_else(|| {
-                        Failure::new(FailureKind::Other, format!("{what}: no run has begun on the target"))
-                    })?,
+                    by,
+                    who,
+                    made_at,
+                    marked: None,
                 };
                 (id.as_str(), account.without_sequence())
             }
@@ -121,8 +126,8 @@ impl User {
         if let Some(id) = self.machine.release_at(reuse)
             && let Some(root) = reuse.parent().and_then(|releases| releases.parent())
         {
-            let accounts = self.accounts(&root, Within::both(std::slice::from_ref(&root))).await?;
-            if let Some(account) = accounts.all.into_iter().find(|account| account.release == id) {
+            let ledger = self.ledger(&root, Within::both(std::slice::from_ref(&root))).await?;
+            if let Some(account) = ledger.all.into_iter().find(|account| account.release == id) {
                 return self.manifest(what, &root, &account).await;
             }
         }

@@ -120,6 +120,8 @@ impl Scratch {
             plan: "test".to_owned(),
             run: "run-1".parse().expect("an id"),
             executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+            who: String::new(),
+            made_at: String::new(),
         };
         connection.begin(&place).await.expect("begun");
         let target = connection.acting(&Acting::Login);

@@ -9,7 +9,7 @@ use runner_model::{
     ReleaseId, RemotePath, ServiceAction, State, TargetName,
 };
 use runner_transport::{
-    Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
+    Accounts, Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
 };
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -138,6 +138,29 @@ impl Target for Tripwire {
         Ok(vec![])
     }
 
+    async fn accounts(&self, _root: &RemotePath, _within: Within<'_>) -> Result<Accounts, Failure> {
+        Ok(Accounts::default())
+    }
+
+    async fn keep(
+        &self,
+        _root: &RemotePath,
+        release: &ReleaseId,
+        _text: &str,
+        _intent: Intent<'_>,
+    ) -> Result<(), Failure> {
+        panic!("a dry run kept something of {release}");
+    }
+
+    async fn kept(
+        &self,
+        _root: &RemotePath,
+        _release: &ReleaseId,
+        _within: Within<'_>,
+    ) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
     async fn mark(
         &self,
         _root: &RemotePath,
@@ -207,11 +230,16 @@ async fn ask(shared: &Shared, target: &Arc<dyn Target>, verb: usize, path: Remot
         15 => drop(target.digest(&path, within).await),
         16 => drop(target.fetch(&path, within).await),
         17 => drop(target.disk_free(&path, within).await),
-        18 => drop(target.releases(&path, within).await),
+        18 => {
+            let _ = target.releases(&path, within).await;
+            let _ = target.accounts(&path, within).await;
+            let _ = target.kept(&path, &"one".parse().expect("an id"), within).await;
+        }
         19 => drop(target.service("shop", ServiceAction::Restart, Intent::new("{}")).await),
         20 => drop(target.service_is_active("shop").await),
         21 => drop(target.mark(&path, &"one".parse().expect("an id"), Mark::Good, Intent::new("{}")).await),
         22 => drop(target.forward("localhost", 80).await),
+        23 => drop(target.keep(&path, &"one".parse().expect("an id"), "{}", Intent::new("{}")).await),
         _ => {
             for effect in classes {
                 let mut command = command(&["true"], effect);
@@ -231,7 +259,7 @@ proptest! {
     #[test]
     fn no_verb_that_writes_is_ever_called(
         seed in any::<u64>(),
-        verbs in prop::collection::vec((0_usize..24, "/srv(/[abc]){0,4}", "/srv(/[abc]){0,4}"), 1..40),
+        verbs in prop::collection::vec((0_usize..25, "/srv(/[abc]){0,4}", "/srv(/[abc]){0,4}"), 1..40),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let shared = Shared::new();
@@ -254,7 +282,7 @@ fn the_tripwire_is_one() {
     let shared = Shared::new();
     let target: Arc<dyn Target> = Arc::new(Tripwire { name: TargetName::localhost(), seed: 1 });
     let path: RemotePath = "/srv/a".parse().expect("a path");
-    for verb in [0, 19, 21, 23] {
+    for verb in [0, 19, 21, 23, 24] {
         let ask = ask(&shared, &target, verb, path.clone(), path.clone());
         let tripped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(ask)));
         assert!(tripped.is_err(), "verb {verb}");

@@ -38,21 +38,24 @@ v_write() {
 v_put() {
   at "$1" "$2" && keep || return
   umask "$4"
+  fresh "$3" "$7" && place "./$3" "$5" "$6"
+}
+
+# fresh TEMPORARY SHA256: a new file that has what is on stdin, all of it.
+fresh() {
   set -C
-  cat > "./$3" || {
+  cat > "./$1" || {
     set +C
-    rm -f -- "./$3"
+    rm -f -- "./$1"
     no 45 "the file could not be written whole: the disk is full, or the folder is read-only"
     return
   }
   set +C
-  x=$(sum "./$3")
-  [ "${x%% *}" = "$7" ] || {
-    rm -f -- "./$3"
+  x=$(sum "./$1")
+  [ "${x%% *}" = "$2" ] || {
+    rm -f -- "./$1"
     no 44 "the content arrived incomplete"
-    return
   }
-  place "./$3" "$5" "$6"
 }
 
 # down: makes the folders of R and enters them. mkdir alone fails where somebody was faster, so each is ours.

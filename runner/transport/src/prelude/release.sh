@@ -153,6 +153,7 @@ v_place() {
     x=$((x + 1))
     printf "%s\n" "$x" > ../sequence || return 45
     printf "{\"sequence\":%s,%s\n" "$x" "$5" > "/proc/self/fd/8/$3/$4.json" || return 45
+    rm -f -- "./$4.plan" || return 47
     mv -f -- "/proc/self/fd/8/$3/$4.tree" "/proc/self/fd/8/$3/$4.json" ./ || return 47
     exec 8<&-
     back "$H" || return
@@ -174,7 +175,8 @@ account() {
   trust "$PWD"
 }
 
-# v_releases ROOT: what is live, then one account a line.
+# v_releases ROOT [SINCE]: what is live, after a blank; before it, where SINCE is not empty, since when. Then one account a
+# line.
 v_releases() {
   at "$1" releases || return
   H=$PWD
@@ -184,7 +186,9 @@ v_releases() {
       "${H%/}"/releases/*) x=${PWD##*/} ;;
     esac
   fi
-  printf "%s\n" "$x"
+  t=
+  [ -z "$2" ] || [ -z "$x" ] || t=$(cd -P -- "$H" && stat -c %Y -- ./current)
+  printf "%s %s\n" "$t" "$x"
   cd -P -- "$H" && cd -P ./.runner/releases 2>/dev/null || return 0
   trust "$PWD" || return
   set +f
@@ -195,14 +199,22 @@ v_releases() {
   return 0
 }
 
+# ledger ROOT ID: enters the folder of the accounts, where this release has one.
+ledger() {
+  at "$1" releases || return
+  [ ! -L ./.runner ] && [ ! -L ./.runner/releases ] || {
+    no 40 ".runner is a symbolic link"
+    return
+  }
+  cd -P ./.runner/releases 2>/dev/null || return 41
+  trust "$PWD" && back "$PWD" && mine "./$2.json" || return
+  [ -z "$Z" ] && [ -f "./$2.json" ] && [ ! -L "./$2.json" ] || no 41 "it has no account"
+}
+
 # v_account ROOT ID TEMPORARY TEXT: replaces the account of a release.
 v_account() {
-  cd -P -- "$1" 2>/dev/null || return 41
-  hold "$1" . || return
-  cd -P ./.runner/releases 2>/dev/null || return 41
-  trust "$PWD" || return
+  ledger "$1" "$2" || return
   B=./$2.json
-  [ -f "$B" ] || return 41
   set -C
   printf "%s\n" "$4" > "./$3" || {
     set +C
@@ -210,4 +222,24 @@ v_account() {
   }
   set +C
   place "./$3" - -
+}
+
+# v_keep ROOT ID TEMPORARY SHA256: what comes on stdin is kept with the account. Not all who use the machine may read it.
+v_keep() {
+  ledger "$1" "$2" || return
+  B=./$2.plan
+  mine "$B" || return
+  umask 077
+  fresh "$3" "$4" && place "./$3" - -
+}
+
+# v_kept ROOT ID LIMIT
+v_kept() {
+  ledger "$1" "$2" || return
+  B=./$2.plan
+  mine "$B" && plain && open "$B" || return
+  head -c "$3" <&8
+  s=$?
+  exec 8<&-
+  return "$s"
 }

@@ -2,7 +2,7 @@
 #
 # UD the folder of the run's copies, UK the name of this effect's folder in it (empty: no copy is kept), UC that folder,
 # which only this user may enter. In it, `f` is a file and `t` a tree; the account of a release is there under its own
-# name. KP what became of the copy: nothing, `made`, or `no` and why.
+# name, with what was kept with it. KP what became of the copy: nothing, `made`, or `no` and why.
 
 # keeping VERB ARGUMENTS: tells in the end what became of the copy.
 keeping() {
@@ -109,7 +109,7 @@ drop() {
 # unlist ID: the account of a release goes, from the folder above the one of releases, and is kept.
 unlist() {
   [ ! -L ./.runner ] && [ ! -L ./.runner/releases ] || return 0
-  for p in json tree; do
+  for p in json tree plan; do
     [ -e "./.runner/releases/$1.$p" ] || continue
     if [ -n "$UC" ]; then
       mv -f -- "./.runner/releases/$1.$p" "$UC/"
@@ -167,7 +167,7 @@ relist() {
   [ -e "$UC/$1.json" ] || return 0
   H=$V
   account || return
-  for x in json tree; do
+  for x in json tree plan; do
     [ ! -e "$UC/$1.$x" ] || mv -f -- "$UC/$1.$x" ./ || return 47
   done
   back "$H"

@@ -50,6 +50,8 @@ async fn a_dead_master_is_said_and_replaced_and_a_closed_one_leaves_nothing() {
         plan: "test".to_owned(),
         run: "run-1".parse().expect("id"),
         executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+        who: String::new(),
+        made_at: String::new(),
     };
     connected.begin(&place).await.expect("begun");
     let within = [root.clone()];

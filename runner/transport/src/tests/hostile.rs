@@ -479,6 +479,8 @@ async fn hostile_shell(script: &str) -> (tempfile::TempDir, Result<Arc<dyn Targe
         plan: "test".to_owned(),
         run: "run-1".parse().expect("id"),
         executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+        who: String::new(),
+        made_at: String::new(),
     };
     std::fs::create_dir(dir.path().join("root")).expect("mkdir");
     let begun = connection.begin(&place).await;

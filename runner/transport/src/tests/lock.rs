@@ -96,6 +96,8 @@ async fn who_was_fenced_writes_nothing_more() {
         fails("renew", bench.connection.renew(Duration::from_secs(9)).await.expect_err("fenced"));
         fails("release", bench.connection.release().await.expect_err("fenced"));
         let root = bench.path("root");
+        let one = "one".parse().expect("an id");
+        fails("keep", bench.target.keep(&root, &one, "{}", Intent::new("x")).await.expect_err("fenced"));
         let unpack = Change::Unpack {
             path: bench.path("root/tree"),
             tree: bench.store.put_tree(&Tree::default()).expect("stored"),

@@ -205,10 +205,15 @@ async fn a_release_comes_and_goes_with_its_account() {
         };
         let ids = async || bench.releases().await.expect("listed").len();
         let (made, _) = keep(bench, "a", &unpack).await.expect("unpacked");
+        let (root, id, all) = (bench.path("root"), "one".parse().expect("an id"), bench.all());
+        bench.target.keep(&root, &id, "{\"a\":1}", Intent::new("{}")).await.expect("kept");
+        let kept = async || bench.target.kept(&root, &id, Within::both(&all)).await.expect("asked");
         let (gone, _) = keep(bench, "b", &Change::RemoveTree { path: one }).await.expect("removed");
         assert_eq!(ids().await, 0);
+        assert_eq!(kept().await, None, "{}", bench.shell);
         assert_eq!(undo(bench, &gone).await.expect("back"), Undone::Restored, "{}", bench.shell);
         assert_eq!(ids().await, 1, "{}", bench.shell);
+        assert_eq!(kept().await.as_deref(), Some("{\"a\":1}"), "{}", bench.shell);
         assert_eq!(undo(bench, &made).await.expect("gone"), Undone::Restored, "{}", bench.shell);
         assert_eq!(ids().await, 0);
         let left: Vec<_> = std::fs::read_dir(bench.at("root/.runner/releases")).expect("there").collect();

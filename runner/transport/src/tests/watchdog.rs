@@ -35,6 +35,8 @@ async fn runner(dir: &Path, words: &[&str]) -> Connected {
         plan: "test".to_owned(),
         run: "run-1".parse().expect("id"),
         executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+        who: String::new(),
+        made_at: String::new(),
     };
     connection.begin(&place).await.unwrap_or_else(|e| panic!("{words:?}: {e}\n{}", e.detail));
     connection

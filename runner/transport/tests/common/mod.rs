@@ -66,6 +66,8 @@ impl Bench {
             plan: "test".to_owned(),
             run: "run-1".parse().expect("id"),
             executes: Executes { plan: Digest::of("plan"), lock: Digest::of("lock") },
+            who: "ann".to_owned(),
+            made_at: "2026-11-30T07:00:00Z".to_owned(),
         };
         connection.begin(&place).await.unwrap_or_else(|e| panic!("{e}\n{}", e.detail));
         connection
