@@ -130,3 +130,88 @@ fn what_is_live_is_changed_by_no_step_while_it_is_in_service() {
         assert_eq!(balancer.admin_state(host.name()), "0");
     }
 }
+
+#[test]
+fn an_explicit_rollback_loses_no_request_and_an_emergency_asks_nobody() {
+    let fleet = fleet_or_skip!(Fleet::start(7));
+    let (project, balancer) = live(&fleet, "\"66%\"");
+    let first = current(fleet.host(1));
+    project.next_version("1.0.1");
+    project.release();
+    balancer.wait_for_all();
+
+    let listed = project.run(&["rollback", "plan.toml", "--environment", "fleet", "--list"]);
+    assert_eq!(listed.code, Some(0), "{listed}");
+    assert_eq!(listed.stdout.matches("live, good").count(), 6, "{listed}");
+
+    let load = balancer.load();
+    let back = project.run(&["rollback", "plan.toml", "--environment", "fleet", "-y"]);
+    let served = load.end();
+    assert_eq!(back.code, Some(0), "{back}");
+    println!("explicit rollback: {served:?}");
+    assert_eq!(served.failed, 0, "{served:?}");
+    assert!(served.requests > 0 && served.fewest >= 4, "{served:?}");
+    for host in &fleet.hosts()[..6] {
+        assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
+        assert_eq!(balancer.admin_state(host.name()), "0");
+    }
+    assert_eq!(current(fleet.host(1)), first);
+
+    project.next_version("1.0.2");
+    project.release();
+    balancer.wait_for_all();
+    let load = balancer.load();
+    let emergency =
+        ["rollback", "plan.toml", "--environment", "fleet", "--emergency", "--reason", "it burns", "-y"];
+    let back = project.run(&emergency);
+    let served = load.end();
+    assert_eq!(back.code, Some(0), "{back}");
+    println!("emergency rollback: {served:?}");
+    assert!(served.requests > 0, "{served:?}");
+    for host in &fleet.hosts()[..6] {
+        assert_eq!(
+            host.get("/version.txt").unwrap().body,
+            "1.0.1",
+            "the good release before 1.0.2 by its order"
+        );
+    }
+}
+
+#[test]
+fn a_release_that_somebody_changed_is_none_to_go_back_to_and_drift_is_shown() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let project = Project::new(&fleet);
+    project.release();
+    let old = current(fleet.host(2)).unwrap();
+    project.next_version("1.0.1");
+    project.release();
+    let tamper = format!("echo x > {}/{}/index.html", fleet.host(2).root().display(), old.display());
+    fleet.host(2).inside(&["sh", "-euc", &tamper]).unwrap();
+    let refused = project.run(&["rollback", "plan.toml", "--environment", "fleet", "-y"]);
+    refused.must_say(3, &["on web-2 is not what was laid out there"]);
+
+    let tamper = format!("echo x > {}/current/index.html", fleet.host(1).root().display());
+    fleet.host(1).inside(&["sh", "-euc", &tamper]).unwrap();
+    let releases = project.run(&["releases", "plan.toml", "--environment", "fleet"]);
+    assert_eq!(releases.code, Some(0), "{releases}");
+    assert_eq!(releases.stdout.matches("live, good, changed since it was laid out").count(), 1, "{releases}");
+}
+
+#[test]
+fn what_the_targets_alone_vouch_for_is_not_run_unless_it_is_accepted_by_name() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let project = Project::new(&fleet);
+    project.release();
+    project.next_version("1.0.1");
+    project.release();
+    // Whoever looks from another machine has never seen that plan.
+    std::fs::remove_dir_all(project.path(".runner")).unwrap();
+    let rollback = ["rollback", "plan.toml", "--environment", "fleet", "-y"];
+    let refused = project.run(&rollback);
+    refused.must_say(3, &["were never used here", "--accept "]);
+    let digest =
+        refused.stderr.split("--accept ").nth(1).unwrap().split(['`', '\n', ' ']).next().unwrap().to_owned();
+    let back = project.run(&[&rollback[..], &["--accept", &digest]].concat());
+    assert_eq!(back.code, Some(0), "{back}");
+    assert_eq!(fleet.host(1).get("/version.txt").unwrap().body, "1.0.0");
+}

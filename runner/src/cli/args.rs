@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use runner_model::quantity::Period;
-use runner_model::{Digest, EnvironmentName, Limit, StepId, TargetName};
+use runner_model::{Digest, EnvironmentName, Limit, ReleaseId, StepId, TargetName};
 use std::path::PathBuf;
 
 const STYLES: Styles = Styles::styled()
@@ -95,6 +95,16 @@ pub(crate) enum Command {
     ///
     /// Ends with 5 when a target cannot be reached. Changes nothing.
     Status(Status),
+    /// List the releases on each target: what is live, what proved itself, what failed, since when, and by whom.
+    ///
+    /// Says also where what is live is not what was laid out. Ends with 5 when a target cannot be reached. Changes nothing.
+    Releases(Releases),
+    /// Make an older release live again, by its own plan.
+    ///
+    /// Its targets have kept the plan, the lock and the values that it went live with. The phase `rollout` of that plan runs
+    /// again, in the cluster and in batches as it says; steps without return are left out. Before that the release is
+    /// compared with what was laid out. Without `--to` it is the good release before the live one.
+    Rollback(Rollback),
     /// Go on with a run that was cut off, or failed, where it stopped.
     ///
     /// Every module is run again from its start: what it asked before is answered from the run's journal, and the first
@@ -422,6 +432,66 @@ pub(crate) struct Status {
     /// Print it as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Releases {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Print them as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The release: its id, or `previous` for the good one before the live one.
+    #[arg(long, value_name = "ID", default_value = "previous", value_parser = to)]
+    pub(crate) to: To,
+    /// List the releases to choose from, and change nothing.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// All targets at once, straight to their previous good releases.
+    ///
+    /// No target is taken out of the cluster, whoever has the lock of the targets loses it, a target that fails stops no
+    /// other one, and each goes back to its own previous release. Nothing is asked but once.
+    #[arg(long, requires = "reason")]
+    pub(crate) emergency: bool,
+    /// With `--emergency`: so many targets at a time.
+    #[arg(long, value_name = "NUMBER", requires = "emergency", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch: Option<u32>,
+    /// Why: kept on the targets with the lock.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// The digest, or its beginning, of a plan and a lock that were never used here and that you have compared.
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) accept: Option<String>,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// When somebody else has the lock of the targets: how long to wait for it, as `10m`.
+    #[arg(long, value_name = "TIME", conflicts_with = "emergency")]
+    pub(crate) wait: Option<Period>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
+/// What to go back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum To {
+    /// The good release before the live one.
+    Previous,
+    /// This one.
+    Release(ReleaseId),
+}
+
+fn to(text: &str) -> Result<To, String> {
+    match text {
+        "previous" => Ok(To::Previous),
+        id => id.parse().map(To::Release).map_err(|error| format!("{error}")),
+    }
 }
 
 #[derive(Debug, Args)]

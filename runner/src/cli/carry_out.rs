@@ -5,7 +5,7 @@ use super::fail::Fail;
 use super::load::{Answer, Checked, Loaded, cache_folder, shown};
 use super::{talk, telemetry};
 use crate::host::past::Continued;
-use crate::host::{Connections, EventJournal, Faults, Host, Locking, Parts};
+use crate::host::{Connections, EventJournal, Faults, GoneBack, Host, Locking, Parts};
 use crate::report::{Again, Around, Reporting, Sent, Settings};
 use crate::sandbox::{Origin, Sandbox};
 use crate::secret;
@@ -16,9 +16,12 @@ use runner_model::grant::WorkspacePath;
 use runner_model::lock::LockedEnvironment;
 use runner_model::plan::InventorySource;
 use runner_model::policy::EnvironmentPolicy;
-use runner_model::{Digest, Failure, Resolved, RunId, Verdict};
+use runner_model::{
+    Digest, Failure, OnFailure, Phase, ReleaseId, Resolved, RunId, Schedule, StepId, TargetName, Verdict,
+};
 use runner_secret::Vault;
 use runner_transport::{Executes, Limits, Take, Transport};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -40,6 +43,38 @@ pub(super) struct Order<'a> {
     pub(super) dry: bool,
     /// How long to wait for the lock of the targets.
     pub(super) wait: Duration,
+    /// An older release is made live again; `None`: the plan makes its own.
+    pub(super) back: Option<Back>,
+}
+
+/// A release that is made live again.
+pub(super) struct Back {
+    /// It, and its artifact.
+    pub(super) release: (ReleaseId, Digest),
+    /// What the steps before its rollout gave out, for each target.
+    pub(super) outputs: BTreeMap<TargetName, BTreeMap<StepId, Value>>,
+    /// At once, so many targets at a time, past the cluster and whoever has the lock.
+    pub(super) emergency: Option<usize>,
+    /// Why.
+    pub(super) reason: Option<String>,
+}
+
+impl Back {
+    /// The rollout alone, without what must not be done twice.
+    fn schedule(&self, mut schedule: Schedule) -> Schedule {
+        schedule.steps.retain(|step| step.phase == Phase::Rollout && !step.no_return);
+        let Some(batch) = self.emergency else { return schedule };
+        let batches = schedule.targets.chunks(batch.min(schedule.targets.len()).max(1));
+        schedule.batches = batches.map(<[TargetName]>::to_vec).collect();
+        Schedule {
+            max_failures: u32::MAX,
+            cluster: None,
+            pause_ms: 0,
+            on_failure: OnFailure::Stop,
+            watched: false,
+            ..schedule
+        }
+    }
 }
 
 /// A run that somebody goes on with.
@@ -69,7 +104,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fail> {
 }
 
 async fn go(order: Order<'_>) -> Result<u8, Fail> {
-    let Order { loaded, mut checked, locked, policy, vars, shown: args, resumed, dry, wait } = order;
+    let Order { loaded, mut checked, locked, policy, vars, shown: args, resumed, dry, wait, back } = order;
     let faults = Faults::of_process().map_err(Fail::usage)?;
     let (inventory, answer) = (checked.inventory, checked.answer.take());
     let limit = checked.limited.as_ref().map(|limited| runner_model::Limited {
@@ -77,7 +112,12 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         chosen: limited.resolved.rollout.len(),
         of: checked.resolved.rollout.len(),
     });
-    let resolved = Arc::new(checked.into_run());
+    let mut resolved = checked.into_run();
+    if back.as_ref().is_some_and(|back| back.emergency.is_some()) {
+        // Nobody is taken out of it, so nobody is held to it.
+        resolved.cluster = None;
+    }
+    let resolved = Arc::new(resolved);
     let vault = secret::fetch(&resolved, &loaded.folder).await?;
     let again = again(&loaded.file, &vars, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
     let run = resumed.as_ref().map_or_else(new_run_id, |resumed| resumed.header.run.clone());
@@ -141,9 +181,14 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let run_folder = loaded.folder.join(".runner/runs").join(run.as_str());
     let vault = Arc::new(keyed(vault, &run_folder, dry)?);
     let schedule = resolved.schedule();
+    let schedule = back.as_ref().map_or_else(|| schedule.clone(), |back| back.schedule(schedule.clone()));
     let kit = Kit { loaded, resolved, locked, policy, vault, store };
-    let take = if resumed_here { Take::OfRun } else { Take::IfFree };
-    let how = How { diff: args.diff || dry, dry, take, wait };
+    let take = match &back {
+        Some(Back { emergency: Some(_), .. }) => Take::ByForce,
+        _ if resumed_here => Take::OfRun,
+        _ => Take::IfFree,
+    };
+    let how = How { diff: args.diff || dry, dry, take, wait, back };
     let host = host(kit, header, journal, before, faults, events.clone(), how)?;
     let reporting = Reporting::start(receiver, reporters);
     let report = runner_engine::run(about, schedule, host.clone(), events, signals).await;
@@ -183,7 +228,6 @@ pub(super) struct Kit {
 }
 
 /// How a run is carried out.
-#[derive(Debug, Clone, Copy)]
 pub(super) struct How {
     pub(super) diff: bool,
     pub(super) dry: bool,
@@ -191,6 +235,8 @@ pub(super) struct How {
     pub(super) take: Take,
     /// How long to wait for it.
     pub(super) wait: Duration,
+    /// An older release is made live again.
+    pub(super) back: Option<Back>,
 }
 
 /// Whoever carries out the invocations of a run, or undoes them.
@@ -201,7 +247,7 @@ pub(super) fn host(
     before: Continued,
     faults: Faults,
     events: EventSender,
-    How { diff, dry, take, wait }: How,
+    How { diff, dry, take, wait, back }: How,
 ) -> Result<Arc<Host>, Fail> {
     let Kit { loaded, resolved, locked, policy, vault, store } = kit;
     let connections = Connections::new(
@@ -209,7 +255,14 @@ pub(super) fn host(
         resolved.ssh.clone(),
         inventory_folder(&loaded, &resolved),
     );
-    let locking = Locking { who: who(), reason: None, take, lease: LEASE, wait };
+    let locking = Locking {
+        who: who(),
+        reason: back.as_ref().and_then(|back| back.reason.clone()),
+        take,
+        lease: LEASE,
+        wait,
+    };
+    let texts = texts(&loaded)?;
     let parts = Parts {
         run: header.run.clone(),
         resolved,
@@ -237,9 +290,17 @@ pub(super) fn host(
         diff,
         dry,
         locking,
+        texts,
+        again: back.map(|back| GoneBack { release: back.release, outputs: back.outputs }),
     };
     let host = Host::new(parts).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
     Ok(Arc::new(host))
+}
+
+/// The plan and the lock as they are kept with what goes live.
+fn texts(loaded: &Loaded) -> Result<(String, String), Fail> {
+    let lock = loaded.lock_text()?.unwrap_or_default();
+    Ok((loaded.plan.source.text().to_owned(), String::from_utf8_lossy(&lock).into_owned()))
 }
 
 /// How long a lock lasts without a word from its owner: long enough for a network that hangs, short enough for whoever

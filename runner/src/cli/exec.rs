@@ -31,5 +31,6 @@ pub(crate) fn run(args: &Exec) -> Result<u8, Fail> {
         resumed: None,
         dry: args.dry_run,
         wait: args.wait.map_or(Duration::ZERO, |wait| wait.as_duration()),
+        back: None,
     })
 }

@@ -76,6 +76,8 @@ pub(super) fn unlock(args: &Unlock) -> Result<u8, Fail> {
                 plan: resolved.plan.to_string(),
                 run: request.owner.run.clone(),
                 executes: Executes { plan: nothing, lock: nothing },
+                who: String::new(),
+                made_at: String::new(),
             };
             let taken = taken_away(&connection, &place, request).await;
             connection.close().await;

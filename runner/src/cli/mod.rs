@@ -18,15 +18,18 @@ mod load;
 mod lock;
 mod locks;
 mod man;
+mod releases;
 mod replay;
 mod report;
 mod resume;
+mod rollback;
 mod runs;
 mod salvage;
 mod schema;
 mod secrets;
 mod show;
 mod status;
+mod survey;
 mod telemetry;
 mod undo;
 mod vars_files;
@@ -61,6 +64,8 @@ pub fn main() -> ExitCode {
             ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),
         },
         Command::Status(args) => status::run(&args),
+        Command::Releases(args) => releases::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
         Command::Runs(runs) => match runs.command {
             RunsCommand::List(args) => runs::list(&args).map(|()| 0),
             RunsCommand::Show(args) => show::run(&args).map(|()| 0),

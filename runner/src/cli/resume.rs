@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
         resumed,
         dry: false,
         wait: Duration::ZERO,
+        back: None,
     };
     let ended = if args.undo { undo(order) } else { carry_out(order) };
     if let (Err(_), Some(verdict)) = (&ended, verdict) {

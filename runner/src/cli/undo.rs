@@ -47,7 +47,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         before,
         faults,
         events.clone(),
-        How { diff: false, dry: false, take, wait: Duration::ZERO },
+        How { diff: false, dry: false, take, wait: Duration::ZERO, back: None },
     )?;
     let live = !args.json;
     let brakes = Brakes::default();

@@ -30,6 +30,9 @@ pub(super) struct Fleet {
     /// An earlier part of the run may have left processes there.
     continues: bool,
     connect: Arc<dyn Connect>,
+    /// For whom the run is, and when it began, as RFC 3339: kept with what it lays out.
+    who: String,
+    began: String,
     connections: Mutex<BTreeMap<TargetName, Slot>>,
 }
 
@@ -39,8 +42,9 @@ impl Fleet {
         run: RunId,
         (executes, continues): (Option<Executes>, bool),
         connect: Arc<dyn Connect>,
+        (who, began): (String, String),
     ) -> Self {
-        Self { resolved, run, executes, continues, connect, connections: Mutex::default() }
+        Self { resolved, run, executes, continues, connect, who, began, connections: Mutex::default() }
     }
 
     fn slot(&self, name: &TargetName) -> Slot {
@@ -70,8 +74,8 @@ impl Fleet {
                         plan: self.resolved.plan.to_string(),
                         run: self.run.clone(),
                         executes,
-                        who: String::new(),
-                        made_at: String::new(),
+                        who: self.who.clone(),
+                        made_at: self.began.clone(),
                     };
                     connection.begin(&place).await?;
                     if self.continues {

@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 
 /// The version of the form.
 const FORM: u32 = 1;
-/// The most that is kept, in bytes.
-pub const LARGEST: usize = 1 << 20;
 
 /// The plan, the lock and the values that a release went live with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

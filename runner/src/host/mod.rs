@@ -48,7 +48,8 @@ use runner_model::grant::{Layers, WorkspacePath};
 use runner_model::policy::EnvironmentPolicy;
 use runner_model::{
     Acting, Digest, Facts, Failure, FailureKind, LockedEnvironment, LockedStep, Mark, ModuleRef, Phase,
-    Release, ReleaseId, Resolved, ResolvedStep, RunId, Runs, Service, Standing, StepId, Tally, TargetName,
+    Release, ReleaseId, RemotePath, Resolved, ResolvedStep, RunId, Runs, Service, Standing, StepId, Tally,
+    TargetName,
 };
 use runner_secret::Vault;
 use runner_transport::{Executes, Intent, Within};
@@ -104,6 +105,18 @@ pub struct Parts {
     pub dry: bool,
     /// How the machines are locked.
     pub locking: Locking,
+    /// The texts of the plan and of the lock, which are kept with what goes live.
+    pub texts: (String, String),
+    /// An older release that is made live again; `None`: the plan makes its own.
+    pub again: Option<GoneBack>,
+}
+
+/// An older release that is made live again.
+pub struct GoneBack {
+    /// It, and its artifact.
+    pub release: (ReleaseId, Digest),
+    /// What the steps before its rollout gave out, for each target.
+    pub outputs: BTreeMap<TargetName, BTreeMap<StepId, Value>>,
 }
 
 /// A module that is ready to run.
@@ -146,6 +159,9 @@ pub struct Host {
     /// Machines on which something could not be undone; `None`: the plan's folder, and requests.
     stuck: Mutex<BTreeSet<Option<TargetName>>>,
     locking: Locking,
+    texts: (String, String),
+    /// What the steps before the rollout of an older release gave out.
+    given_then: BTreeMap<TargetName, BTreeMap<StepId, Value>>,
     /// The machines that are locked.
     machines_locked: Mutex<Vec<TargetName>>,
     /// The release of this run and its artifact, once it exists.
@@ -170,10 +186,15 @@ impl Host {
             })?;
             ready.insert(reference, Ready { prepared, schemas });
         }
+        let (release, given_then) = match parts.again {
+            Some(GoneBack { release, outputs }) => (Some(release), outputs),
+            None => (None, BTreeMap::new()),
+        };
         let executes = (!parts.dry).then_some(parts.executes);
         let continues = !parts.before.run.order.is_empty();
         let kept_there = (executes, continues);
-        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), kept_there, connect));
+        let told = (parts.locking.who.clone(), parts.header.started.to_string());
+        let fleet = Arc::new(Fleet::new(Arc::clone(&resolved), run.clone(), kept_there, connect, told));
         let real = Arc::new(Requests::new(fleet.clone(), Arc::clone(&store)));
         let dry = parts.dry.then(|| {
             let (resolved, store, vault) =
@@ -231,8 +252,10 @@ impl Host {
             went_back: Mutex::default(),
             stuck: Mutex::default(),
             locking: parts.locking,
+            texts: parts.texts,
+            given_then,
             machines_locked: Mutex::default(),
-            release: Mutex::default(),
+            release: Mutex::new(release),
             previous: Mutex::default(),
             run,
             resolved,
@@ -298,7 +321,33 @@ impl Host {
         let intent = self.record.will_mark(target, &release, mark).await?;
         let marked = verbs.mark(root, &release, mark, Intent::new(&intent)).await;
         self.record.marked(target, &marked);
+        if marked.is_ok() && mark == Mark::Good {
+            self.keep_with_release(target, root).await?;
+        }
         marked
+    }
+
+    /// Keeps with a release that proved itself what it takes to make it live again.
+    async fn keep_with_release(&self, target: &TargetName, root: &RemotePath) -> Result<(), Failure> {
+        let Some(release) = self.known_release() else { return Ok(()) };
+        let before =
+            |id: &StepId| self.step(id).is_ok_and(|step| matches!(step.phase, Phase::Prepare | Phase::Stage));
+        let mut outputs = self.outputs_of(target);
+        outputs.retain(|step, _| before(step));
+        let id = release.0.clone();
+        let environment = self.resolved.environment.clone();
+        let kept = Kept::new(release, environment, self.texts.clone(), self.resolved.given.clone(), outputs);
+        let verbs = self.fleet.connection(target).await?.acting(&Acting::Login);
+        let line = serde_json::json!({ "keep": id }).to_string();
+        verbs.keep(root, &id, &kept.text(), Intent::new(&line)).await
+    }
+
+    /// The invocation with what the steps of an older release had given out, which do not run again.
+    fn with_what_was_given_then(&self, invocation: &Invocation) -> Invocation {
+        let Some(then) = self.given_then.get(&invocation.target) else { return invocation.clone() };
+        let mut outputs = then.clone();
+        outputs.extend((*invocation.outputs).clone());
+        Invocation { outputs: Arc::new(outputs), ..invocation.clone() }
     }
 
     /// What steps gave out so far that one for this target may refer to.
@@ -306,7 +355,9 @@ impl Host {
         let once = |id: &StepId| self.step(id).is_ok_and(|step| matches!(step.runs, Runs::Once(_)));
         let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
         let known = outputs.iter().filter(|((step, on), _)| on == target || once(step));
-        known.map(|((step, _), value)| (step.clone(), value.clone())).collect()
+        let mut all = self.given_then.get(target).cloned().unwrap_or_default();
+        all.extend(known.map(|((step, _), value)| (step.clone(), value.clone())));
+        all
     }
 
     /// Whether nothing is expected to change on a target: what would go live is live and good there, or an earlier part of
@@ -447,6 +498,7 @@ impl Host {
 
     /// Runs the step and judges what it returned.
     async fn run(&self, invocation: &Invocation, cancel: CancellationToken) -> Invoked {
+        let invocation = &self.with_what_was_given_then(invocation);
         let prepared = async { self.prepare(self.step(&invocation.step)?, invocation).await };
         let prepared = tokio::select! {
             prepared = prepared => prepared,

@@ -127,7 +127,9 @@ mod tests {
         assert!(reach.reads && !reach.writes);
         let cannot = reach.cannot().expect("it cannot do much");
         assert!(
-            cannot.starts_with("cannot write files on targets, cannot run commands, cannot speak to sockets on targets"),
+            cannot.starts_with(
+                "cannot write files on targets, cannot run commands, cannot speak to sockets on targets"
+            ),
             "{cannot}"
         );
     }

@@ -363,7 +363,7 @@ fn next(out: &mut String, account: &Account, verdict: Verdict, around: &Around, 
     let first = match verdict {
         Verdict::Done => return,
         Verdict::RolledBack => "all is as it was; mend the cause, then".to_owned(),
-        Verdict::Refused => "wait for the other run to end, then".to_owned(),
+        Verdict::Refused => "wait for the other run to end (`exec --wait 10m`); of one that is dead take the lock away (`runner unlock`); then".to_owned(),
         Verdict::Failed | Verdict::RollbackFailed => "mend the cause, then".to_owned(),
         Verdict::Unreachable => {
             let unreachable = ended(account, |end| matches!(end, TargetEnd::Unreachable { .. }));

@@ -1,0 +1,243 @@
+//! `runner rollback`: an older release goes live again, by its own plan and its own lock, which its targets have kept.
+
+use super::args::{Rollback, To};
+use super::carry_out::{Back, Order, carry_out, open_store, runtime};
+use super::fail::Fail;
+use super::load::{self, Checked, Loaded, Programs, shown};
+use super::releases::{looked_at, show};
+use super::survey::{Known, survey};
+use super::{permitted, stale, talk, warn};
+use crate::history;
+use crate::host::Kept;
+use runner_model::lock::Lock;
+use runner_model::words::{count, names};
+use runner_model::{Digest, Failure, Limit, ReleaseId, TargetName, text};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+/// A step failed, or a target was left out.
+const FAILED: u8 = 4;
+
+pub(crate) fn run(args: &Rollback) -> Result<u8, Fail> {
+    let loaded = Loaded::read(&args.which.plan)?;
+    let environment = loaded.environment(args.which.environment.as_ref())?;
+    let checked =
+        loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Accepted)?;
+    warn(&checked.resolved.warnings);
+    let runtime = runtime()?;
+    let known = runtime.block_on(survey(&loaded, &checked))?;
+    if args.list {
+        let seen = runtime.block_on(futures_util::future::join_all(known.into_iter().map(looked_at)));
+        return show(&seen, args.shown.json);
+    }
+    let chosen = runtime.block_on(async {
+        let chosen = choose(args, &known).await;
+        futures_util::future::join_all(known.iter().map(Known::close)).await;
+        chosen
+    })?;
+    drop(runtime);
+    for (target, why) in &chosen.left_out {
+        talk(&format!("warning: {target} is left as it is: {}\n", text::shown(why)));
+    }
+    if chosen.groups.is_empty() {
+        talk("nothing to go back from: what was asked for is live everywhere\n");
+        return Ok(if chosen.left_out.is_empty() { 0 } else { FAILED });
+    }
+    confirm(args, &loaded, &chosen)?;
+    let mut code = 0;
+    for group in chosen.groups.into_values() {
+        code = code.max(go_back(args, &loaded, &checked, group)?);
+    }
+    Ok(if code == 0 && !chosen.left_out.is_empty() { FAILED } else { code })
+}
+
+/// Targets that go back to the same release.
+struct Group {
+    /// What was kept with it, with what each target has of its own.
+    kept: BTreeMap<TargetName, Kept>,
+}
+
+impl Group {
+    fn one(&self) -> Option<&Kept> {
+        self.kept.values().next()
+    }
+}
+
+struct Chosen {
+    groups: BTreeMap<ReleaseId, Group>,
+    left_out: Vec<(TargetName, String)>,
+}
+
+/// Which targets go back to what. Of a release whose tree is not what was laid out none is.
+async fn choose(args: &Rollback, known: &[Known]) -> Result<Chosen, Fail> {
+    let mut chosen = Chosen { groups: BTreeMap::new(), left_out: Vec::new() };
+    for one in known {
+        match wanted(args, one).await {
+            Ok(None) => {}
+            Ok(Some(kept)) => {
+                let group = chosen
+                    .groups
+                    .entry(kept.release.clone())
+                    .or_insert_with(|| Group { kept: BTreeMap::new() });
+                group.kept.insert(one.target.clone(), kept);
+            }
+            // In an emergency those go back that can.
+            Err(failure) if args.emergency => chosen.left_out.push((one.target.clone(), failure.to_string())),
+            Err(failure) => return Err(Fail::refused(&failure).detail(&failure.detail)),
+        }
+    }
+    if chosen.groups.len() > 1 && !args.emergency {
+        let lines: Vec<String> = chosen
+            .groups
+            .iter()
+            .map(|(id, group)| format!("{id}: {}", names(group.kept.keys().map(TargetName::as_str))))
+            .collect();
+        return Err(Fail::refused("the targets would go back to different releases")
+            .detail(lines.join("\n"))
+            .hint("name one that all of them have with `--to ID`, or some of the targets with `--limit`"));
+    }
+    for (id, group) in &chosen.groups {
+        let digests: BTreeSet<Digest> = group.kept.values().map(Kept::digest).collect();
+        if digests.len() > 1 {
+            return Err(Fail::refused(format_args!(
+                "the targets do not agree on what was kept with the release `{id}`"
+            ))
+            .hint("one of them was tampered with, or laid out otherwise: name those that you trust with `--limit`"));
+        }
+    }
+    Ok(chosen)
+}
+
+/// What was kept with the release that a target goes back to; `None`: it is live there.
+async fn wanted(args: &Rollback, known: &Known) -> Result<Option<Kept>, Failure> {
+    use runner_model::FailureKind::{Conflict, NotFound};
+    let accounts = known.accounts.as_ref().map_err(Clone::clone)?;
+    let laid = match &args.to {
+        To::Previous => known.previous().ok_or_else(|| {
+            let live = known.live().map_or("nothing".to_owned(), ToString::to_string);
+            Failure::new(NotFound, format_args!("{} has no good release before `{live}`", known.target))
+        })?,
+        To::Release(id) => known.release(id).ok_or_else(|| {
+            let has: Vec<&str> = accounts.releases.iter().map(|laid| laid.id.as_str()).collect();
+            Failure::new(NotFound, format_args!("{} has no release `{id}`", known.target))
+                .with_detail(format_args!("it has {}", names(has)))
+        })?,
+    };
+    if laid.live {
+        return Ok(None);
+    }
+    if !known.is_whole(laid).await? {
+        let message = format!("the release `{}` on {} is not what was laid out there", laid.id, known.target);
+        return Err(Failure::new(Conflict, message)
+            .with_detail("somebody changed it since; choose another one with `--to`"));
+    }
+    let kept = known.kept(&laid.id).await?;
+    if kept.artifact != laid.artifact {
+        let message =
+            format!("what {} has kept with the release `{}` is of another artifact", known.target, laid.id);
+        return Err(Failure::new(Conflict, message));
+    }
+    Ok(Some(kept))
+}
+
+/// Asks once. What nobody here has accepted before must be accepted by name, or by somebody at the keyboard.
+fn confirm(args: &Rollback, loaded: &Loaded, chosen: &Chosen) -> Result<(), Fail> {
+    let known = known_here(loaded)?;
+    let mut question = String::new();
+    for (id, group) in &chosen.groups {
+        question.push_str(&format!(
+            "{} to {id}: {}\n",
+            count(group.kept.len(), "target"),
+            names(group.kept.keys().map(TargetName::as_str))
+        ));
+        let Some(kept) = group.one() else { continue };
+        let is_known = known.contains(&Digest::of(&kept.plan)) && known.contains(&Digest::of(&kept.lock));
+        let digest = kept.digest();
+        if is_known || args.accept.as_deref().is_some_and(|said| digest.hex().starts_with(said)) {
+            continue;
+        }
+        if args.yes || !std::io::stdin().is_terminal() {
+            return Err(Fail::refused(format_args!(
+                "the plan and the lock that the targets have kept with `{id}` were never used here"
+            ))
+            .detail("whoever could write to a target could have written them, too")
+            .hint(format_args!(
+                "compare them with your repository, then say `--accept {}`",
+                digest.short()
+            )));
+        }
+        question.push_str(&format!(
+            "  its plan and lock, {}, were never used here: only the targets vouch for them\n",
+            digest.short()
+        ));
+    }
+    if args.emergency {
+        question
+            .push_str("at once, without taking targets out of the cluster; whoever has the lock loses it\n");
+    }
+    talk(&text::shown(&question));
+    if args.yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Fail::refused("nobody is there to be asked").hint("say `-y` when that is what you want"));
+    }
+    let sure = dialoguer::Confirm::new().with_prompt("go back?").default(false).interact().unwrap_or(false);
+    if sure { Ok(()) } else { Err(Fail::refused("not confirmed: nothing was done")) }
+}
+
+/// Plans and locks that were used here: those of today, and those of runs whose journals are here.
+fn known_here(loaded: &Loaded) -> Result<BTreeSet<Digest>, Fail> {
+    let mut known = BTreeSet::from([loaded.digest]);
+    known.extend(loaded.lock_text()?.map(Digest::of));
+    for run in history::ids(&loaded.folder).unwrap_or_default() {
+        if let Ok(record) = history::load(&loaded.folder, &run).record {
+            known.extend([record.header.plan_digest, record.header.lock_digest]);
+        }
+    }
+    Ok(known)
+}
+
+/// Makes the release live again on these targets.
+fn go_back(args: &Rollback, today: &Loaded, checked: &Checked, group: Group) -> Result<u8, Fail> {
+    let Some(kept) = group.one().cloned() else { return Ok(0) };
+    let store = open_store()?;
+    let loaded = today.of_then(&kept, &store)?;
+    let vars: Vec<(String, String)> = kept.vars.clone().into_iter().collect();
+    let all: BTreeSet<&TargetName> = checked.resolved.rollout.iter().collect();
+    let some = group.kept.len() < all.len();
+    let limit = names_of(&group).parse::<Limit>().map_err(Fail::internal)?;
+    let then = loaded.check(&kept.environment, &vars, some.then_some(&limit), Programs::Accepted)?;
+    let policy = load::policy(&kept.environment)?;
+    let lock = loaded.lock()?;
+    let locked = Lock::verify(lock.as_ref(), &then.resolved, &shown(&loaded.lock_file()))
+        .map_err(|why| stale(why, &loaded.file))?;
+    permitted(policy.as_ref(), &then.resolved, locked)?;
+    let locked = locked.clone();
+    let outputs = group.kept.into_iter().map(|(target, kept)| (target, kept.outputs)).collect();
+    let back = Back {
+        release: (kept.release, kept.artifact),
+        outputs,
+        emergency: args
+            .emergency
+            .then(|| args.batch.and_then(|batch| usize::try_from(batch).ok()).unwrap_or(usize::MAX)),
+        reason: args.reason.clone(),
+    };
+    carry_out(Order {
+        loaded,
+        checked: then,
+        locked,
+        policy,
+        vars,
+        shown: &args.shown,
+        resumed: None,
+        dry: false,
+        wait: args.wait.map_or(Duration::ZERO, |wait| wait.as_duration()),
+        back: Some(back),
+    })
+}
+
+fn names_of(group: &Group) -> String {
+    group.kept.keys().map(TargetName::as_str).collect::<Vec<_>>().join(",")
+}
