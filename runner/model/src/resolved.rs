@@ -41,7 +41,7 @@ pub struct Resolved {
     pub inventory: Option<InventoryCommand>,
     /// How ssh is run.
     pub ssh: SshSettings,
-    /// The targets of the rollout, in the order of the inventory.
+    /// The targets of the rollout, in the order of the inventory; the one that goes first comes first.
     pub rollout: Vec<TargetName>,
     /// The same in batches.
     pub batches: Vec<Vec<TargetName>>,

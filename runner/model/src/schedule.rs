@@ -7,7 +7,7 @@ use crate::{Phase, StepId, TargetName};
 /// The order of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
-    /// Every target of the strategy's role, in the order of the inventory.
+    /// Every target of the strategy's role, in the order of the inventory; the one that goes first comes first.
     pub targets: Vec<TargetName>,
     /// The targets of the rollout: each one of `targets` is in exactly one batch, and no batch is empty.
     pub batches: Vec<Vec<TargetName>>,

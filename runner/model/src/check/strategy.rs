@@ -5,9 +5,12 @@ use crate::diagnostic::Code;
 use crate::plan::{Goal, OnFailure, Strategy, batches};
 use crate::quantity::Period;
 use crate::resolved::ResolvedStep;
+use crate::source::Spanned;
 use crate::suggest::closest;
-use crate::{Phase, TargetName};
+use crate::words::duration;
+use crate::{LabelName, Phase, TargetName};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// How long a service may take to reach its state, where nothing else is said.
 const SERVICE_MS: u64 = 90_000;
@@ -118,31 +121,54 @@ impl Check<'_> {
         match with_label.as_slice() {
             [] if self.guesses => None,
             [] => {
-                let message = format!(
-                    "no target of the role `{}` has the label `{}`",
-                    strategy.role.value, label.value
-                );
-                let hint = format!(
-                    "add `labels = [\"{}\"]` to the target in `{}` that is to go first",
-                    label.value,
-                    self.inventory.source.name()
-                );
-                self.push(self.problem(Code::Targets, label.span, message).hint(hint));
+                self.nobody_goes_first(strategy, label);
                 None
             }
             // `--limit` may leave it out.
             [one] => targets.iter().position(|target| target == *one),
             several => {
                 let names = list(several.iter().map(|name| name.as_str()));
-                let message = format!("the label `{}` has several targets: {names}", label.value);
+                let message = format!(
+                    "the label `{}` is on {} targets of the role `{}`: {names}",
+                    label.value,
+                    several.len(),
+                    strategy.role.value
+                );
+                let hint = format!(
+                    "let one of them have it in `{}`, or name a label that only one has",
+                    self.inventory.source.name()
+                );
                 self.push(
                     self.problem(Code::Targets, label.span, message)
                         .because("one target goes first, alone")
-                        .hint("give the label to one of them"),
+                        .hint(hint),
                 );
                 None
             }
         }
+    }
+
+    /// No target of the role has the label.
+    fn nobody_goes_first(&self, strategy: &Strategy, label: &Spanned<LabelName>) {
+        let (role, file) = (&strategy.role.value, self.inventory.source.name());
+        let of_role = self.inventory.with_role(role.as_str());
+        let known: BTreeSet<&str> =
+            of_role.flat_map(|target| &target.labels).map(LabelName::as_str).collect();
+        let elsewhere = self.inventory.targets.iter().find(|target| target.labels.contains(&label.value));
+        let hint = match (closest(label.value.as_str(), known), elsewhere) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(other)) => {
+                format!(
+                    "`{}` has it, and is not one of the role `{role}`: give it to one that is",
+                    other.name
+                )
+            }
+            (None, None) => {
+                format!("add `labels = [\"{}\"]` to the target in `{file}` that is to go first", label.value)
+            }
+        };
+        let message = format!("no target of the role `{role}` has the label `{}`", label.value);
+        self.push(self.problem(Code::Targets, label.span, message).hint(hint));
     }
 
     /// How many targets stay in service. One must be able to leave, or nothing could ever be rolled out.
@@ -153,7 +179,10 @@ impl Check<'_> {
                 self.push(
                     self.problem(Code::Missing, goal.span, "`min-in-service` needs `[cluster]`")
                         .because("nobody would know which targets are in service")
-                        .hint("add `[cluster]` with `uses = \"std/haproxy\"`, or remove it"),
+                        .hint(
+                            "add `[cluster]` with `uses = \"std/haproxy\"` and `on`, the role of the load \
+                             balancer; or remove it",
+                        ),
                 );
             }
             return;
@@ -164,19 +193,36 @@ impl Check<'_> {
             share @ Goal::Percent(_) => share.of(fleet),
         };
         self.resolved.min_in_service = stay;
-        if stay >= fleet && fleet > 0 && !self.guesses {
-            let all = match fleet {
-                1 => "the only target".to_owned(),
-                several => format!("all {several} targets"),
-            };
-            let message =
-                format!("`min-in-service` keeps {all} of the role `{}` in service", strategy.role.value);
-            self.push(
-                self.problem(Code::Targets, goal.span, message)
-                    .because("no target could ever leave, and none could be released to")
-                    .hint("choose less, so that at least one target may leave"),
-            );
+        if stay < fleet || fleet == 0 || self.guesses {
+            return;
         }
+        let role = &strategy.role.value;
+        let message = match (goal.value, fleet) {
+            (_, 1) => format!("`min-in-service` keeps the only target of the role `{role}` in service"),
+            (Goal::Percent(_), _) => {
+                format!("`min-in-service` keeps all {fleet} targets of the role `{role}` in service")
+            }
+            (Goal::Count(count), _) => {
+                format!("`min-in-service` is {count}, and the role `{role}` has {fleet} targets")
+            }
+        };
+        let why = match goal.value {
+            Goal::Percent(percent) if percent < 100 && fleet > 1 => {
+                format!("{percent}% of {fleet} is rounded up to {stay}: no target could ever leave")
+            }
+            _ => "no target could ever leave, and none could be released to".to_owned(),
+        };
+        let hint = match (fleet - 1, goal.value) {
+            (0, _) => {
+                format!("remove it, so that this one may leave, or give the role `{role}` to a second target")
+            }
+            (most, Goal::Count(_)) => format!("write {most} or less, so that one target may leave"),
+            (most, Goal::Percent(_)) => {
+                let share = most * 100 / fleet;
+                format!("write {most} or less, or \"{share}%\" or less, so that one target may leave")
+            }
+        };
+        self.push(self.problem(Code::Targets, goal.span, message).because(why).hint(hint));
     }
 
     /// A run that ends has nothing left to roll back.
@@ -187,7 +233,12 @@ impl Check<'_> {
                 let message = format!("`no-return` means nothing in `{}`", phase.word());
                 self.push(
                     self.problem(Code::Conflict, flag.span, message)
-                        .because("nothing is rolled back by itself any more when it begins")
+                        .because(match phase {
+                            Phase::Finish => {
+                                "the rollout is over when it begins: nothing is rolled back after it"
+                            }
+                            _ => "it runs at the very end: nothing is rolled back after it",
+                        })
                         .hint("remove it"),
                 );
             }
@@ -213,27 +264,32 @@ impl Check<'_> {
         if sum <= timeout.as_millis() {
             return;
         }
-        let parts: Vec<String> = waits
-            .iter()
-            .map(|(step, wait)| format!("`{}` {}", step.id, Period::from_millis(*wait)))
-            .collect();
+        let parts: Vec<String> =
+            waits.iter().map(|(step, wait)| format!("`{}` {}", step.id, duration(*wait))).collect();
+        // What no time can be longer than cannot be written either.
+        let needed = Period::from_millis(sum).to_string();
+        let hint = match needed.parse::<Period>() {
+            Ok(_) => {
+                format!(
+                    "write `confirm-timeout = \"{needed}\"` or more, or give these steps a shorter `timeout`"
+                )
+            }
+            Err(_) => "give these steps a shorter `timeout`, or fewer retries".to_owned(),
+        };
         let message = format!(
             "`confirm-timeout` is {}, and the rollout of a target may take {}",
             timeout.value,
-            Period::from_millis(sum)
+            duration(sum)
         );
-        self.push(
-            self.problem(Code::Conflict, timeout.span, message)
-                .because(parts.join(", "))
-                .hint("make it longer, or give the steps a `timeout` or a `deadline` that is shorter"),
-        );
+        self.push(self.problem(Code::Conflict, timeout.span, message).because(parts.join(", ")).hint(hint));
     }
 
     /// How long a step may take with all its tries, as far as that is said: by its `timeout`, by its own deadline, or by
     /// what a service may take. In milliseconds.
     fn may_take(&self, step: &ResolvedStep) -> u64 {
         let written = self.plan.rollout.iter().find(|written| written.id.value == step.id);
-        let timeout = written.and_then(|written| written.timeout.as_ref()).map(|timeout| timeout.as_millis());
+        let timeout = written.and_then(|written| written.timeout.as_ref().or(written.limits.time.as_ref()));
+        let timeout = timeout.map(|timeout| timeout.as_millis());
         let with = Value::from(step.manifest.complete(&step.with));
         let own =
             ["deadline", "timeout"].iter().find_map(|name| with.get(name)?.as_str()?.parse::<Period>().ok());
@@ -243,8 +299,8 @@ impl Check<'_> {
             .any(|of_root| of_root.grants.ssh.iter().any(|grant| grant.to_string().starts_with("service:")));
         let once = match (timeout, own) {
             (Some(timeout), _) => timeout,
-            (None, Some(own)) => own.as_millis(),
-            (None, None) if asks => SERVICE_MS,
+            (None, Some(own)) => own.as_millis().min(step.limits.time.as_millis()),
+            (None, None) if asks => SERVICE_MS.min(step.limits.time.as_millis()),
             (None, None) => return 0,
         };
         let Some(retry) = step.retry else { return once };

@@ -346,9 +346,9 @@ fn in_service(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Goal>> {
     if goal.is_none() {
         reader.push(
             reader
-                .problem(Code::BadValue, item.span, "this is no number of targets")
-                .because("a number, as in `2`, or a share of all, as in `\"75%\"`")
-                .hint("write `min-in-service = \"75%\"`, or leave it out"),
+                .problem(Code::BadValue, item.span, "`min-in-service` is no number of targets")
+                .because("a number from 1, as in `2`, or a share of all, as in `\"75%\"`")
+                .hint("write `min-in-service = \"75%\"`, or leave it out: then any number may leave"),
         );
     }
     Some(Spanned::new(goal?, item.span))
