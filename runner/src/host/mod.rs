@@ -160,7 +160,9 @@ pub struct Host {
     stuck: Mutex<BTreeSet<Option<TargetName>>>,
     locking: Locking,
     texts: (String, String),
-    /// What the steps before the rollout of an older release gave out.
+    /// An older release is made live again.
+    goes_back: bool,
+    /// What the steps before its rollout gave out.
     given_then: BTreeMap<TargetName, BTreeMap<StepId, Value>>,
     /// The machines that are locked.
     machines_locked: Mutex<Vec<TargetName>>,
@@ -253,6 +255,7 @@ impl Host {
             stuck: Mutex::default(),
             locking: parts.locking,
             texts: parts.texts,
+            goes_back: release.is_some(),
             given_then,
             machines_locked: Mutex::default(),
             release: Mutex::new(release),
@@ -324,6 +327,27 @@ impl Host {
         if marked.is_ok() && mark == Mark::Good {
             self.keep_with_release(target, root).await?;
         }
+        marked
+    }
+
+    /// Whoever goes back from a release does not want to come back to it: it is marked bad, until it goes live once more.
+    async fn mark_what_was_left(&self, target: &TargetName) -> Result<(), Failure> {
+        let left = self.previous.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned();
+        let (Some(left), Some((release, _)), Some(root)) =
+            (left, self.known_release(), self.resolved.root(target))
+        else {
+            return Ok(());
+        };
+        let releases = self.releases_on(target).await?;
+        let of = |id: &ReleaseId| releases.iter().find(|known| known.id == *id);
+        let (Some(left), Some(now)) = (of(&left), of(&release)) else { return Ok(()) };
+        if left.sequence <= now.sequence || left.mark == Mark::Bad {
+            return Ok(());
+        }
+        let verbs = self.fleet.connection(target).await?.acting(&Acting::Login);
+        let intent = self.record.will_mark(target, &left.id, Mark::Bad).await?;
+        let marked = verbs.mark(root, &left.id, Mark::Bad, Intent::new(&intent)).await;
+        self.record.marked(target, &marked);
         marked
     }
 
@@ -671,7 +695,11 @@ impl Executor for Host {
     }
 
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {
-        self.mark_as(target, mark).await
+        self.mark_as(target, mark).await?;
+        match mark == Mark::Good && self.goes_back {
+            true => self.mark_what_was_left(target).await,
+            false => Ok(()),
+        }
     }
 
     async fn live(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
