@@ -53,7 +53,7 @@ pub enum BadPeriod {
     #[error("`{0}` has no unit: is it `{0}s` or `{0}m`?")]
     NoUnit(String),
     /// More than a week, or less than nothing.
-    #[error("`{0}` is not between `0s` and `7d`")]
+    #[error("`{0}` is not between `0s` and `168h`")]
     Range(String),
 }
 
@@ -202,8 +202,8 @@ mod tests {
         let error = |text: &str| text.parse::<Period>().expect_err(text).to_string();
         insta::assert_snapshot!(error("30"), @"`30` has no unit: is it `30s` or `30m`?");
         insta::assert_snapshot!(error("soon"), @"`soon` is not a time: write a number and its unit, as in `500ms`, `30s`, `5m` or `1h 30m`");
-        insta::assert_snapshot!(error("-5s"), @"`-5s` is not between `0s` and `7d`");
-        insta::assert_snapshot!(error("200h"), @"`200h` is not between `0s` and `7d`");
+        insta::assert_snapshot!(error("-5s"), @"`-5s` is not between `0s` and `168h`");
+        insta::assert_snapshot!(error("200h"), @"`200h` is not between `0s` and `168h`");
         assert!("".parse::<Period>().is_err());
     }
 
