@@ -372,7 +372,7 @@ fn bad_plans() {
     for (name, from, to) in [
         ("malformed", "name = \"shop\"", "name = \"shop"),
         ("unknown-key", "role = \"web\"", "rolle = \"web\""),
-        ("later-key", "role = \"web\"", "role = \"web\"\nmin-in-service = \"75%\""),
+        ("later-key", "[strategy]", "[report]\njunit = \"out.xml\"\n\n[strategy]"),
         ("unknown-reference", "root = \"${release.root}\"", "root = \"${relaese.root}\""),
         ("wrong-parameter", "source = \"app\"", "sorce = \"app\""),
         ("wrong-type", "source = \"app\"", "source = 7"),

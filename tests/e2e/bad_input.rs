@@ -54,8 +54,8 @@ fn a_plan_of_ten_megabytes_is_refused_at_once() {
 #[test]
 fn keys_of_later_versions_are_not_supported_yet() {
     let Some((_fleet, project)) = project() else { return };
-    project.edit_plan("max-failures = 0", "max-failures = 0\nmin-in-service = \"75%\"");
-    refused(&project, &["min-in-service", "not yet"]);
+    project.edit_plan("[strategy]", "[report]\njunit = \"out.xml\"\n\n[strategy]");
+    refused(&project, &["report", "not yet"]);
 }
 
 #[test]

@@ -42,6 +42,23 @@ connection = "local"
 [target.web-1]
 roles = ["web"]
 
+[target.web-2]
+root = "/srv/web-2"
+roles = ["web"]
+labels = ["canary"]
+
+[target.web-3]
+root = "/srv/web-3"
+roles = ["web"]
+
+[target.web-4]
+root = "/srv/web-4"
+roles = ["web"]
+
+[target.lb-1]
+root = "/srv/lb"
+roles = ["lb"]
+
 [target.db-1]
 root = "/srv/db"
 roles = ["db"]
@@ -157,7 +174,12 @@ fn steps_on_pages_fit_their_modules() {
 fn step(part: &str, what: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let package = if part.contains("id = \"package\"") { "" } else { PACKAGE };
-    std::fs::write(folder.path().join("plan.toml"), format!("{AROUND}{package}\n{part}")).expect("written");
+    // A part that has a strategy of its own needs no other one.
+    let around = match part.contains("[strategy]") {
+        true => AROUND.split("[strategy]").next().unwrap_or(AROUND),
+        false => AROUND,
+    };
+    std::fs::write(folder.path().join("plan.toml"), format!("{around}{package}\n{part}")).expect("written");
     std::fs::write(folder.path().join("test.toml"), INVENTORY).expect("written");
     checked(folder.path(), "plan.toml", &format!("{what}:\n{part}"));
 }

@@ -4,6 +4,7 @@
 //! This is the place for it until modules say it themselves; a module that is not here is explained by its summary and
 //! its parameters alone.
 
+mod clusters;
 mod looks;
 mod sources;
 
@@ -92,6 +93,9 @@ const FILE: &str = "release.tar.gz";
 
 /// The lines for a standard module; `None`: nobody wrote any.
 pub(super) fn lines(module: &str, given: &Given<'_>, shell: &Shell<'_>) -> Option<Vec<String>> {
+    if let Some(lines) = clusters::lines(module, given, shell) {
+        return Some(lines);
+    }
     let root = given.word("root").unwrap_or_default();
     let below = |path: &str| join(&[&root, &plain(path)]);
     let id = || match given.word("release") {
@@ -375,12 +379,17 @@ mod tests {
             "files": [{ "path": "/x", "folder": true }],
             "dir": "/d", "name": "x", "schedule": "@daily", "user": "root", "command": "true",
             "commands": [{ "argv": ["a"] }], "socket": "/s", "script": "/s.php", "repository": "r", "commit": "c",
+            "backend": "shop", "file": "/etc/nginx/shop.conf", "server": "10.0.0.1:80", "test": ["/usr/sbin/nginx", "-t"],
+            "path": "/srv/up", "leave": ["/opt/lb", "out"], "join": ["/opt/lb", "in"],
             "folder": "/b", "requests": 1, "concurrency": 1,
         });
         for name in standard() {
-            assert!(KNOWN.contains(&name), "say in `by_hand` what a person types for `{name}`");
+            assert!(
+                KNOWN.contains(&name) || clusters::KNOWN.contains(&name),
+                "say in `by_hand` what a person types for `{name}`"
+            );
         }
-        for name in KNOWN {
+        for name in KNOWN.into_iter().chain(clusters::KNOWN) {
             assert!(typed(name, &given).is_some_and(|lines| !lines.is_empty()), "{name}");
         }
         assert_eq!(typed("unknown", &given), None);
