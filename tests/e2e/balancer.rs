@@ -97,13 +97,6 @@ impl<'f> Balancer<'f> {
 
     /// Begins to send requests, and to count who serves them.
     pub(crate) fn load(&self) -> Load {
-        let url = format!("http://{}/version.txt", self.host.http_address());
-        let wrk = Command::new("wrk")
-            .args(["-t", "1", "-c", "8", "-d", "600s", "--timeout", "20s", &url])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let (socket, ends) = (self.host.outside(SOCKET), Arc::clone(&over));
         let sampler = std::thread::spawn(move || {
@@ -116,8 +109,22 @@ impl<'f> Balancer<'f> {
             }
             fewest
         });
-        Load { wrk, over, sampler }
+        Load { sampler: Some((over, sampler)), ..requests(self.host, &[]) }
     }
+}
+
+/// Begins to send requests to a host; `options`: further ones of wrk.
+pub(crate) fn requests(host: &Host, options: &[&str]) -> Load {
+    let url = format!("http://{}/version.txt", host.http_address());
+    let wrk = Command::new("wrk")
+        .args(["-t", "1", "-c", "8", "-d", "600s", "--timeout", "20s"])
+        .args(options)
+        .arg(&url)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    Load { wrk, sampler: None }
 }
 
 fn ask(socket: &std::path::Path, text: &str) -> Option<String> {
@@ -139,8 +146,7 @@ fn serving(stat: &str) -> usize {
 /// Requests that go on.
 pub(crate) struct Load {
     wrk: Child,
-    over: Arc<AtomicBool>,
-    sampler: JoinHandle<usize>,
+    sampler: Option<(Arc<AtomicBool>, JoinHandle<usize>)>,
 }
 
 /// What came of them.
@@ -150,8 +156,8 @@ pub(crate) struct Served {
     pub(crate) requests: u64,
     /// Those that were not, or not well.
     pub(crate) failed: u64,
-    /// The fewest servers at any moment.
-    pub(crate) fewest: usize,
+    /// The fewest servers at any moment, where they were counted.
+    pub(crate) fewest: Option<usize>,
 }
 
 impl Load {
@@ -161,8 +167,10 @@ impl Load {
             Command::new("kill").args(["-s", "INT", &self.wrk.id().to_string()]).status().unwrap();
         assert!(interrupted.success());
         let output = self.wrk.wait_with_output().unwrap();
-        self.over.store(true, Ordering::Relaxed);
-        let fewest = self.sampler.join().unwrap();
+        let fewest = self.sampler.map(|(over, sampler)| {
+            over.store(true, Ordering::Relaxed);
+            sampler.join().unwrap()
+        });
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let number = |text: &str| text.trim().trim_end_matches(',').parse::<u64>().unwrap();
         let requests =

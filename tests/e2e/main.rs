@@ -17,6 +17,7 @@ mod databases;
 mod doctor;
 mod dry_run;
 mod facts;
+mod faults;
 mod fencing;
 mod files;
 mod goes_live;

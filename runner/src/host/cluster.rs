@@ -56,6 +56,7 @@ impl Host {
         cancel: &CancellationToken,
     ) -> Result<(), Failure> {
         let mut left: Vec<ResolvedStep> = Vec::new();
+        let _one_at_a_time = self.one_at_a_time().await;
         for balancer in self.balancers() {
             if let Err(failure) = self.ask(&balancer, Export::Leave, target, cancel).await {
                 return Err(self.back_at(&left, target, failure).await);
@@ -96,9 +97,11 @@ impl Host {
         target: &TargetName,
         cancel: &CancellationToken,
     ) -> Result<(), Failure> {
+        let one_at_a_time = self.one_at_a_time().await;
         for balancer in self.balancers() {
             self.ask(&balancer, Export::Join, target, cancel).await?;
         }
+        drop(one_at_a_time);
         if self.dry.is_some() {
             self.standings.stands(target, Standing::served());
             return Ok(());
@@ -111,6 +114,16 @@ impl Host {
                 format_args!("{target} was put back into service, and is {}", standing.words()),
             )),
         }
+    }
+
+    /// Of a module that writes files of a load balancer, one call is over before the next one begins: both would read the
+    /// file, and the later one would take back what the other one wrote.
+    async fn one_at_a_time(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let writes =
+            self.resolved.cluster.iter().flat_map(|cluster| &cluster.grants).any(|of_root| {
+                of_root.grants.ssh.iter().any(|grant| grant.to_string().starts_with("write:"))
+            });
+        if writes { Some(self.gate.lock().await) } else { None }
     }
 
     /// The cluster at each of its load balancers.

@@ -152,6 +152,8 @@ pub struct Host {
     facts: facts::Known,
     before: Continued,
     standings: Arc<Standings>,
+    /// Who goes through the gate of a cluster that lets one through at a time.
+    gate: tokio::sync::Mutex<()>,
     /// What steps gave out.
     outputs: Mutex<BTreeMap<(StepId, TargetName), Value>>,
     /// Targets that took themselves back when an earlier part of the run was cut off: their rollout is done anew.
@@ -252,6 +254,7 @@ impl Host {
             before: parts.before,
             outputs: Mutex::default(),
             went_back: Mutex::default(),
+            gate: tokio::sync::Mutex::default(),
             stuck: Mutex::default(),
             locking: parts.locking,
             texts: parts.texts,
