@@ -63,6 +63,17 @@ async fn the_verbs_work_over_ssh_and_fast() {
         Change::Symlink { path: path(&format!("{root}/current")), points_to: "releases/two".to_owned() };
     change(&*as_login, &current, &within).await;
     eprintln!("switch: {:?}", begun.elapsed());
+    let (place, two) = (path(&root), "two".parse().expect("an id"));
+    let text = format!("\"{}\"", "plan ".repeat(200_000));
+    let begun = Instant::now();
+    as_login.keep(&place, &two, &text, Intent::new("{}")).await.expect("kept");
+    let kept = as_login.kept(&place, &two, Within::both(&within)).await.expect("asked");
+    eprintln!("keep and read 1 MB: {:?}", begun.elapsed());
+    assert!(kept.is_some_and(|kept| kept == text));
+    let told = as_login.accounts(&place, Within::both(&within)).await.expect("told");
+    assert_eq!(told.live, Some(two));
+    assert!(told.live_since.is_some_and(|since| since > 1_700_000_000));
+    assert_eq!(told.releases[0].who.as_deref(), Some("ann"));
     let begun = Instant::now();
     let into = path(&format!("{root}/two.tar.zst"));
     let archive = Change::Archive { path: path(&format!("{root}/releases/two")), into: into.clone() };

@@ -50,6 +50,66 @@ async fn a_release_is_laid_out_switched_to_and_read_through_current() {
 }
 
 #[tokio::test]
+async fn accounts_and_what_is_kept_are_those_of_the_target_or_unknown() {
+    let shared = Shared::new();
+    let scratch = Scratch::new(&shared).await;
+    let (root, granted) = (scratch.path("r"), [scratch.path("r")]);
+    let within = Within::both(&granted);
+    let unpack = |id: &str| Change::Unpack {
+        path: scratch.path(&format!("r/releases/{id}")),
+        tree: shared.tree(&[("app", id)]),
+        links: vec![],
+        reuse: None,
+        attributes: Attributes::default(),
+    };
+    let (one, two, three) =
+        ("one".parse().expect("id"), "two".parse().expect("id"), "three".parse().expect("id"));
+    for id in ["one", "two"] {
+        make(&scratch.target, within, &unpack(id)).await;
+    }
+    let switch =
+        |to: &str| Change::Symlink { path: scratch.path("r/current"), points_to: format!("releases/{to}") };
+    make(&scratch.target, within, &switch("two")).await;
+    scratch.target.keep(&root, &one, "[1]", Intent::new("{}")).await.expect("kept");
+    let before = scratch.snapshot();
+    let truth = scratch.target.accounts(&root, within).await.expect("told");
+    assert_eq!(
+        (truth.live.as_ref(), truth.releases.len(), truth.live_since.is_some()),
+        (Some(&two), 2, true)
+    );
+    let target = shared.overlay(&scratch).over(Arc::clone(&scratch.target));
+    assert_eq!(target.accounts(&root, within).await.expect("told"), truth);
+    // Something else has changed.
+    let elsewhere = Change::Mkdir { path: scratch.path("r/new"), attributes: Attributes::default() };
+    make(&target, within, &elsewhere).await;
+    assert_eq!(target.accounts(&root, within).await.expect("told"), truth);
+    target.keep(&root, &one, "[2]", Intent::new("{}")).await.expect("nothing is done");
+    assert_eq!(target.kept(&root, &one, within).await.expect("asked").as_deref(), Some("[1]"));
+    assert_eq!(target.kept(&root, &two, within).await.expect("asked"), None);
+    make(&target, within, &switch("one")).await;
+    let told = target.accounts(&root, within).await.expect("told");
+    let live: Vec<_> = told.releases.iter().map(|laid| (laid.id.as_str(), laid.live)).collect();
+    assert_eq!(
+        (live, told.live, told.live_since),
+        (vec![("two", false), ("one", true)], Some(one.clone()), None)
+    );
+    make(&target, within, &Change::RemoveTree { path: scratch.path("r/releases/two") }).await;
+    let told = target.accounts(&root, within).await.expect("told");
+    assert_eq!(told.releases.iter().map(|laid| laid.id.as_str()).collect::<Vec<_>>(), ["one"]);
+    make(&target, within, &Change::RemoveTree { path: scratch.path("r/releases/one") }).await;
+    assert_eq!(target.kept(&root, &one, within).await.expect("asked"), None);
+    make(&target, within, &unpack("three")).await;
+    let unknown = target.accounts(&root, within).await.expect_err("nobody can tell");
+    assert_eq!(unknown.kind, FailureKind::Unknown);
+    assert_eq!(
+        target.kept(&root, &three, within).await.expect_err("nobody can tell").kind,
+        FailureKind::Unknown
+    );
+    assert_eq!(scratch.snapshot(), before);
+    scratch.close().await;
+}
+
+#[tokio::test]
 async fn commands_and_forwards_end_where_they_would_see_the_old_world() {
     let shared = Shared::new();
     let scratch = Scratch::of_dry_run(&shared).await;

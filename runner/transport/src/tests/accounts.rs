@@ -280,17 +280,18 @@ async fn a_folder_of_accounts_that_others_may_change_is_refused() {
             lay(&bench, "one", "1").await;
             keep(&bench, "one", "{}").await.expect("kept");
             bench.connection.close().await;
-            // A new connection, which has not seen the folder before.
+            let folder = bench.at("root/.runner/releases");
+            if how == "open" {
+                std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("chmod");
+            }
+            // A new connection: what a shell has found to be safe it does not look at again.
             let shared = Shared::new(Arc::clone(&bench.store), Arc::default(), Limits::default());
             let host = Arc::new(Local::with_shell(*words));
             let machine = Machine::new(TargetName::localhost(), host, Arc::new(shared), None);
             let connection = Connected(Arc::new(machine));
             connection.begin(&bench.place()).await.expect("begun");
-            let folder = bench.at("root/.runner/releases");
             match how {
-                "open" => {
-                    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("chmod");
-                }
+                "open" => {}
                 "link" => {
                     std::fs::rename(&folder, bench.at("moved")).expect("moved");
                     symlink(bench.at("moved"), &folder).expect("linked");
