@@ -82,6 +82,8 @@ impl Scene {
 
     /// The run, whose folder is gone.
     fn lost_run(&self) -> String {
+        // Without the journal nothing proves that the runner is dead: a person says so.
+        self.project.unlock();
         let runs = self.project.path(".runner/runs");
         let run = fs::read_dir(runs).unwrap().flatten().next().unwrap().file_name();
         fs::remove_dir_all(self.project.path(".runner")).unwrap();

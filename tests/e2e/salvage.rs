@@ -12,6 +12,7 @@ fn lost(project: &mut Project, boundary: u32) -> String {
     let killed = project.exec();
     assert_eq!(killed.code, None, "{killed}");
     project.env.pop();
+    project.unlock();
     let runs = project.path(".runner/runs");
     let run = fs::read_dir(&runs).unwrap().flatten().map(|run| run.file_name()).max().unwrap();
     fs::remove_dir_all(project.path(".runner")).unwrap();

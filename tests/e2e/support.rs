@@ -156,6 +156,12 @@ impl Project {
         ran
     }
 
+    /// Takes the lock of the targets away from a runner that is dead.
+    pub(crate) fn unlock(&self) {
+        let unlocked = self.run(&["unlock", "plan.toml", "--environment", "fleet", "--reason", "it is dead"]);
+        assert_eq!(unlocked.code, Some(0), "{unlocked}");
+    }
+
     /// Begins to take it live; [`Running::end`] collects.
     pub(crate) fn begin(&self) -> Running<'_> {
         let _ = fs::remove_file(self.path("events.jsonl"));

@@ -44,6 +44,9 @@ pub trait Executor: Send + Sync + 'static {
     /// How many attempts at a step are over since an earlier part of the run: the first one now has the next number.
     fn attempts_over(&self, step: &StepId, target: &TargetName) -> u32;
 
+    /// Whether an earlier part of the run has begun the step on any target.
+    fn was_begun(&self, step: &StepId) -> bool;
+
     /// Marks this run's release on the target, when it is there.
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure>;
 

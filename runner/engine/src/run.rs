@@ -274,7 +274,10 @@ pub async fn run(
         on_failure: schedule.on_failure,
         pause: Duration::from_millis(schedule.pause_ms),
         locked: watch::Sender::new(None),
-        passages: Mutex::default(),
+        passages: Mutex::new(Passages {
+            no_return: begun_without_return(&schedule, &*executor),
+            ..Passages::default()
+        }),
         executor,
         events: events.clone(),
     });
@@ -303,6 +306,12 @@ pub async fn run(
     let verdict = run.brakes.first().map_or_else(|| run.board().verdict(), |signal| signal.verdict());
     events.send(Event::RunFinished { run: about.run, verdict, milliseconds: milliseconds(started) });
     Report { verdict, targets }
+}
+
+/// A step without return that an earlier part of the run has begun.
+fn begun_without_return(schedule: &Schedule, executor: &dyn Executor) -> Option<StepId> {
+    let mut steps = schedule.steps.iter().filter(|step| step.no_return);
+    steps.find(|step| executor.was_begun(&step.id)).map(|step| step.id.clone())
 }
 
 /// The targets of the schedule, and those that only some steps name. `localhost` needs no connection unless the

@@ -85,6 +85,8 @@ pub(super) struct Resumed {
     pub(super) journal: Arc<Journal>,
     /// What it did.
     pub(super) before: Continued,
+    /// Its journal, which only one process can have, proves that whoever had the lock of the targets is dead.
+    pub(super) takes_over: bool,
 }
 
 /// Runs it.
@@ -144,9 +146,9 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
     keep_modules(&loaded, &store)?;
     let scratch = dry.then(tempfile::tempdir).transpose();
     let scratch = scratch.map_err(|error| Fail::internal(format_args!("cannot make a folder: {error}")))?;
-    let resumed_here = resumed.as_ref().is_some_and(|resumed| !resumed.before.run.from_targets);
+    let resumed_here = resumed.as_ref().is_some_and(|resumed| resumed.takes_over);
     let (header, journal, before) = match resumed {
-        Some(Resumed { header, journal, before }) => (header, journal, before),
+        Some(Resumed { header, journal, before, .. }) => (header, journal, before),
         None => {
             // The record of a dry run is nobody's to go on with.
             let folder = match &scratch {

@@ -71,17 +71,25 @@ pub(super) fn unlock(args: &Unlock) -> Result<u8, Fail> {
         let (resolved, connections, request) = (&resolved, &connections, &request);
         async move {
             let connection = connections.connect(target).await?;
+            let root = resolved.root(&target.name).cloned();
+            let before = connection.lock_state(root.as_ref(), resolved.plan.as_str()).await?;
+            let Some(before) = before.filter(LockState::is_held) else {
+                connection.close().await;
+                return Ok(None);
+            };
+            // In the folder of the run that has it: one of its own would be taken for the newest run there.
+            let run = before.owner.as_ref().map_or_else(new_run_id, |owner| owner.run.clone());
             let place = RunPlace {
-                root: resolved.root(&target.name).cloned(),
+                root,
                 plan: resolved.plan.to_string(),
-                run: request.owner.run.clone(),
+                run,
                 executes: Executes { plan: nothing, lock: nothing },
                 who: String::new(),
                 made_at: String::new(),
             };
             let taken = taken_away(&connection, &place, request).await;
             connection.close().await;
-            taken
+            taken.map(|()| Some(before))
         }
     }));
     for (target, answer) in &answers {
@@ -95,22 +103,19 @@ pub(super) fn unlock(args: &Unlock) -> Result<u8, Fail> {
     end(&answers)
 }
 
-/// Takes the lock from whoever has it and gives it back; answers who had it.
+/// Takes the lock from whoever has it and gives it back.
 async fn taken_away(
     connection: &Arc<dyn Connection>,
     place: &RunPlace,
     request: &LockRequest,
-) -> Result<Option<LockState>, Failure> {
-    let before = connection.lock_state(place.root.as_ref(), &place.plan).await?;
-    let Some(before) = before.filter(LockState::is_held) else { return Ok(None) };
+) -> Result<(), Failure> {
     connection.begin(place).await?;
     match connection.lock(request).await? {
-        LockAnswer::Taken { .. } => connection.release().await?,
+        LockAnswer::Taken { .. } => connection.release().await,
         LockAnswer::Held(_) => {
-            return Err(Failure::new(FailureKind::Conflict, "somebody else takes it at this moment"));
+            Err(Failure::new(FailureKind::Conflict, "somebody else takes it at this moment"))
         }
     }
-    Ok(Some(before))
 }
 
 /// The plan's machines, and how they are reached.

@@ -57,7 +57,12 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     talk(&format!("going on with the run {run}\n"));
     let vars = record.header.vars.clone().into_iter().collect();
     let (journal, verdict) = (Arc::new(journal), record.closed());
-    let resumed = Some(Resumed { header: record.header, journal: Arc::clone(&journal), before });
+    let resumed = Some(Resumed {
+        header: record.header,
+        journal: Arc::clone(&journal),
+        before,
+        takes_over: !args.from_targets,
+    });
     let order = Order {
         loaded,
         checked,

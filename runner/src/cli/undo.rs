@@ -26,7 +26,7 @@ pub(super) fn undo(order: Order<'_>) -> Result<u8, Fail> {
 
 async fn go(order: Order<'_>) -> Result<u8, Fail> {
     let Order { loaded, checked, locked, policy, shown: args, resumed, .. } = order;
-    let Some(Resumed { header, journal, before }) = resumed else {
+    let Some(Resumed { header, journal, before, takes_over }) = resumed else {
         return Err(Fail::internal("there is no run to undo"));
     };
     let run = header.run.clone();
@@ -39,7 +39,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
     let kit = Kit { loaded, resolved, locked, policy, vault, store };
     let faults = Faults::of_process().map_err(Fail::usage)?;
-    let take = if before.run.from_targets { Take::IfFree } else { Take::OfRun };
+    let take = if takes_over { Take::OfRun } else { Take::IfFree };
     let host = host(
         kit,
         header,

@@ -697,6 +697,10 @@ impl Executor for Host {
         }
     }
 
+    fn was_begun(&self, step: &StepId) -> bool {
+        self.before.run.order.iter().any(|(begun, ..)| begun == step)
+    }
+
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure> {
         self.mark_as(target, mark).await?;
         match mark == Mark::Good && self.goes_back {

@@ -346,3 +346,14 @@ fn who_waits_for_its_turn_when_the_run_is_halted_is_left_as_it_was() {
     let left = played.lines().iter().filter(|line| line.starts_with("out ")).count();
     assert_eq!(left, 1, "{:?}", played.lines());
 }
+
+#[test]
+fn what_an_earlier_part_of_the_run_began_without_return_is_not_taken_back() {
+    let mut schedule = clustered(&[&["a"]], 0);
+    schedule.steps[2].no_return = true;
+    let mut fake = fake(&schedule).on("send", "a", [FAIL]);
+    fake.over.insert("switch".parse().unwrap(), 1);
+    let played = play(&schedule, fake, &[]);
+    assert_eq!(played.report.verdict, Verdict::Failed);
+    assert!(played.lines().iter().any(|line| line.starts_with("no rollback: `switch`")));
+}

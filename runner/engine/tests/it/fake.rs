@@ -124,6 +124,10 @@ impl Executor for Fake {
         self.over.get(step).copied().unwrap_or_default()
     }
 
+    fn was_begun(&self, step: &StepId) -> bool {
+        self.over.contains_key(step)
+    }
+
     async fn connect(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
         {
             let mut connecting = self.connecting.lock().unwrap();
