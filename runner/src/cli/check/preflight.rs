@@ -15,6 +15,8 @@ pub(super) struct Preflight {
     writes: BTreeSet<String>,
     services: BTreeSet<String>,
     commands: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    sockets: BTreeSet<String>,
     requests: BTreeSet<String>,
     files: BTreeSet<String>,
     secrets: BTreeSet<String>,
@@ -50,6 +52,7 @@ impl Preflight {
             (_, "service") => (&mut self.services, rest),
             (_, "as") => (&mut self.users, rest),
             (_, "target") => (&mut self.targets, rest),
+            (_, socket) if socket.starts_with("socket-") => (&mut self.sockets, grant),
             _ => (&mut self.commands, grant),
         };
         place.insert(text.to_owned());
@@ -65,6 +68,7 @@ impl Preflight {
             ("write", &self.writes, " "),
             ("services", &self.services, "\n"),
             ("commands", &self.commands, "\n"),
+            ("sockets", &self.sockets, "\n"),
             ("requests", &self.requests, "\n"),
             ("files here", &self.files, " "),
             ("secrets", &self.secrets, "\n"),

@@ -12,7 +12,9 @@ use by_hand::Given;
 use runner_model::template::{Reference, ReleaseField};
 use runner_model::text::shown;
 use runner_model::words::{count, duration, names};
-use runner_model::{Acting, Limits, ModuleRef, Phase, Resolved, ResolvedStep, Runs, Target, TargetName};
+use runner_model::{
+    Acting, Limits, ModuleRef, OnFailure, Phase, Resolved, ResolvedStep, Runs, Target, TargetName,
+};
 use shell::Shell;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -109,10 +111,13 @@ fn sentences(resolved: &Resolved, phase: Phase) -> Vec<String> {
             "Stage: on all {all} at the same time, before the first one is rolled out. {tolerated}, the rollout does not begin."
         )],
         Phase::Rollout => {
+            let (left, undone) = match resolved.on_failure {
+                OnFailure::Stop => ("A target where a step fails stays as it is. ", ""),
+                OnFailure::Rollback => ("", ", and what was done is undone, the last batch first"),
+            };
             let mut said = vec![format!(
                 "Rollout: {all} in {}. In a batch, each target goes through all steps at its own pace; the next batch \
-                 begins when all of it are done. A target where a step fails stays as it is. {tolerated}, no further \
-                 batch begins.",
+                 begins when all of it are done. {left}{tolerated}, no further batch begins{undone}.",
                 match resolved.batches.len() {
                     1 => "1 batch".to_owned(),
                     many => format!("{many} batches, one after the other"),
