@@ -66,6 +66,7 @@ fn what_a_killed_run_changed_was_announced_before() {
             assert!(there.iter().filter(|i| restart(i)).count() >= restarted, "{}", host.name());
             assert!(version(host).starts_with("1."), "{} serves {}", host.name(), version(host));
         }
+        project.unlock();
     }
     assert!(changes > 0, "no run came far enough");
     // Nothing that was left stands in the way of the next run.

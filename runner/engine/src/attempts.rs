@@ -6,7 +6,7 @@ use crate::gate::{Barred, Passage};
 use crate::run::Run;
 use crate::{Invocation, Invoked};
 use futures_util::FutureExt as _;
-use runner_model::{End, Event, Failure, FailureKind, ScheduledStep, Tally, TargetName};
+use runner_model::{End, Event, Failure, FailureKind, Phase, ScheduledStep, Tally, TargetName};
 use serde_json::Value;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -36,6 +36,9 @@ pub(crate) async fn attempts(
     mut passage: Option<&mut Passage<'_>>,
 ) -> Outcome {
     let begin = run.brakes.begin(step.phase);
+    if matches!(step.phase, Phase::Stage | Phase::Rollout) {
+        run.board().begin();
+    }
     if let Err(failure) = run.begins(step).await {
         return Outcome::Failed(failure);
     }

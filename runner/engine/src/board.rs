@@ -17,7 +17,7 @@ pub(crate) struct Board {
     step_failed: bool,
     halted: bool,
     named: bool,
-    /// A phase that acts on targets has begun.
+    /// A step that acts on targets has begun.
     begun: bool,
     refused: Option<Failure>,
     lost: Option<Failure>,
@@ -188,7 +188,7 @@ impl Board {
         }
     }
 
-    /// A phase begins that acts on targets.
+    /// A step begins that acts on targets.
     pub(crate) fn begin(&mut self) {
         self.begun = true;
     }

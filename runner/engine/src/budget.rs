@@ -22,7 +22,7 @@ struct State {
 
 /// Whether a target may leave.
 enum Leave {
-    Now,
+    Now { served: bool },
     Later { serving: usize },
     Never { serving: usize },
 }
@@ -45,7 +45,7 @@ impl Budget {
         });
     }
 
-    /// Waits until a target may leave, and counts it out. `waits` is told once if it has to wait.
+    /// Waits until a target may leave, and counts it out. `waits` is told once if it has to wait. Answers whether it served.
     ///
     /// # Errors
     /// It never may: too few others are in service, and nobody is at work who would come back.
@@ -53,13 +53,13 @@ impl Budget {
         &self,
         target: &TargetName,
         waits: impl FnOnce(usize, usize),
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut waits = Some(waits);
         let mut changes = self.state.subscribe();
         loop {
             changes.mark_unchanged();
             match self.try_leave(target) {
-                Leave::Now => return Ok(()),
+                Leave::Now { served } => return Ok(served),
                 Leave::Never { serving } => return Err(self.never(target, serving)),
                 Leave::Later { serving } => {
                     if let Some(waits) = waits.take() {
@@ -75,7 +75,7 @@ impl Budget {
     }
 
     fn try_leave(&self, target: &TargetName) -> Leave {
-        let mut answer = Leave::Now;
+        let mut answer = Leave::Now { served: false };
         self.state.send_if_modified(|state| {
             let serving = state.serving.len();
             // Whoever serves nobody is missed by nobody.
@@ -86,7 +86,7 @@ impl Budget {
                 };
                 return false;
             }
-            state.serving.remove(target);
+            answer = Leave::Now { served: state.serving.remove(target) };
             state.at_work.insert(target.clone());
             true
         });

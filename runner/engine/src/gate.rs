@@ -106,14 +106,17 @@ pub(crate) async fn take_out(run: &Run, target: &TargetName, unless_halted: bool
         let (target, fleet) = (target.clone(), count(fleet));
         run.events.send(Event::ServiceAwaited { target, serving: in_service, fleet, keeps });
     };
-    tokio::select! {
+    let served = tokio::select! {
         biased;
         may = run.budget.leave(target, waits) => may?,
         () = run.brakes.begin(Phase::Rollout).cancelled() => return Err(Barred::Stopped),
-    }
+    };
     let is_over = unless_halted && run.board().is_halted() && !run.board().is_touched(target);
     if is_over || run.brakes.begin(Phase::Rollout).is_cancelled() {
-        run.budget.back(target);
+        match served {
+            true => run.budget.back(target),
+            false => run.budget.given_up(target),
+        }
         return Err(Barred::Stopped);
     }
     let (started, cut) = (Instant::now(), run.brakes.cut(Phase::Rollout));

@@ -378,9 +378,6 @@ async fn whole(run: &Arc<Run>, schedule: &Schedule, phase: Phase) {
     }
     let started = Instant::now();
     run.events.send(Event::PhaseStarted { phase });
-    if phase == Phase::Stage {
-        run.board().begin();
-    }
     flow::together(run, phase, steps, members).await;
     run.events.send(Event::PhaseFinished { phase, milliseconds: milliseconds(started) });
 }
@@ -409,7 +406,6 @@ async fn rollout(run: &Arc<Run>, steps: &Arc<[ScheduledStep]>, batches: &[Vec<Ta
             break;
         }
         run.events.send(Event::BatchStarted { number, of, targets: members.clone() });
-        run.board().begin();
         flow::together(run, Phase::Rollout, Arc::clone(steps), members).await;
     }
     if run.goes_on() {

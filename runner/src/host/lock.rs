@@ -3,7 +3,7 @@
 use super::Host;
 use futures_util::future::join_all;
 use runner_model::{Failure, FailureKind, TargetName};
-use runner_transport::{LockAnswer, LockRequest, LockState, Owner, Take};
+use runner_transport::{Connection, LockAnswer, LockRequest, LockState, Owner, Take};
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Host {
     async fn lock_once(&self, names: &BTreeSet<TargetName>) -> Result<(), Failure> {
         let request = LockRequest {
             owner: Owner {
-                who: self.locking.who.clone(),
+                who: self.owner(),
                 run: self.run.clone(),
                 plan: self.resolved.plan.to_string(),
                 reason: self.locking.reason.clone(),
@@ -61,20 +61,40 @@ impl Host {
             lease: self.locking.lease,
             take: self.locking.take,
         };
-        for name in names {
-            let answer = async { self.fleet.connection(name).await?.lock(&request).await }.await;
-            let failure = match answer {
-                Ok(LockAnswer::Taken { .. }) => {
+        for (number, name) in names.iter().enumerate() {
+            let answer = async {
+                let connection = self.fleet.connection(name).await?;
+                // Names of one machine share its lock: taken once more, it would be lost to the first of them.
+                if number > 0 && self.is_locked_here(name, &*connection).await? {
+                    return Ok(None);
+                }
+                connection.lock(&request).await.map(Some)
+            };
+            let failure = match answer.await {
+                Ok(None) => continue,
+                Ok(Some(LockAnswer::Taken { .. })) => {
                     self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
                     continue;
                 }
-                Ok(LockAnswer::Held(state)) => held(name, &state),
+                Ok(Some(LockAnswer::Held(state))) => held(name, &state),
                 Err(failure) => failure,
             };
             self.unlock().await;
             return Err(failure);
         }
         Ok(())
+    }
+
+    /// Whoever has the lock: this process.
+    fn owner(&self) -> String {
+        format!("{}, process {}", self.locking.who, std::process::id())
+    }
+
+    /// Whether this process has the lock of a machine already, under another name.
+    async fn is_locked_here(&self, name: &TargetName, connection: &dyn Connection) -> Result<bool, Failure> {
+        let state = connection.lock_state(self.resolved.root(name), self.resolved.plan.as_str()).await?;
+        let owner = state.filter(LockState::is_held).and_then(|state| state.owner);
+        Ok(owner.is_some_and(|owner| owner.run == self.run && owner.who == self.owner()))
     }
 
     /// The machines: those that answer, and those that steps act on in place of a target.
