@@ -227,7 +227,8 @@ fn behind_nginx<'f>(fleet: &'f Fleet, project: &Project) -> &'f Host {
     );
     let upstream: String = servers.iter().map(|host| format!("server {};\n", host.http_address())).collect();
     let script = "mkdir -p /srv/lb; printf %s \"$1\" > /srv/lb/nginx.conf; printf %s \"$2\" > /srv/lb/shop.conf
-        printf '#!/bin/sh\\nexec /usr/sbin/nginx -c /srv/lb/nginx.conf -s \"$1\"\\n' > /srv/lb/ctl; chmod 755 /srv/lb/ctl
+        printf '#!/bin/sh\\ncase $1 in reload) exec /usr/sbin/nginx -c /srv/lb/nginx.conf -s reload ;; esac\\nkill -0 $(cat /srv/lb/nginx.pid)\\n' > /srv/lb/ctl
+        chmod 755 /srv/lb/ctl
         chown -R deploy /srv/lb; su deploy -s /bin/sh -c '/usr/sbin/nginx -c /srv/lb/nginx.conf'";
     lb.inside(&["sh", "-euc", script, "sh", &config, &upstream]).unwrap();
     let inventory = format!("[target.{}]\naddress = \"{}\"\nroles = [\"web\"]", lb.name(), lb.address());

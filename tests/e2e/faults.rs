@@ -130,7 +130,7 @@ fn a_disk_that_is_full() {
     std::fs::write(project.path("app/large.bin"), vec![7_u8; 6 << 20]).unwrap();
     let ran = project.exec();
     assert_eq!(ran.code, Some(6), "{ran}");
-    ran.must_say(6, &["web-2", "disk is full"]);
+    ran.must_say(6, &["web-2", "no space is left on the target's disk"]);
     as_before(&fleet, &before);
 }
 

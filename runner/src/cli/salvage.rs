@@ -272,6 +272,8 @@ fn add(kept: &mut Kept, target: &TargetName, lines: &[u8], store: &Store) -> Res
                 Carried::Payload(json) => {
                     store.put_bytes(json.as_bytes()).map_err(Fail::internal)?;
                 }
+                // It is asked for when a release is made live again, not before.
+                Carried::Kept(_) => {}
                 Carried::Closed(verdict) => kept.closed = Some((target.clone(), verdict)),
             }
             continue;

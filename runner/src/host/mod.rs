@@ -365,7 +365,7 @@ impl Host {
         let environment = self.resolved.environment.clone();
         let kept = Kept::new(release, environment, self.texts.clone(), self.resolved.given.clone(), outputs);
         let verbs = self.fleet.connection(target).await?.acting(&Acting::Login);
-        let line = serde_json::json!({ "keep": id }).to_string();
+        let line = Carried::Kept(id.clone()).line();
         verbs.keep(root, &id, &kept.text(), Intent::new(&line)).await
     }
 

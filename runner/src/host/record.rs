@@ -278,6 +278,8 @@ pub enum Carried {
     Live(Option<ReleaseId>),
     /// The JSON of a payload that is in no line.
     Payload(String),
+    /// What it takes to make this release live again is kept with it.
+    Kept(ReleaseId),
 }
 
 impl Carried {
