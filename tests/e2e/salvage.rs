@@ -272,6 +272,7 @@ fn what_was_done_once_is_not_done_again_however_often_the_folder_is_lost() {
     let killed = project.run(&arguments);
     assert_eq!(killed.code, None, "{killed}");
     project.env.pop();
+    project.unlock();
     fs::remove_dir_all(project.path(".runner")).unwrap();
     let resumed = project.run(&arguments);
     assert_eq!((resumed.code, lines().as_str()), (Some(0), "x"), "{resumed}");
