@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 /// Longest waits.
@@ -52,6 +53,10 @@ impl Default for Limits {
 
 /// How long the end of processes on a target is waited for that nobody else waits for.
 const ENDING: Duration = Duration::from_secs(5);
+
+/// How many sockets are asked at the same time. A daemon lets few wait, HAProxy ten for all who ask, and whoever comes
+/// later is turned away.
+const EXCHANGES: usize = 4;
 
 /// When the second channel is asked for: sshd has said by then what it says after a login.
 const SECOND_CHANNEL: Duration = Duration::from_millis(3);
@@ -139,6 +144,8 @@ pub(crate) struct Machine {
     pub(crate) fired: AtomicU64,
     /// What ends processes that nobody waits for any more.
     pub(crate) ending: TaskTracker,
+    /// Exchanges over sockets at a time.
+    pub(crate) exchanges: Semaphore,
 }
 
 /// The folder of the run.
@@ -180,6 +187,7 @@ impl Machine {
             sent: AtomicU64::new(0),
             fired: AtomicU64::new(0),
             ending: TaskTracker::new(),
+            exchanges: Semaphore::new(EXCHANGES),
         }
     }
 

@@ -61,6 +61,8 @@ impl User {
             Forward::Direct => real.into(),
             Forward::Socket(socket) => socket,
         };
+        // It is never closed: an error cannot come.
+        let _turn = self.machine.exchanges.acquire().await;
         let stream = UnixStream::connect(&socket).await.map_err(|error| nobody(what, &error))?;
         // ssh takes every connection, and closes one that sshd refused or where nobody listens. By the time that two more
         // requests were answered on the same connection it has heard of it: only then is the text handed over, so that
