@@ -134,6 +134,11 @@ impl Node {
         matches!(self, Self::Real(path) if path.parent().is_none())
     }
 
+    /// Whether it is a folder whose mode, owner or group may be others than those of the real one.
+    pub(crate) fn is_dressed(&self) -> bool {
+        matches!(self, Self::Folder(Folder { looks: Looks::Known(_), .. }))
+    }
+
     /// A folder in which there is nothing.
     pub(crate) fn empty_folder(look: Look) -> Self {
         Self::Folder(Folder { looks: Looks::Known(look), below: Below::Nothing, changed: BTreeMap::new() })

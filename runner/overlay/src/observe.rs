@@ -117,7 +117,8 @@ impl View {
                 return Err(failure);
             }
         };
-        if about.as_it_is() {
+        // In a folder of another group or mode, what is new is another one too.
+        if about.as_it_is() && !self.tree.at(&about.place.folder).is_dressed() {
             return self.reads.observe(change, within).await;
         }
         self.computed(what, change, &about, &within).await
