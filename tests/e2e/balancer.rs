@@ -1,4 +1,4 @@
-//! A load balancer before the hosts of a fleet, and requests through it that never end.
+//! Load balancers before the hosts of a fleet, and requests through it that never end.
 
 use crate::support::Project;
 use runner_fleet::{Fleet, Host};
@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 /// The admin socket, as the host sees it.
 pub(crate) const SOCKET: &str = "/srv/lb/admin.sock";
 const CONFIG: &str = "/srv/lb/haproxy.cfg";
+/// Where the states of its servers are kept over a reload.
+pub(crate) const STATES: &str = "/srv/lb/states";
 const PID: &str = "/srv/lb/haproxy.pid";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// HAProxy on the last host of a fleet, before all others.
+/// HAProxy on one of the last hosts of a fleet, before all others.
 pub(crate) struct Balancer<'f> {
     host: &'f Host,
     servers: usize,
@@ -26,25 +28,26 @@ pub(crate) struct Balancer<'f> {
 impl<'f> Balancer<'f> {
     /// Starts it, and gives the project's inventory the role `lb` for its host.
     pub(crate) fn start(fleet: &'f Fleet, project: &Project) -> Self {
-        let (host, servers) = fleet.hosts().split_last().unwrap();
-        let mut config = format!(
-            "global\n  stats socket {SOCKET} mode 660 user deploy level admin\n\
-             defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n\
-             frontend all\n  bind {}\n  default_backend shop\n\
-             backend shop\n  option httpchk GET /version.txt\n  default-server check inter 100ms rise 1 fall 2\n",
-            host.http_address()
-        );
-        for server in servers {
-            let _ = writeln!(config, "  server {} {}", server.name(), server.http_address());
-        }
-        let script = "mkdir -p /srv/lb; printf %s \"$1\" > /srv/lb/haproxy.cfg";
-        host.inside(&["sh", "-euc", script, "sh", &config]).unwrap();
-        let inventory =
-            format!("[target.{}]\naddress = \"{}\"\nroles = [\"web\"]", host.name(), host.address());
-        project.edit("fleet.toml", &inventory, &inventory.replace("[\"web\"]", "[\"lb\"]"));
-        let balancer = Self { host, servers: servers.len() };
-        balancer.run();
+        let [balancer] = Self::start_all(fleet, project);
         balancer
+    }
+
+    /// Starts some, on as many of the last hosts.
+    pub(crate) fn start_all<const N: usize>(fleet: &'f Fleet, project: &Project) -> [Self; N] {
+        let hosts = fleet.hosts();
+        let (servers, hosts) = hosts.split_at(hosts.len() - N);
+        std::array::from_fn(|number| {
+            let host = &hosts[number];
+            let inventory =
+                format!("[target.{}]\naddress = \"{}\"\nroles = [\"web\"]", host.name(), host.address());
+            project.edit("fleet.toml", &inventory, &inventory.replace("[\"web\"]", "[\"lb\"]"));
+            let config = config(host, servers);
+            let script = "mkdir -p /srv/lb; chown deploy /srv/lb; printf %s \"$1\" > /srv/lb/haproxy.cfg";
+            host.inside(&["sh", "-euc", script, "sh", &config]).unwrap();
+            let balancer = Self { host, servers: servers.len() };
+            balancer.run();
+            balancer
+        })
     }
 
     /// The table for the plan.
@@ -55,8 +58,31 @@ impl<'f> Balancer<'f> {
         )
     }
 
-    pub(crate) fn run(&self) {
+    fn run(&self) {
         self.host.inside(&["haproxy", "-D", "-f", CONFIG, "-p", PID]).unwrap();
+        self.wait();
+    }
+
+    /// Another one takes its place, with its configuration and what its file of states says.
+    pub(crate) fn reload(&self) {
+        let pid = self.pid();
+        self.host.inside(&["haproxy", "-D", "-f", CONFIG, "-p", PID, "-sf", &pid]).unwrap();
+        self.wait();
+        assert_ne!(self.pid(), pid);
+    }
+
+    /// From now on it tells how its servers stand, and lets nobody change it.
+    pub(crate) fn only_tell(&self) {
+        let script = "sed -i 's/level admin/level operator/' /srv/lb/haproxy.cfg";
+        self.host.inside(&["sh", "-euc", script]).unwrap();
+        self.reload();
+    }
+
+    fn pid(&self) -> String {
+        std::fs::read_to_string(self.host.outside(PID)).unwrap().trim().to_owned()
+    }
+
+    fn wait(&self) {
         let start = Instant::now();
         while self.ask("show info\n").is_none() {
             assert!(start.elapsed() < PATIENCE, "haproxy does not answer");
@@ -125,6 +151,22 @@ pub(crate) fn requests(host: &Host, options: &[&str]) -> Load {
         .spawn()
         .unwrap();
     Load { wrk, sampler: None }
+}
+
+/// Of one that passes requests on to these servers.
+fn config(host: &Host, servers: &[Host]) -> String {
+    let mut config = format!(
+        "global\n  stats socket {SOCKET} mode 660 user deploy level admin\n  server-state-file {STATES}\n\
+         defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  \
+         load-server-state-from-file global\n\
+         frontend all\n  bind {}\n  default_backend shop\n\
+         backend shop\n  option httpchk GET /version.txt\n  default-server check inter 100ms rise 1 fall 2\n",
+        host.http_address()
+    );
+    for server in servers {
+        let _ = writeln!(config, "  server {} {}", server.name(), server.http_address());
+    }
+    config
 }
 
 fn ask(socket: &std::path::Path, text: &str) -> Option<String> {

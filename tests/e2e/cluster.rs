@@ -1,21 +1,26 @@
 //! Through the cluster and back: no request is lost on the way.
 
-use crate::balancer::{Balancer, requests};
+use crate::balancer::{Balancer, Load, STATES, requests};
 use crate::support::{Project, current, tree};
 use runner_fleet::{Fleet, Host, fleet_or_skip};
 
-/// Six machines behind a load balancer, with a release that is live on all of them.
+/// All machines but the last behind a load balancer, with a release that is live on all of them.
 fn live<'f>(fleet: &'f Fleet, min_in_service: &str) -> (Project, Balancer<'f>) {
     let project = Project::new(fleet);
     let balancer = Balancer::start(fleet, &project);
+    behind(&project, min_in_service);
+    project.release();
+    balancer.wait_for_all();
+    (project, balancer)
+}
+
+/// Gives the plan a cluster and what must hold in it.
+fn behind(project: &Project, min_in_service: &str) {
     project.edit_plan("[strategy]", &Balancer::cluster());
     let strategy = format!(
         "batches = [1, \"50%\", \"100%\"]\nmin-in-service = {min_in_service}\non-failure = \"rollback\""
     );
     project.edit_plan("batches = [1, \"50%\", \"100%\"]", &strategy);
-    project.release();
-    balancer.wait_for_all();
-    (project, balancer)
 }
 
 #[test]
@@ -110,6 +115,70 @@ fn without_its_load_balancer_nothing_is_released() {
     for host in &fleet.hosts()[..2] {
         assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
     }
+}
+
+#[test]
+fn two_load_balancers_are_one_gate() {
+    let fleet = fleet_or_skip!(Fleet::start(4));
+    let project = Project::new(&fleet);
+    let balancers: [_; 2] = Balancer::start_all(&fleet, &project);
+    behind(&project, "1");
+    project.release();
+    balancers.iter().for_each(Balancer::wait_for_all);
+    project.next_version("1.0.1");
+    project.lock();
+    let load = balancers.each_ref().map(Balancer::load);
+    let ran = project.exec();
+    for served in load.map(Load::end) {
+        assert_eq!(served.failed, 0, "{served:?}");
+        assert!(served.requests > 0 && served.fewest >= Some(1), "{served:?}");
+    }
+    assert_eq!(ran.code, Some(0), "{ran}");
+    for host in &fleet.hosts()[..2] {
+        assert_eq!(host.get("/version.txt").unwrap().body, "1.0.1");
+        assert_eq!(balancers.each_ref().map(|one| one.admin_state(host.name())), ["0", "0"]);
+    }
+    assert_eq!(ran.events_of("service-left").count(), 2, "{ran}");
+}
+
+#[test]
+fn who_cannot_leave_one_load_balancer_is_put_back_at_the_other() {
+    let fleet = fleet_or_skip!(Fleet::start(4));
+    let project = Project::new(&fleet);
+    let balancers: [_; 2] = Balancer::start_all(&fleet, &project);
+    behind(&project, "1");
+    project.release();
+    balancers[1].only_tell();
+    balancers.iter().for_each(Balancer::wait_for_all);
+    project.next_version("1.0.1");
+    let ran = project.lock_and_exec();
+    assert_eq!(ran.code, Some(6), "{ran}");
+    let second = fleet.host(4).name();
+    ran.must_say(6, &[&format!("take out of service web-1 at {second}: "), "is not of level `admin`"]);
+    for host in &fleet.hosts()[..2] {
+        assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
+        assert_eq!(balancers.each_ref().map(|one| one.admin_state(host.name())), ["0", "0"]);
+    }
+}
+
+#[test]
+fn who_is_out_stays_out_when_the_load_balancer_is_reloaded_meanwhile() {
+    let fleet = fleet_or_skip!(Fleet::start(3));
+    let (project, balancer) = live(&fleet, "1");
+    project.edit_plan("timeout = \"5s\"", &format!("timeout = \"5s\", state-file = \"{STATES}\""));
+    project.next_version("1.0.1");
+    project.lock();
+    fleet.host(1).slow_service(2).unwrap();
+    let running = project.begin();
+    running.wait_for("step-started", "restart");
+    assert_ne!(balancer.admin_state("web-1"), "0");
+    balancer.reload();
+    assert_ne!(balancer.admin_state("web-1"), "0", "it serves in the middle of its restart");
+    assert_eq!(balancer.admin_state("web-2"), "0");
+    let ran = running.end();
+    assert_eq!(ran.code, Some(0), "{ran}");
+    balancer.reload();
+    assert_eq!(["web-1", "web-2"].map(|server| balancer.admin_state(server)), ["0", "0"]);
 }
 
 #[test]
