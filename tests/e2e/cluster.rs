@@ -1,8 +1,9 @@
 //! Through the cluster and back: no request is lost on the way.
 
 use crate::balancer::{Balancer, Load, STATES, requests};
-use crate::support::{Project, current, tree};
+use crate::support::{Project, current, restarts, tree};
 use runner_fleet::{Fleet, Host, fleet_or_skip};
+use runner_journal::Entry;
 
 /// All machines but the last behind a load balancer, with a release that is live on all of them.
 fn live<'f>(fleet: &'f Fleet, min_in_service: &str) -> (Project, Balancer<'f>) {
@@ -89,6 +90,41 @@ fn the_third_of_ten_fails_and_all_ten_are_as_before() {
             assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
         }
     }
+}
+
+#[test]
+fn who_was_taken_back_serves_again_only_when_it_works() {
+    let fleet = fleet_or_skip!(Fleet::start(3));
+    let (project, balancer) = live(&fleet, "1");
+    project.edit_plan(
+        "[[rollout]]\nid = \"prune\"",
+        "[[rollout]]\nid = \"works\"\nuses = \"std/smoke-test\"\nafter-undo = true\n\
+         with = { url = \"http://${target.address}:${target.vars.http-port}/version.txt\", body-contains = \"1.0.\", deadline = \"1s\" }\n\n\
+         [[rollout]]\nid = \"prune\"",
+    );
+    project.edit_plan("deadline = \"10s\"", "deadline = \"1s\"");
+    let version = "body = \"${var.version}\"";
+    project.edit_plan(version, "body = \"another\"");
+    project.next_version("1.0.1");
+    let ran = project.lock_and_exec();
+    assert_eq!(ran.code, Some(6), "{ran}");
+    let undone = ran.entries.iter().position(|entry| matches!(entry, Entry::Undone { .. })).unwrap();
+    let tested =
+        |entry: &&Entry| matches!(entry, Entry::InvocationStarted { step, .. } if step.as_str() == "works");
+    assert_eq!(ran.entries.iter().filter(tested).count(), 1, "{ran}");
+    assert_eq!(ran.entries[undone..].iter().filter(tested).count(), 1, "it is tested when it is as before");
+    assert_eq!(balancer.admin_state("web-1"), "0");
+
+    fleet.host(1).answer("/version.txt", "broken").unwrap();
+    let ran = project.exec();
+    ran.must_say(7, &["web-1", "`works` of 1.0.0-", "which is live again"]);
+    assert_ne!(balancer.admin_state("web-1"), "0", "it serves although it does not work");
+    assert_eq!(balancer.admin_state("web-2"), "0");
+    fleet.host(1).fix_service().unwrap();
+    fleet.host(1).inside(&[fleet.host(1).servicectl().to_str().unwrap(), "restart", "nginx"]).unwrap();
+    let undone = project.run(&["resume", ran.run(), "--undo"]);
+    assert_eq!(undone.code, Some(0), "{undone}");
+    assert_eq!(balancer.admin_state("web-1"), "0");
 }
 
 #[test]
@@ -185,18 +221,39 @@ fn who_is_out_stays_out_when_the_load_balancer_is_reloaded_meanwhile() {
 fn what_is_live_is_changed_by_no_step_while_it_is_in_service() {
     let fleet = fleet_or_skip!(Fleet::start(3));
     let (project, balancer) = live(&fleet, "1");
-    // A stage comes before the first target leaves.
-    project.edit_plan(
-        "[[rollout]]\nid = \"switch\"",
-        "[[stage]]\nid = \"early\"\nuses = \"std/switch\"\nwith = { root = \"${release.root}\", release = \"${release.id}\" }\n\n\
-         [[rollout]]\nid = \"switch\"",
-    );
     project.next_version("1.0.1");
-    let ran = project.lock_and_exec();
-    ran.must_say(6, &["it is in service", "move the step there"]);
+    let plan = std::fs::read_to_string(project.path("plan.toml")).unwrap();
+    let (root, live) = (fleet.host(1).root(), current(fleet.host(1)).unwrap());
+    // Another name of what is live, as a step could have made it.
     for host in &fleet.hosts()[..2] {
-        assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
-        assert_eq!(balancer.admin_state(host.name()), "0");
+        let link = format!("ln -s $(basename {}) {}/releases/alias", live.display(), root.display());
+        host.inside(&["su", "deploy", "-s", "/bin/sh", "-c", &link]).unwrap();
+    }
+    let write = |to: &str| format!("uses = \"std/template\"\nwith = {{ content = \"x\", to = \"{to}\" }}");
+    let switch = "uses = \"std/switch\"\nwith = { root = \"${release.root}\", release = \"${release.id}\" }"
+        .to_owned();
+    let restart = "uses = \"std/restart\"\nwith = { unit = \"nginx\", when = \"always\" }".to_owned();
+    let to_live = write(&format!("${{release.root}}/{}/index.html", live.display()));
+    let attempts = [
+        (switch, "that is live: it is in service"),
+        (restart, "restart `nginx` on web-1: it is in service"),
+        (to_live, "that is live: it is in service"),
+        (write("${release.root}/current/index.html"), "that is live: it is in service"),
+        (write("${release.root}/releases/alias/index.html"), "is excepted from what is granted"),
+    ];
+    let before: Vec<_> = fleet.hosts()[..2].iter().map(|host| (tree(host), restarts(host))).collect();
+    for (step, why) in attempts {
+        // A stage comes before the first target leaves.
+        let early = format!("[[stage]]\nid = \"early\"\n{step}\n\n[[rollout]]\nid = \"switch\"");
+        project.write("plan.toml", &plan.replace("[[rollout]]\nid = \"switch\"", &early));
+        let ran = project.lock_and_exec();
+        ran.must_say(6, &[why]);
+        for (host, (tree_before, restarts_before)) in fleet.hosts().iter().zip(&before) {
+            let now = tree(host);
+            tree_before.must_be_in(&now);
+            assert_eq!(restarts(host), *restarts_before, "{step}");
+            assert_eq!(balancer.admin_state(host.name()), "0", "{step}");
+        }
     }
 }
 

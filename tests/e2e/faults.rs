@@ -92,7 +92,7 @@ fn a_target_that_is_lost_in_its_rollout() {
     });
     fleet.host(2).stop_sshd().unwrap();
     let ran = running.end();
-    ran.must_say(7, &["web-2"]);
+    ran.must_say(7, &["web-2", "it was left with 1.0.1-"]);
     assert_eq!(
         [1, 2, 3].map(|n| ran.end_of(&format!("web-{n}"))),
         ["rolled-back", "rollback-failed", "untouched"],

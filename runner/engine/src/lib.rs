@@ -50,6 +50,9 @@ pub trait Executor: Send + Sync + 'static {
     /// Marks this run's release on the target, when it is there.
     async fn mark(&self, target: &TargetName, mark: Mark) -> Result<(), Failure>;
 
+    /// What is live on the target as far as it was heard of; `None`: nothing, or nobody knows.
+    fn last_known_live(&self, target: &TargetName) -> Option<ReleaseId>;
+
     /// What is live on the target now; `None` when nothing is.
     async fn live(&self, target: &TargetName) -> Result<Option<ReleaseId>, Failure>;
 

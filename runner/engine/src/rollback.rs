@@ -65,10 +65,30 @@ async fn one(run: &Run, target: &TargetName) {
         Err(Barred::Stopped) => run.budget.given_up(target),
         Err(Barred::Failed(failure)) => {
             run.budget.given_up(target);
+            let failure = left_with(run, target, failure);
             run.board().not_rolled_back(Some(target), failure.clone());
             run.events.send(Event::RollbackFailed { target: Some(target.clone()), failure });
         }
     }
+}
+
+/// Whoever cannot be reached is named with what it was left with.
+fn left_with(run: &Run, target: &TargetName, failure: Failure) -> Failure {
+    if failure.kind != FailureKind::Unreachable {
+        return failure;
+    }
+    let mut left = match run.executor.last_known_live(target) {
+        Some(release) => format!("it was left with {release} live"),
+        None => "nothing is known to be live there".to_owned(),
+    };
+    if run.gate.as_ref().is_some_and(|gate| gate.fleet.contains(target)) {
+        left.push_str(if run.serves(target) { ", in service" } else { ", out of service" });
+    }
+    if run.is_armed(target) {
+        left.push_str("; it takes itself back when its `confirm-timeout` is over");
+    }
+    let detail = [failure.detail.as_str(), &left].join("\n");
+    failure.with_detail(detail.trim_start())
 }
 
 async fn back(run: &Run, target: &TargetName) -> Result<(), Barred> {

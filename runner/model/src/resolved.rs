@@ -99,6 +99,8 @@ pub struct ResolvedStep {
     pub retry: Option<Retry>,
     /// Once it has begun, nothing is rolled back by itself.
     pub no_return: bool,
+    /// It also tests a target that was taken back.
+    pub after_undo: bool,
     /// What it may use; its `timeout` is in `time`.
     pub limits: Limits,
 }

@@ -1,9 +1,11 @@
 //! The cluster as the run asks it: one module at each of its load balancers, as one gate.
 
-use super::{Called, Host};
+use super::Host;
+use super::invoke::Called;
 use crate::sandbox::Export;
 use futures_util::StreamExt as _;
 use runner_engine::Invocation;
+use runner_model::grant::SshGrant;
 use runner_model::{Failure, FailureKind, ResolvedStep, Service, Standing, StepId, TargetName};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -119,10 +121,12 @@ impl Host {
     /// Of a module that writes files of a load balancer, one call is over before the next one begins: both would read the
     /// file, and the later one would take back what the other one wrote.
     async fn one_at_a_time(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let writes =
-            self.resolved.cluster.iter().flat_map(|cluster| &cluster.grants).any(|of_root| {
-                of_root.grants.ssh.iter().any(|grant| grant.to_string().starts_with("write:"))
-            });
+        let writes = self
+            .resolved
+            .cluster
+            .iter()
+            .flat_map(|cluster| &cluster.grants)
+            .any(|of_root| of_root.grants.ssh.iter().any(SshGrant::is_write));
         if writes { Some(self.gate.lock().await) } else { None }
     }
 

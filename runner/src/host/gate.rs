@@ -57,10 +57,19 @@ impl Gate for ServiceGate {
             return Ok(());
         }
         let Some(what) = self.serves(on, touch) else { return Ok(()) };
-        self.denied.store(true, Ordering::Relaxed);
+        self.led_there();
         Err(Failure::new(FailureKind::Denied, format_args!("{what}: it is in service")).with_detail(
             "the runner takes targets out of service for the steps of `[[rollout]]`: move the step there",
         ))
+    }
+
+    fn spared(&self, on: &TargetName) -> Vec<RemotePath> {
+        let current = self.resolved.root(on).and_then(|root| root.join("current").ok());
+        current.into_iter().filter(|_| self.standings.serves(on)).collect()
+    }
+
+    fn led_there(&self) {
+        self.denied.store(true, Ordering::Relaxed);
     }
 
     fn changed(&self, on: &TargetName, change: &Change) {

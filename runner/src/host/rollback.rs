@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub struct TakenBack {
     /// What became of its effects.
     pub effects: Vec<Undoing>,
-    /// Targets that could not be taken out of service for it, or not be put back, and why.
+    /// Targets that could not be taken out of service for it, or failed a test of what is live again, or could not be put
+    /// back, and why.
     pub gates: Vec<(TargetName, Failure)>,
 }
 
@@ -45,7 +46,15 @@ impl Host {
             let undone = self.undo_some(&run, wanted, tokens, &mut tell).await;
             let all_undone = !undone.iter().any(|one| is_left(&one.end));
             back.effects.extend(undone);
-            if all_undone && let Err(failure) = self.back_after_undo(&target, tokens.1).await {
+            if !all_undone {
+                continue;
+            }
+            let tested = self.test_after_undo(&run, &target, tokens.1).await;
+            let back_in = match tested {
+                Ok(()) => self.back_after_undo(&target, tokens.1).await,
+                failed => failed,
+            };
+            if let Err(failure) = back_in {
                 back.gates.push((target, failure));
             }
         }
@@ -79,6 +88,8 @@ impl Host {
     /// Something of it is left: what, line by line, in the detail.
     pub(super) async fn undo_of(&self, target: &TargetName, cut: &CancellationToken) -> Result<(), Failure> {
         let run = self.so_far().await?;
+        // One that does not answer is named as that, and not with each thing that is left there.
+        self.live_on(target).await?;
         let wanted = |key: &EffectKey| self.is_of_rollout(key, target);
         let undone = self.undo_some(&run, wanted, (cut, cut), &mut |_| {}).await;
         let mut left = left(&undone);
@@ -87,7 +98,8 @@ impl Host {
         }
         let live = self.live_on(target).await.unwrap_or_default();
         self.standings.went_live(target, live);
-        failure_of(left)
+        failure_of(left)?;
+        self.test_after_undo(&self.so_far().await?, target, cut).await
     }
 
     /// Undoes what is left of this run after its targets: what was staged, and what was done once.

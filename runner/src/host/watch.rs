@@ -1,7 +1,7 @@
 //! The watchdogs of a run: a target that loses its runner between the switch and the smoke test takes itself back.
 
 use super::Host;
-use runner_model::grant::{Ask, Layers};
+use runner_model::grant::{Ask, Layers, SshGrant};
 use runner_model::{Failure, FailureKind, Phase, Runs, ServiceAction, TargetName};
 use runner_transport::{Disarmed, Fired, PutBack, Watchdog};
 use std::sync::PoisonError;
@@ -96,21 +96,11 @@ impl Host {
 
 /// The services that a step may ask, as far as its grants spell them out.
 fn asked(layers: &Layers) -> Vec<(String, ServiceAction)> {
-    let texts = layers.lock.texts().into_iter().map(|(_, text)| text);
-    texts
-        .filter_map(|text| {
-            let (unit, action) = text.strip_prefix("service:")?.split_once(' ')?;
-            let action = [
-                ServiceAction::Start,
-                ServiceAction::Restart,
-                ServiceAction::Reload,
-                ServiceAction::ReloadOrRestart,
-            ]
-            .into_iter()
-            .find(|known| known.word() == action)?;
-            let ask = Ask::Service { unit, action };
-            layers.check(&ask).is_ok().then(|| (unit.to_owned(), action))
-        })
+    let named = layers.lock.ssh.iter().filter_map(SshGrant::service);
+    let kept_up = named.filter(|(_, action)| *action != ServiceAction::Stop);
+    kept_up
+        .filter(|(unit, action)| layers.check(&Ask::Service { unit, action: *action }).is_ok())
+        .map(|(unit, action)| (unit.to_owned(), action))
         .collect()
 }
 

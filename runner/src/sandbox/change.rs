@@ -146,7 +146,9 @@ impl State {
         let first = self.changed.insert(touched.clone());
         let line = pending.line().to_owned();
         let intent = Intent { line: &line, undo: key.as_ref() };
-        let apply = verbs.apply(&change, &before, within.as_within(), intent);
+        let apply = context.beside_what_serves(on, &within, async |within| {
+            verbs.apply(&change, &before, within.as_within(), intent).await
+        });
         let applied = context.to_the_end(apply).await;
         match applied {
             // Only what was unpacked could be compared.

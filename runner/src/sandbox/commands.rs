@@ -137,7 +137,9 @@ impl State {
         let run = |intent| {
             let (verbs, within, finished, cancel) = (&ready.verbs, &ready.within, &finished, &context.cancel);
             let sink = &sink;
-            async move { verbs.run(finished, within.as_within(), intent, sink, cancel).await }
+            context.beside_what_serves(&on, within, async move |within| {
+                verbs.run(finished, within.as_within(), intent, sink, cancel).await
+            })
         };
         let judge = |ran: Ran| judge(&title, &finished, ran);
         if !finished.effect.mutates() {

@@ -482,6 +482,29 @@ impl Context {
         self.gate.as_ref().map_or(Ok(()), |gate| gate.allows(on, touch))
     }
 
+    /// Does something to a machine that leads to nothing that is in service there.
+    pub(crate) async fn beside_what_serves<T, F>(
+        &self,
+        on: &TargetName,
+        within: &Reach,
+        act: impl FnOnce(Reach) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut within = within.clone();
+        let spared = self.gate.as_ref().map(|gate| gate.spared(on)).unwrap_or_default();
+        let none_serves = spared.is_empty();
+        within.writes.except.extend(spared);
+        let done = act(within).await;
+        if let (Err(Failure { kind: FailureKind::Denied, .. }), false, Some(gate)) =
+            (&done, none_serves, &self.gate)
+        {
+            gate.led_there();
+        }
+        done
+    }
+
     /// As whom an effect is done that may be there.
     pub(crate) fn acts(&self, reach: Reach, folders: u32) -> Acts {
         let user = match &self.acting {

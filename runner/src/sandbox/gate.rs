@@ -1,7 +1,7 @@
 //! What no step may do to a target while requests are sent to it, whatever it is granted: that is decided where it is
 //! known who is in service.
 
-use runner_model::{Change, EffectClass, Failure, ServiceAction, TargetName};
+use runner_model::{Change, EffectClass, Failure, RemotePath, ServiceAction, TargetName};
 
 /// Whoever knows which targets are in service.
 pub trait Gate: Send + Sync {
@@ -10,6 +10,10 @@ pub trait Gate: Send + Sync {
     /// # Errors
     /// `denied`: it is in service.
     fn allows(&self, on: &TargetName, touch: Touch<'_>) -> Result<(), Failure>;
+    /// What nothing that is done to it may lead to now, by whatever name; the machine itself finds out where links lead.
+    fn spared(&self, on: &TargetName) -> Vec<RemotePath>;
+    /// Something led there.
+    fn led_there(&self);
     /// A change was made: what is live may be something else now.
     fn changed(&self, on: &TargetName, change: &Change);
 }

@@ -185,6 +185,10 @@ impl Executor for Fake {
         if self.mark_fails { Err(Failure::new(FailureKind::Other, "disk full")) } else { Ok(()) }
     }
 
+    fn last_known_live(&self, _target: &TargetName) -> Option<ReleaseId> {
+        Some("new".parse().unwrap())
+    }
+
     async fn live(&self, _target: &TargetName) -> Result<Option<ReleaseId>, Failure> {
         sleep(Duration::from_millis(1)).await;
         Ok(Some("new".parse().unwrap()))

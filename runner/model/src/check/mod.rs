@@ -9,6 +9,7 @@ mod parameters;
 mod place;
 mod reference;
 mod release;
+mod rollback;
 mod secrets;
 mod strategy;
 mod vars;
@@ -119,6 +120,7 @@ pub fn check(
     let steps: Vec<_> = plan.steps().map(|(phase, step)| check.step(phase, step)).collect();
     check.resolved.steps = steps.into_iter().flatten().collect();
     check.no_return();
+    check.after_undo();
     check.resolved.cluster = plan.cluster.as_ref().and_then(|cluster| check.step(Phase::Rollout, cluster));
     check.confirm_timeout();
     if plan.gaps.is_empty() {
@@ -228,6 +230,7 @@ impl<'a> Check<'a> {
                 delay_ms: retry.delay.as_ref().map_or(DEFAULT_DELAY_MS, |delay| delay.as_millis()),
             }),
             no_return: step.no_return.as_ref().is_some_and(|flag| flag.value),
+            after_undo: step.after_undo.as_ref().is_some_and(|flag| flag.value),
             limits: self.limits(step),
         })
     }

@@ -2,6 +2,7 @@
 
 use super::{Check, list};
 use crate::diagnostic::Code;
+use crate::grant::SshGrant;
 use crate::plan::{Goal, OnFailure, Strategy, batches};
 use crate::quantity::Period;
 use crate::resolved::ResolvedStep;
@@ -225,26 +226,6 @@ impl Check<'_> {
         self.push(self.problem(Code::Targets, goal.span, message).because(why).hint(hint));
     }
 
-    /// A run that ends has nothing left to roll back.
-    pub(super) fn no_return(&self) {
-        for (phase, step) in self.plan.steps() {
-            let Some(flag) = step.no_return.as_ref().filter(|flag| flag.value) else { continue };
-            if matches!(phase, Phase::Finish | Phase::Always) {
-                let message = format!("`no-return` means nothing in `{}`", phase.word());
-                self.push(
-                    self.problem(Code::Conflict, flag.span, message)
-                        .because(match phase {
-                            Phase::Finish => {
-                                "the rollout is over when it begins: nothing is rolled back after it"
-                            }
-                            _ => "it runs at the very end: nothing is rolled back after it",
-                        })
-                        .hint("remove it"),
-                );
-            }
-        }
-    }
-
     /// A target must not take itself back while its rollout goes on as it may.
     pub(super) fn confirm_timeout(&self) {
         let Some(strategy) = &self.plan.strategy else { return };
@@ -293,10 +274,7 @@ impl Check<'_> {
         let with = Value::from(step.manifest.complete(&step.with));
         let own =
             ["deadline", "timeout"].iter().find_map(|name| with.get(name)?.as_str()?.parse::<Period>().ok());
-        let asks = step
-            .grants
-            .iter()
-            .any(|of_root| of_root.grants.ssh.iter().any(|grant| grant.to_string().starts_with("service:")));
+        let asks = step.grants.iter().any(|of_root| of_root.grants.ssh.iter().any(SshGrant::is_of_service));
         let once = match (timeout, own) {
             (Some(timeout), _) => timeout,
             (None, Some(own)) => own.as_millis().min(step.limits.time.as_millis()),

@@ -7,7 +7,7 @@ use super::ssh::{self, Verb};
 use super::words::Why;
 use super::{capability, shell};
 use crate::template::Scope;
-use crate::{EffectClass, RemotePath};
+use crate::{EffectClass, RemotePath, ServiceAction};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -152,6 +152,31 @@ impl SshGrant {
         }
     }
 
+    /// Whether it lets a step write to a path.
+    pub fn is_write(&self) -> bool {
+        matches!(self.0, Verb::Write(_))
+    }
+
+    /// Whether it lets a step read or write a path.
+    pub fn is_of_path(&self) -> bool {
+        matches!(self.0, Verb::Read(_) | Verb::Write(_))
+    }
+
+    /// Whether it lets a step ask a service for something.
+    pub fn is_of_service(&self) -> bool {
+        matches!(self.0, Verb::Service { .. })
+    }
+
+    /// The unit and the action, where it names one of each and the unit is known.
+    pub fn service(&self) -> Option<(&str, ServiceAction)> {
+        self.0.one_service()
+    }
+
+    /// Whether whoever has it can change nothing with it.
+    pub fn only_reads(&self) -> bool {
+        self.0.only_reads()
+    }
+
     /// Whether whoever has it can run anything, as far as that can be told from the text.
     pub fn equals_a_shell(&self) -> bool {
         match &self.0 {
@@ -210,6 +235,13 @@ pub struct GrantSet {
 }
 
 impl GrantSet {
+    /// Whether whoever has all of it can change nothing, neither on targets nor here nor by a request.
+    pub fn only_reads(&self) -> bool {
+        self.ssh.iter().all(SshGrant::only_reads)
+            && self.files.iter().all(|grant| !grant.0.write)
+            && self.http.iter().all(|grant| grant.0.class == EffectClass::Read)
+    }
+
     /// Reads lists of grants.
     ///
     /// # Errors

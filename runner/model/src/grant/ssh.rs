@@ -320,6 +320,25 @@ impl Verb {
             }
     }
 
+    pub(super) fn one_service(&self) -> Option<(&str, ServiceAction)> {
+        match self {
+            Self::Service { unit: Choice::Is(unit), actions: Actions::Is(action) } => {
+                Some((unit.now()?.0.as_str(), *action))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn only_reads(&self) -> bool {
+        match self {
+            Self::Read(_) | Self::Target(_) | Self::As(_) => true,
+            Self::Write(_) => false,
+            Self::Service { actions, .. } => *actions == Actions::IsActive,
+            Self::Socket { class, .. } => *class == EffectClass::Read,
+            Self::Exec(exec) => exec.class == EffectClass::Read,
+        }
+    }
+
     pub(super) fn is_symbolic(&self) -> bool {
         fn later<T>(choice: &Choice<T>) -> bool {
             matches!(choice, Choice::Is(Bound::Later(_)))

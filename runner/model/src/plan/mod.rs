@@ -232,6 +232,9 @@ pub struct Step {
     /// Once this step has begun anywhere, nothing is rolled back by itself: it cannot be undone, as a migration of a
     /// database cannot. A failure then stops the run, and no target takes itself back.
     pub no_return: Option<Spanned<bool>>,
+    /// This step holds of every release: it also tests a target whose changes were undone, before that is put back into
+    /// service. Where it fails, the target stays out. Only for steps of `[[rollout]]` that change nothing.
+    pub after_undo: Option<Spanned<bool>>,
     /// What this step may use, where it differs from `[limits]`.
     #[schemars(default)]
     pub limits: LimitsTable,

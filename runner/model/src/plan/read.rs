@@ -481,6 +481,7 @@ fn a_use(
     let secrets = table.take("secrets").map(|item| read_secrets::given(reader, &item)).unwrap_or_default();
     let secrets_have_gaps = reader.count() > before;
     let no_return = of_step("no-return").and_then(|item| reader.boolean(&item));
+    let after_undo = of_step("after-undo").and_then(|item| reader.boolean(&item));
     table.finish(reader, &[]);
     let misspelled = table.misspelled();
     match (&id, &uses) {
@@ -510,6 +511,7 @@ fn a_use(
         secrets,
         allow,
         no_return,
+        after_undo,
         limits,
         span: table.span,
     })

@@ -3,8 +3,8 @@
 use super::findings::{Finding, Findings, Level};
 use crate::host::{Connect as _, Connections};
 use futures_util::{StreamExt as _, stream};
-use runner_model::inventory::ServiceCommand;
-use runner_model::{Acting, Failure, FailureKind, Resolved, ServiceAction, Target, TargetName, UserName};
+use runner_model::grant::SshGrant;
+use runner_model::{Acting, Failure, FailureKind, Resolved, Target, TargetName, UserName};
 use runner_transport::{ActsAs, BETTER, Examination, Examined, PROGRAMS, Root};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,38 +75,22 @@ fn needs(resolved: &Resolved, target: &Target) -> Needs {
     let mut needs = Needs { writes: resolved.release.is_some(), ..Needs::default() };
     for step in resolved.uses().filter(|step| step.all_acted_on().contains(&target.name)) {
         let root = resolved.root(&target.name);
-        let texts: Vec<String> = step
+        let grants: Vec<&SshGrant> = step
             .grants
             .iter()
             .filter(|grants| grants.root.as_ref() == root)
-            .flat_map(|grants| grants.grants.ssh.iter().map(ToString::to_string))
+            .flat_map(|grants| &grants.grants.ssh)
             .collect();
         let Acting::As(user) = resolved.acting(step, &target.name) else { continue };
         let user = needs.users.entry(user).or_default();
-        user.paths |= texts.iter().any(|text| text.starts_with("read:") || text.starts_with("write:"));
-        user.commands.extend(texts.iter().filter_map(|text| service(text, target.service_command.as_ref())));
+        user.paths |= grants.iter().any(|grant| grant.is_of_path());
+        let services = grants.iter().filter_map(|grant| grant.service());
+        user.commands.extend(services.map(|(unit, action)| match &target.service_command {
+            Some(command) => command.argv(unit, action),
+            None => ["systemctl", action.word(), "--", unit].map(str::to_owned).to_vec(),
+        }));
     }
     needs
-}
-
-/// The command that a grant of a service stands for, where the plan says which it is.
-fn service(grant: &str, by: Option<&ServiceCommand>) -> Option<Vec<String>> {
-    let (unit, action) = grant.strip_prefix("service:")?.split_once(' ')?;
-    if unit.contains(['$', '*', '\'', '"']) {
-        return None;
-    }
-    let actions = [
-        ServiceAction::Start,
-        ServiceAction::Stop,
-        ServiceAction::Restart,
-        ServiceAction::Reload,
-        ServiceAction::ReloadOrRestart,
-    ];
-    let action = actions.into_iter().find(|known| known.word() == action)?;
-    Some(match by {
-        Some(command) => command.argv(unit, action),
-        None => ["systemctl", action.word(), "--", unit].map(str::to_owned).to_vec(),
-    })
 }
 
 async fn ask(
