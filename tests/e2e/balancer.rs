@@ -1,6 +1,6 @@
 //! Load balancers before the hosts of a fleet, and requests through it that never end.
 
-use crate::support::Project;
+use crate::support::{Project, until};
 use runner_fleet::{Fleet, Host};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The admin socket, as the host sees it.
 pub(crate) const SOCKET: &str = "/srv/lb/admin.sock";
@@ -17,7 +17,6 @@ const CONFIG: &str = "/srv/lb/haproxy.cfg";
 /// Where the states of its servers are kept over a reload.
 pub(crate) const STATES: &str = "/srv/lb/states";
 const PID: &str = "/srv/lb/haproxy.pid";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// HAProxy on one of the last hosts of a fleet, before all others.
 pub(crate) struct Balancer<'f> {
@@ -83,11 +82,7 @@ impl<'f> Balancer<'f> {
     }
 
     fn wait(&self) {
-        let start = Instant::now();
-        while self.ask("show info\n").is_none() {
-            assert!(start.elapsed() < PATIENCE, "haproxy does not answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("haproxy answers", || self.ask("show info\n").is_some());
     }
 
     /// Ends it at once.
@@ -107,11 +102,7 @@ impl<'f> Balancer<'f> {
 
     /// Waits until it sends requests to all of them.
     pub(crate) fn wait_for_all(&self) {
-        let start = Instant::now();
-        while self.serving() < self.servers {
-            assert!(start.elapsed() < PATIENCE, "{}", self.ask("show stat\n").unwrap());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("all serve", || self.serving() == self.servers);
     }
 
     /// The administrative state of a server: 0 ready, else out or on its way.
@@ -126,10 +117,11 @@ impl<'f> Balancer<'f> {
         let over = Arc::new(AtomicBool::new(false));
         let (socket, ends) = (self.host.outside(SOCKET), Arc::clone(&over));
         let sampler = std::thread::spawn(move || {
-            let mut fewest = usize::MAX;
+            let mut fewest: Option<usize> = None;
             while !ends.load(Ordering::Relaxed) {
                 if let Some(stat) = ask(&socket, "show stat\n") {
-                    fewest = fewest.min(serving(&stat));
+                    let now = serving(&stat);
+                    fewest = Some(fewest.map_or(now, |fewest| fewest.min(now)));
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -157,7 +149,7 @@ pub(crate) fn requests(host: &Host, options: &[&str]) -> Load {
 fn config(host: &Host, servers: &[Host]) -> String {
     let mut config = format!(
         "global\n  stats socket {SOCKET} mode 660 user deploy level admin\n  server-state-file {STATES}\n\
-         defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  \
+         defaults\n  mode http\n  retries 0\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  \
          load-server-state-from-file global\n\
          frontend all\n  bind {}\n  default_backend shop\n\
          backend shop\n  option httpchk GET /version.txt\n  default-server check inter 100ms rise 1 fall 2\n",
@@ -188,7 +180,7 @@ fn serving(stat: &str) -> usize {
 /// Requests that go on.
 pub(crate) struct Load {
     wrk: Child,
-    sampler: Option<(Arc<AtomicBool>, JoinHandle<usize>)>,
+    sampler: Option<(Arc<AtomicBool>, JoinHandle<Option<usize>>)>,
 }
 
 /// What came of them.
@@ -209,7 +201,7 @@ impl Load {
             Command::new("kill").args(["-s", "INT", &self.wrk.id().to_string()]).status().unwrap();
         assert!(interrupted.success());
         let output = self.wrk.wait_with_output().unwrap();
-        let fewest = self.sampler.map(|(over, sampler)| {
+        let fewest = self.sampler.and_then(|(over, sampler)| {
             over.store(true, Ordering::Relaxed);
             sampler.join().unwrap()
         });

@@ -1,9 +1,8 @@
 //! What goes wrong in a rollout that takes itself back: where each target is left, and what is said about it.
 
-use crate::support::{Project, Ran, Tree, current, tree};
+use crate::support::{Project, Ran, Tree, current, noise, tree, until};
 use runner_fleet::{Fleet, Host, fleet_or_skip};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 /// A release that is live on all of them, and the next one that is ready; its plan rolls back.
 fn scene(fleet: &Fleet) -> (Project, Vec<(Tree, Option<PathBuf>)>) {
@@ -43,22 +42,13 @@ fn undo_the_rest(project: &Project, ran: &Ran) {
 fn a_connection_that_is_lost_in_a_transfer() {
     let fleet = fleet_or_skip!(Fleet::start(3));
     let (project, before) = scene(&fleet);
-    let mut state = 7_u64;
-    let noise = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) as u8
-    });
-    std::fs::write(project.path("app/large.bin"), noise.take(64 << 20).collect::<Vec<_>>()).unwrap();
+    std::fs::write(project.path("app/large.bin"), noise(7, 64 << 20)).unwrap();
     let running = project.begin();
     let releases = fleet.host(2).outside(fleet.host(2).root().join("releases"));
-    let start = Instant::now();
-    let comes_in = || {
+    until("something comes in", || {
         let mut names = std::fs::read_dir(&releases).unwrap().flatten().map(|entry| entry.file_name());
         names.any(|name| name.to_string_lossy().starts_with(".runner-unpack-"))
-    };
-    while !comes_in() {
-        assert!(start.elapsed() < Duration::from_secs(60), "nothing comes in");
-    }
+    });
     fleet.host(2).stop_sshd().unwrap();
     let ran = running.end();
     // What came in was never given its name, and nobody can look whether it was.

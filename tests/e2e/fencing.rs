@@ -1,28 +1,89 @@
 //! Two runners, one that is dead and one that sleeps: only who has the lock of the targets writes there.
 
-use crate::support::{Project, current};
+use crate::support::{Project, current, restarts, tree, until};
 use runner_fleet::{Fleet, fleet_or_skip};
-use std::time::{Duration, Instant};
 
-const SLOW: u32 = 6;
+const EXEC: [&str; 4] = ["exec", "plan.toml", "--environment", "fleet"];
 
 #[test]
 fn of_two_runners_at_once_the_second_one_is_told_who_the_first_one_is() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let project = Project::new(&fleet);
     project.lock();
-    fleet.host(1).slow_service(SLOW).unwrap();
+    fleet.host(1).hold_service().unwrap();
     let first = project.begin();
     first.wait_for("step-started", "restart");
-    let second = project.run(&["exec", "plan.toml", "--environment", "fleet"]);
+    let second = project.run(&EXEC);
     second.must_say(3, &["web-1 is locked by", "(plan web, run"]);
     assert!(second.effects().iter().all(|effect| effect.starts_with("localhost ")), "{:?}", second.effects());
     let state = project.run(&["lock", "status", "plan.toml", "--environment", "fleet"]);
     assert_eq!(state.code, Some(0), "{state}");
     assert_eq!(state.stdout.matches("held, for").count(), 2, "{state}");
-    let waits = project.run(&["exec", "plan.toml", "--environment", "fleet", "--wait", "2m"]);
-    assert_eq!(waits.code, Some(0), "{waits}");
+    let mut waits = project.start(&[&EXEC[..], &["--wait", "2m"]].concat());
+    waits.wait_for_word("waits for the lock: web-1 is locked by");
+    fleet.host(1).fix_service().unwrap();
     assert_eq!(first.end().code, Some(0));
+    let waited = waits.end();
+    assert_eq!(waited.code, Some(0), "{waited}");
+}
+
+#[test]
+fn no_step_touches_a_machine_whose_lock_another_run_has() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let project = Project::new(&fleet);
+    let db = format!("[target.web-2]\naddress = \"{}\"\nroles = [\"web\"]", fleet.host(2).address());
+    project.edit("fleet.toml", &db, &db.replace("[\"web\"]", "[\"db\"]"));
+    // It begins at once, and acts on a machine that nothing is released to.
+    let prepare = |file: &str| {
+        format!(
+            "[[prepare]]\nid = \"early\"\nuses = \"std/template\"\non = \"db\"\nwith = {{ content = \"x\", to = \"/srv/app/{file}\" }}\n\n"
+        )
+    };
+    let plan = std::fs::read_to_string(project.path("plan.toml")).unwrap();
+    let with = |file: &str| {
+        plan.replace("[[prepare]]\nid = \"package\"", &(prepare(file) + "[[prepare]]\nid = \"package\""))
+    };
+    project.write("plan.toml", &with("first"));
+    project.lock();
+    fleet.host(1).hold_service().unwrap();
+    let first = project.begin();
+    first.wait_for("step-started", "restart");
+    project.write("plan.toml", &with("second"));
+    project.lock();
+    project.run(&EXEC).must_say(3, &["is locked by"]);
+    fleet.host(1).fix_service().unwrap();
+    assert_eq!(first.end().code, Some(0));
+    let there = |file: &str| fleet.host(2).outside(fleet.host(2).root()).join(file).exists();
+    assert_eq!((there("first"), there("second")), (true, false));
+}
+
+#[test]
+fn an_undo_takes_the_lock_too() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let project = Project::new(&fleet);
+    project.release();
+    project.next_version("1.0.1");
+    fleet.host(2).break_service().unwrap();
+    let failed = project.lock_and_exec();
+    assert_eq!(failed.code, Some(4), "{failed}");
+    fleet.host(2).fix_service().unwrap();
+    project.next_version("1.0.2");
+    project.lock();
+    fleet.host(1).hold_service().unwrap();
+    let other = project.begin();
+    other.wait_for("step-started", "restart");
+    let live: Vec<_> = fleet.hosts().iter().map(current).collect();
+    let now = std::fs::read_to_string(project.path("plan.toml")).unwrap();
+    let lock = std::fs::read_to_string(project.path("plan.lock")).unwrap();
+    project.next_version("1.0.1");
+    project.lock();
+    let undo = ["resume", failed.run(), "--undo"];
+    project.run(&undo).must_say(3, &["web-1 is locked by"]);
+    assert_eq!(fleet.hosts().iter().map(current).collect::<Vec<_>>(), live);
+    project.write("plan.toml", &now);
+    project.write("plan.lock", &lock);
+    fleet.host(1).fix_service().unwrap();
+    assert_eq!(other.end().code, Some(0));
 }
 
 #[test]
@@ -32,7 +93,7 @@ fn the_lock_of_a_dead_runner_is_taken_away_with_a_reason_and_the_rerun_does_the_
     project.release();
     project.next_version("1.0.1");
     project.lock();
-    fleet.host(1).slow_service(SLOW).unwrap();
+    fleet.host(1).hold_service().unwrap();
     let dead = project.begin();
     dead.wait_for("step-started", "restart");
     dead.signal("KILL");
@@ -56,12 +117,15 @@ fn a_runner_that_slept_while_its_lock_was_taken_writes_nothing_more() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let project = Project::new(&fleet);
     project.release();
-    let live: Vec<_> = fleet.hosts().iter().map(current).collect();
     project.next_version("1.0.1");
+    // What gives the test the time to stop it before anything is laid out.
+    let waits = "[[stage]]\nid = \"waits\"\nuses = \"std/command\"\nwith = { argv = [\"/usr/bin/sleep\", \"3\"] }\n\n";
+    project.edit_plan("[[stage]]\nid = \"distribute\"", &format!("{waits}[[stage]]\nid = \"distribute\""));
     project.lock();
     let asleep = project.begin();
-    asleep.wait_for("step-started", "distribute");
+    asleep.wait_for("step-started", "waits");
     asleep.signal("STOP");
+    let before: Vec<_> = fleet.hosts().iter().map(tree).collect();
     let reason = "nobody heard of it";
     let unlocked = project.run(&["unlock", "plan.toml", "--environment", "fleet", "--reason", reason]);
     assert_eq!(unlocked.code, Some(0), "{unlocked}");
@@ -69,7 +133,7 @@ fn a_runner_that_slept_while_its_lock_was_taken_writes_nothing_more() {
     let ran = asleep.end();
     assert_eq!(ran.code, Some(4), "{ran}");
     ran.must_say(4, &[reason]);
-    assert_eq!(fleet.hosts().iter().map(current).collect::<Vec<_>>(), live);
+    assert_eq!(fleet.hosts().iter().map(tree).collect::<Vec<_>>(), before);
 }
 
 #[test]
@@ -81,10 +145,11 @@ fn the_clock_of_a_target_may_be_wrong_by_an_hour() {
     host.inside(&["sh", "-euc", clock]).unwrap();
     let project = Project::new(&fleet);
     project.lock();
-    host.slow_service(SLOW).unwrap();
+    host.hold_service().unwrap();
     let first = project.begin();
     first.wait_for("step-started", "restart");
-    project.run(&["exec", "plan.toml", "--environment", "fleet"]).must_say(3, &["web-1 is locked by"]);
+    project.run(&EXEC).must_say(3, &["web-1 is locked by"]);
+    host.fix_service().unwrap();
     assert_eq!(first.end().code, Some(0));
 }
 
@@ -92,29 +157,24 @@ fn the_clock_of_a_target_may_be_wrong_by_an_hour() {
 fn a_target_that_loses_its_runner_after_the_switch_takes_itself_back() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let project = Project::new(&fleet);
-    project.edit_plan("max-failures = 0", "max-failures = 0\nconfirm-timeout = \"4s\"");
-    project.edit_plan("deadline = \"10s\"", "deadline = \"1s\"");
-    project.edit_plan("uses = \"std/restart\"", "uses = \"std/restart\"\ntimeout = \"3s\"");
     project.release();
-    let before = current(fleet.host(1));
+    let (before, asked) = (current(fleet.host(1)), restarts(fleet.host(1)));
+    project.edit_plan("max-failures = 0", "max-failures = 0\nconfirm-timeout = \"8s\"");
+    project.edit_plan("deadline = \"10s\"", "deadline = \"1s\"");
+    project.edit_plan("uses = \"std/restart\"", "uses = \"std/restart\"\ntimeout = \"5s\"");
     project.next_version("1.0.1");
     project.lock();
-    fleet.host(1).slow_service(2).unwrap();
+    fleet.host(1).hold_service().unwrap();
     let dead = project.begin();
-    dead.wait_for("step-started", "restart");
+    until("it is asked to restart", || restarts(fleet.host(1)) > asked);
     dead.signal("KILL");
     dead.end_of_killed();
     assert_ne!(current(fleet.host(1)), before);
-    let start = Instant::now();
-    let is_back = || {
-        let serves = fleet.host(1).get("/version.txt").is_ok_and(|answer| answer.body == "1.0.0");
-        current(fleet.host(1)) == before && serves
-    };
-    while !is_back() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never took itself back");
-        std::thread::sleep(Duration::from_millis(50));
-    }
     fleet.host(1).fix_service().unwrap();
+    until("it takes itself back, and asks its service again", || {
+        let serves = fleet.host(1).get("/version.txt").is_ok_and(|answer| answer.body == "1.0.0");
+        current(fleet.host(1)) == before && serves && restarts(fleet.host(1)) == asked + 2
+    });
     let resumed = project.run(&["resume"]);
     assert_eq!(resumed.code, Some(0), "{resumed}");
     for host in fleet.hosts() {

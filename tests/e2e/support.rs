@@ -45,12 +45,7 @@ impl Project {
         let inventory = fs::read_to_string(fleet.inventory()).unwrap();
         project.write("fleet.toml", &inventory.replace("[ssh]\n", "[ssh]\nkex = \"fast\"\n"));
         // What is not sent again must be visible in the bytes: this does not compress.
-        let mut state = 1_u64;
-        let blob = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u8
-        });
-        fs::write(project.path("app/blob.bin"), blob.take(BLOB).collect::<Vec<_>>()).unwrap();
+        fs::write(project.path("app/blob.bin"), noise(1, BLOB)).unwrap();
         for host in fleet.hosts() {
             host.put("shared/settings.json", "{}").unwrap();
         }
@@ -203,6 +198,16 @@ impl Project {
 /// Whatever takes longer hangs; nothing that is asserted depends on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
+/// Waits until something is so.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Waits for a program; one that hangs is ended, which fails the test.
 fn ended(child: Child) -> std::process::Output {
     let pid = child.id().to_string();
@@ -223,6 +228,16 @@ fn ended(child: Child) -> std::process::Output {
 
 /// The size of the file that no test changes.
 pub(crate) const BLOB: usize = 300_000;
+
+/// Bytes that do not compress, the same each time.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let bytes = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    });
+    bytes.take(length).collect()
+}
 
 /// All that is proved in a journal; anything that is not proved fails the test, but for a last line that a kill cut off.
 pub(crate) fn entries(file: &Path) -> Vec<Entry> {
@@ -249,16 +264,11 @@ impl Running<'_> {
 
     /// Waits until there is such an event.
     pub(crate) fn wait_until(&self, what: &str, is: impl Fn(&Value) -> bool) {
-        let start = Instant::now();
-        while !self.project.events().iter().any(&is) {
-            assert!(start.elapsed() < PATIENCE, "no {what}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until(what, || self.project.events().iter().any(&is));
     }
 
     /// Waits until the journal of the run has so many lines, or the run has ended.
     pub(crate) fn wait_for_lines(&self, lines: u64) {
-        let start = Instant::now();
         let has = || {
             let journal = self.project.runs().difference(&self.before).next()?.join("journal.jsonl");
             let text = fs::read(journal).ok()?;
@@ -266,6 +276,8 @@ impl Running<'_> {
             let count = text.iter().filter(|byte| **byte == b'\n').count();
             Some(closed || u64::try_from(count).unwrap() >= lines)
         };
+        let start = Instant::now();
+        // Whoever counts lines wants to be there soon.
         while has() != Some(true) {
             assert!(start.elapsed() < PATIENCE, "the journal has not {lines} lines");
             std::thread::sleep(Duration::from_millis(1));

@@ -3,7 +3,7 @@
 
 use crate::events::milliseconds;
 use crate::run::Run;
-use runner_model::{Event, Failure, Phase, Service, TargetName};
+use runner_model::{Event, Failure, FailureKind, Phase, Service, TargetName};
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
@@ -67,7 +67,12 @@ impl<'a> Passage<'a> {
     /// All steps passed: the target keeps what it got.
     pub(crate) async fn confirm(&mut self) -> Result<(), Failure> {
         if self.armed && self.run.is_armed(self.target) {
-            self.run.executor.confirm(self.target).await?;
+            tokio::select! {
+                confirmed = self.run.executor.confirm(self.target) => confirmed?,
+                () = self.run.brakes.cut(Phase::Rollout).cancelled() => {
+                    return Err(Failure::new(FailureKind::Cancelled, "nobody confirmed it"));
+                }
+            }
             self.run.disarmed(self.target);
         }
         Ok(())

@@ -118,7 +118,10 @@ async fn undo(run: &Run, target: &TargetName) -> Result<(), Barred> {
     let cut = run.brakes.cut(Phase::Rollout);
     let undone = async {
         if run.is_armed(target) {
-            run.executor.disarm(target).await?;
+            tokio::select! {
+                disarmed = run.executor.disarm(target) => disarmed?,
+                () = cut.cancelled() => return Err(Failure::new(FailureKind::Cancelled, "it is still armed")),
+            }
             run.disarmed(target);
         }
         run.executor.undo(target, cut.child_token()).await

@@ -159,8 +159,12 @@ impl Run {
         }
         self.passages().no_return = Some(step.id.clone());
         let armed = self.passages().armed.clone();
+        let cut = self.brakes.cut(Phase::Rollout);
         for target in armed {
-            self.executor.disarm(&target).await?;
+            tokio::select! {
+                disarmed = self.executor.disarm(&target) => disarmed?,
+                () = cut.cancelled() => return Err(Failure::new(runner_model::FailureKind::Cancelled, "it is still armed")),
+            }
             self.disarmed(&target);
         }
         Ok(())

@@ -278,6 +278,11 @@ pub enum Event {
         /// How many may.
         allowed: u32,
     },
+    /// Somebody else has the lock of a target: it is waited for.
+    LockAwaited {
+        /// Who has it.
+        failure: Failure,
+    },
     /// The targets could not be locked: the run begins nothing on them.
     LockRefused {
         /// Who holds the lock, or why it cannot be taken.

@@ -192,6 +192,17 @@ impl Resolved {
         self.steps.iter().chain(&self.cluster)
     }
 
+    /// The machines that a run acts on and locks. This machine, where steps run once, is none unless it is released to.
+    pub fn machines(&self) -> BTreeSet<&TargetName> {
+        let acted_on = self.uses().flat_map(|step| step.all_acted_on()).chain(&self.rollout);
+        acted_on.filter(|name| self.is_machine(name)).collect()
+    }
+
+    /// Whether it is one of them.
+    pub fn is_machine(&self, name: &TargetName) -> bool {
+        self.target(name).is_some() && (!name.is_localhost() || self.rollout.contains(name))
+    }
+
     /// The step of this id, or the cluster.
     pub fn step(&self, id: &StepId) -> Option<&ResolvedStep> {
         self.uses().find(|step| step.id == *id)

@@ -466,7 +466,7 @@ pub(crate) struct Rollback {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// The digest, or its beginning, of a plan and a lock that were never used here and that you have compared.
-    #[arg(long, value_name = "DIGEST")]
+    #[arg(long, value_name = "DIGEST", value_parser = digest_prefix)]
     pub(crate) accept: Option<String>,
     /// Do not ask.
     #[arg(short, long)]
@@ -485,6 +485,16 @@ pub(crate) enum To {
     Previous,
     /// This one.
     Release(ReleaseId),
+}
+
+/// So much of a digest that no other one begins with it.
+fn digest_prefix(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    match (12..=64).contains(&digits.len()) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
+        true => Ok(digits.to_owned()),
+        false => Err("it takes 12 to 64 hexadecimal digits".to_owned()),
+    }
 }
 
 fn to(text: &str) -> Result<To, String> {

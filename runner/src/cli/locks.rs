@@ -16,7 +16,6 @@ use runner_transport::{
     Connection, Executes, Limits, LockAnswer, LockRequest, LockState, Owner, RunPlace, Take, Transport,
 };
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How many are asked at the same time.
@@ -136,11 +135,8 @@ async fn ask_all<'r, T, F: Future<Output = Result<T, Failure>>>(
     resolved: &'r Resolved,
     ask: impl Fn(&'r Target) -> F,
 ) -> Answers<T> {
-    let names: BTreeSet<&TargetName> =
-        resolved.uses().flat_map(|step| step.all_acted_on()).chain(&resolved.rollout).collect();
-    let is_ours = |name: &&&TargetName| !name.is_localhost() || resolved.rollout.contains(**name);
     let targets: Vec<&Target> =
-        names.iter().filter(is_ours).filter_map(|name| resolved.target(name)).collect();
+        resolved.machines().into_iter().filter_map(|name| resolved.target(name)).collect();
     let asked = targets.into_iter().map(|target| {
         let answer = ask(target);
         async move { (target.name.clone(), answer.await) }

@@ -11,7 +11,7 @@ use crate::history;
 use crate::host::Kept;
 use runner_model::lock::Lock;
 use runner_model::words::{count, names};
-use runner_model::{Digest, Failure, Limit, ReleaseId, TargetName, text};
+use runner_model::{Digest, EnvironmentName, Failure, Limit, ReleaseId, TargetName, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Rollback) -> Result<u8, Fail> {
         return show(&seen, args.shown.json);
     }
     let chosen = runtime.block_on(async {
-        let chosen = choose(args, &known).await;
+        let chosen = choose(args, &environment, &known).await;
         futures_util::future::join_all(known.iter().map(Known::close)).await;
         chosen
     })?;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Rollback) -> Result<u8, Fail> {
         talk("nothing to go back from: what was asked for is live everywhere\n");
         return Ok(if chosen.left_out.is_empty() { 0 } else { FAILED });
     }
-    confirm(args, &loaded, &chosen)?;
+    confirm(args, (&loaded, &environment), &chosen)?;
     let mut code = 0;
     for group in chosen.groups.into_values() {
         code = code.max(go_back(args, &loaded, &checked, group)?);
@@ -70,10 +70,10 @@ struct Chosen {
 }
 
 /// Which targets go back to what. Of a release whose tree is not what was laid out none is.
-async fn choose(args: &Rollback, known: &[Known]) -> Result<Chosen, Fail> {
+async fn choose(args: &Rollback, environment: &EnvironmentName, known: &[Known]) -> Result<Chosen, Fail> {
     let mut chosen = Chosen { groups: BTreeMap::new(), left_out: Vec::new() };
     for one in known {
-        match wanted(args, one).await {
+        match wanted(args, environment, one).await {
             Ok(None) => {}
             Ok(Some(kept)) => {
                 let group = chosen
@@ -110,7 +110,11 @@ async fn choose(args: &Rollback, known: &[Known]) -> Result<Chosen, Fail> {
 }
 
 /// What was kept with the release that a target goes back to; `None`: it is live there.
-async fn wanted(args: &Rollback, known: &Known) -> Result<Option<Kept>, Failure> {
+async fn wanted(
+    args: &Rollback,
+    environment: &EnvironmentName,
+    known: &Known,
+) -> Result<Option<Kept>, Failure> {
     use runner_model::FailureKind::{Conflict, NotFound};
     let accounts = known.accounts.as_ref().map_err(Clone::clone)?;
     let laid = match &args.to {
@@ -138,13 +142,25 @@ async fn wanted(args: &Rollback, known: &Known) -> Result<Option<Kept>, Failure>
             format!("what {} has kept with the release `{}` is of another artifact", known.target, laid.id);
         return Err(Failure::new(Conflict, message));
     }
+    if kept.environment != *environment {
+        let message = format!(
+            "what {} has kept with the release `{}` is of the environment `{}`",
+            known.target, laid.id, kept.environment
+        );
+        return Err(Failure::new(Conflict, message)
+            .with_detail("somebody may have put it there; choose another release with `--to`"));
+    }
     Ok(Some(kept))
 }
 
 /// Asks once. What nobody here has accepted before must be accepted by name, or by somebody at the keyboard.
-fn confirm(args: &Rollback, loaded: &Loaded, chosen: &Chosen) -> Result<(), Fail> {
-    let known = known_here(loaded)?;
-    let mut question = String::new();
+fn confirm(
+    args: &Rollback,
+    (loaded, environment): (&Loaded, &EnvironmentName),
+    chosen: &Chosen,
+) -> Result<(), Fail> {
+    let known = known_here(args, loaded)?;
+    let mut question = format!("in `{environment}`\n");
     for (id, group) in &chosen.groups {
         question.push_str(&format!(
             "{} to {id}: {}\n",
@@ -152,14 +168,14 @@ fn confirm(args: &Rollback, loaded: &Loaded, chosen: &Chosen) -> Result<(), Fail
             names(group.kept.keys().map(TargetName::as_str))
         ));
         let Some(kept) = group.one() else { continue };
-        let is_known = known.contains(&Digest::of(&kept.plan)) && known.contains(&Digest::of(&kept.lock));
+        let is_known = known.contains(&Used::then(kept));
         let digest = kept.digest();
         if is_known || args.accept.as_deref().is_some_and(|said| digest.hex().starts_with(said)) {
             continue;
         }
         if args.yes || !std::io::stdin().is_terminal() {
             return Err(Fail::refused(format_args!(
-                "the plan and the lock that the targets have kept with `{id}` were never used here"
+                "the plan, the lock and the variables that the targets have kept with `{id}` were never used here together"
             ))
             .detail("whoever could write to a target could have written them, too")
             .hint(format_args!(
@@ -168,7 +184,7 @@ fn confirm(args: &Rollback, loaded: &Loaded, chosen: &Chosen) -> Result<(), Fail
             )));
         }
         question.push_str(&format!(
-            "  its plan and lock, {}, were never used here: only the targets vouch for them\n",
+            "  its plan, lock and variables, {}, were never used here together: only the targets vouch for them\n",
             digest.short()
         ));
     }
@@ -187,13 +203,31 @@ fn confirm(args: &Rollback, loaded: &Loaded, chosen: &Chosen) -> Result<(), Fail
     if sure { Ok(()) } else { Err(Fail::refused("not confirmed: nothing was done")) }
 }
 
-/// Plans and locks that were used here: those of today, and those of runs whose journals are here.
-fn known_here(loaded: &Loaded) -> Result<BTreeSet<Digest>, Fail> {
-    let mut known = BTreeSet::from([loaded.digest]);
-    known.extend(loaded.lock_text()?.map(Digest::of));
+/// What a run was begun with.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Used {
+    plan: Digest,
+    lock: Digest,
+    vars: BTreeMap<String, String>,
+}
+
+impl Used {
+    fn then(kept: &Kept) -> Self {
+        Self { plan: Digest::of(&kept.plan), lock: Digest::of(&kept.lock), vars: kept.vars.clone() }
+    }
+}
+
+/// What was used here: what the plan of today would use, and what runs did whose journals are here.
+fn known_here(args: &Rollback, loaded: &Loaded) -> Result<BTreeSet<Used>, Fail> {
+    let mut known = BTreeSet::new();
+    if let Some(lock) = loaded.lock_text()? {
+        let vars = args.which.vars.iter().cloned().collect();
+        known.insert(Used { plan: loaded.digest, lock: Digest::of(lock), vars });
+    }
     for run in history::ids(&loaded.folder).unwrap_or_default() {
         if let Ok(record) = history::load(&loaded.folder, &run).record {
-            known.extend([record.header.plan_digest, record.header.lock_digest]);
+            let header = record.header;
+            known.insert(Used { plan: header.plan_digest, lock: header.lock_digest, vars: header.vars });
         }
     }
     Ok(known)
@@ -215,6 +249,15 @@ fn go_back(args: &Rollback, today: &Loaded, checked: &Checked, group: Group) -> 
         .map_err(|why| stale(why, &loaded.file))?;
     permitted(policy.as_ref(), &then.resolved, locked)?;
     let locked = locked.clone();
+    for (target, kept) in &group.kept {
+        if then.resolved.artifact(&kept.outputs).map_err(Fail::refused)? != Some(kept.artifact) {
+            return Err(Fail::refused(format_args!(
+                "what {target} has kept of the steps before the rollout of `{}` is of another artifact",
+                kept.release
+            ))
+            .hint("somebody may have put it there: name the targets that you trust with `--limit`"));
+        }
+    }
     let outputs = group.kept.into_iter().map(|(target, kept)| (target, kept.outputs)).collect();
     let back = Back {
         release: (kept.release, kept.artifact),

@@ -49,6 +49,10 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         events.clone(),
         How { diff: false, dry: false, take, wait: Duration::ZERO, back: None },
     )?;
+    if let Err(failure) = host.lock_for_undo().await {
+        host.close().await;
+        return Err(Fail::refused(&failure).detail(&failure.detail));
+    }
     let live = !args.json;
     let brakes = Brakes::default();
     let undo = async {
@@ -57,7 +61,16 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
                 super::talk(&told(undoing));
             }
         };
-        let all = host.undo(&brakes, tell).await;
+        let undoing = host.undo(&brakes, tell);
+        tokio::pin!(undoing);
+        let all = tokio::select! {
+            all = &mut undoing => all,
+            lost = host.kept_until_lost() => {
+                // From here on the targets themselves refuse whatever would be written.
+                super::talk(&format!("{lost}\n"));
+                undoing.await
+            }
+        };
         let verdict = match all.gates.is_empty() && !all.effects.iter().any(|one| is_left(&one.end)) {
             true => Verdict::RolledBack,
             false => Verdict::RollbackFailed,

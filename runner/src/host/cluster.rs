@@ -60,10 +60,12 @@ impl Host {
         let mut left: Vec<ResolvedStep> = Vec::new();
         let _one_at_a_time = self.one_at_a_time().await;
         for balancer in self.balancers() {
-            if let Err(failure) = self.ask(&balancer, Export::Leave, target, cancel).await {
+            let asked = self.ask(&balancer, Export::Leave, target, cancel).await;
+            // One that fails may be half through it.
+            left.push(balancer);
+            if let Err(failure) = asked {
                 return Err(self.back_at(&left, target, failure).await);
             }
-            left.push(balancer);
         }
         if self.dry.is_some() {
             self.standings.stands(target, Standing::out());
@@ -77,14 +79,14 @@ impl Host {
         Err(self.back_at(&left, target, Failure::new(FailureKind::Conflict, message)).await)
     }
 
-    async fn back_at(&self, left: &[ResolvedStep], target: &TargetName, why: Failure) -> Failure {
+    async fn back_at(&self, left: &[ResolvedStep], target: &TargetName, mut why: Failure) -> Failure {
         if self.standings.found(target) != Some(Service::In) {
             return why;
         }
         for balancer in left {
             if let Err(failure) = self.ask(balancer, Export::Join, target, &CancellationToken::new()).await {
                 let detail = format!("{}\nand it could not be put back: {failure}", why.detail);
-                return why.with_detail(detail.trim_start());
+                why = why.with_detail(detail.trim_start());
             }
         }
         why
@@ -100,10 +102,23 @@ impl Host {
         cancel: &CancellationToken,
     ) -> Result<(), Failure> {
         let one_at_a_time = self.one_at_a_time().await;
+        let mut failed: Option<Failure> = None;
         for balancer in self.balancers() {
-            self.ask(&balancer, Export::Join, target, cancel).await?;
+            // What one of them refuses keeps it out of no other.
+            if let Err(failure) = self.ask(&balancer, Export::Join, target, cancel).await {
+                failed = Some(match failed {
+                    None => failure,
+                    Some(first) => {
+                        let detail = format!("{}\n{failure}", first.detail);
+                        first.with_detail(detail.trim_start())
+                    }
+                });
+            }
         }
         drop(one_at_a_time);
+        if let Some(failure) = failed {
+            return Err(failure);
+        }
         if self.dry.is_some() {
             self.standings.stands(target, Standing::served());
             return Ok(());

@@ -6,10 +6,10 @@ use runner_model::inventory::{ConnectionKind, KeyExchange, SshSettings};
 use runner_model::source::Spanned;
 use runner_model::{Acting, Failure, FailureKind, Resolved, RunId, Target as Entry, TargetName};
 use runner_transport::{Connection, Executes, Kex, RunPlace, SshTarget, Target, Transport};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 /// A connection that is there, or will be.
 type Slot = Arc<OnceCell<Arc<dyn Connection>>>;
@@ -34,6 +34,20 @@ pub(super) struct Fleet {
     who: String,
     began: String,
     connections: Mutex<BTreeMap<TargetName, Slot>>,
+    locked: watch::Sender<Locked>,
+}
+
+/// On which machines steps may act.
+#[derive(Debug, Clone)]
+enum Locked {
+    /// The lock is still being taken.
+    Waiting,
+    /// On these, whose lock the run has.
+    These(BTreeSet<TargetName>),
+    /// On all: nothing is changed.
+    All,
+    /// On none: the lock was refused.
+    None,
 }
 
 impl Fleet {
@@ -44,7 +58,41 @@ impl Fleet {
         connect: Arc<dyn Connect>,
         (who, began): (String, String),
     ) -> Self {
-        Self { resolved, run, executes, continues, connect, who, began, connections: Mutex::default() }
+        let locked = watch::Sender::new(if executes.is_some() { Locked::Waiting } else { Locked::All });
+        Self {
+            resolved,
+            run,
+            executes,
+            continues,
+            connect,
+            who,
+            began,
+            connections: Mutex::default(),
+            locked,
+        }
+    }
+
+    /// The lock of these machines was taken; `None`: it was not.
+    pub(super) fn locked(&self, names: Option<BTreeSet<TargetName>>) {
+        self.locked.send_replace(names.map_or(Locked::None, Locked::These));
+    }
+
+    /// Waits until it is known whether a step may act on a machine: nothing is written where another run may be at it.
+    async fn may_act_on(&self, name: &TargetName) -> Result<(), Failure> {
+        if !self.resolved.is_machine(name) {
+            return Ok(());
+        }
+        let mut locked = self.locked.subscribe();
+        let known = locked.wait_for(|locked| !matches!(locked, Locked::Waiting)).await;
+        match known.as_deref() {
+            Ok(Locked::All) => Ok(()),
+            Ok(Locked::These(names)) if names.contains(name) => Ok(()),
+            _ => Err(Failure::new(
+                FailureKind::Conflict,
+                format_args!("the run has no lock of {name}: no step may act on it"),
+            )
+            .with_detail("it did not answer when the lock was taken, or somebody else has it")),
+        }
     }
 
     fn slot(&self, name: &TargetName) -> Slot {
@@ -118,6 +166,7 @@ impl Machines for Fleet {
     }
 
     async fn acting(&self, name: &TargetName, user: &Acting) -> Result<Arc<dyn Target>, Failure> {
+        self.may_act_on(name).await?;
         Ok(self.connection(name).await?.acting(user))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Host;
 use futures_util::future::join_all;
-use runner_model::{Failure, FailureKind, TargetName};
+use runner_model::{Event, Failure, FailureKind, TargetName};
 use runner_transport::{Connection, LockAnswer, LockRequest, LockState, Owner, Take};
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -35,17 +35,41 @@ impl Host {
         if self.dry.is_some() {
             return Ok(());
         }
-        let names = self.to_be_locked(targets);
+        self.lock_these(self.to_be_locked(targets)).await
+    }
+
+    /// Takes the lock of all machines that answer of those that an earlier part of the run did something to.
+    ///
+    /// # Errors
+    /// As [`Host::lock_all`].
+    pub async fn lock_for_undo(&self) -> Result<(), Failure> {
+        let touched: BTreeSet<TargetName> =
+            self.before.run.effects.iter().map(|key| key.target.clone()).collect();
+        let all = self.to_be_locked(&touched.into_iter().collect::<Vec<_>>());
+        let asked = all
+            .into_iter()
+            .map(|name| async move { self.fleet.connection(&name).await.is_ok().then_some(name) });
+        let names = join_all(asked).await.into_iter().flatten().collect();
+        self.lock_these(names).await
+    }
+
+    async fn lock_these(&self, names: BTreeSet<TargetName>) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + self.locking.wait;
+        let mut told = false;
         loop {
             match self.lock_once(&names).await {
                 Err(failure)
                     if failure.kind == FailureKind::Conflict && tokio::time::Instant::now() < deadline =>
                 {
-                    tracing::info!("{failure}");
+                    if !std::mem::replace(&mut told, true) {
+                        self.events.send(Event::LockAwaited { failure });
+                    }
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
-                locked => return locked,
+                locked => {
+                    self.fleet.locked(locked.is_ok().then_some(names));
+                    return locked;
+                }
             }
         }
     }
@@ -65,7 +89,10 @@ impl Host {
             let answer = async {
                 let connection = self.fleet.connection(name).await?;
                 // Names of one machine share its lock: taken once more, it would be lost to the first of them.
-                if number > 0 && self.is_locked_here(name, &*connection).await? {
+                if number > 0
+                    && let Some(epoch) = self.locked_here(name, &*connection).await?
+                {
+                    connection.share_lock(epoch).await?;
                     return Ok(None);
                 }
                 connection.lock(&request).await.map(Some)
@@ -90,22 +117,26 @@ impl Host {
         format!("{}, process {}", self.locking.who, std::process::id())
     }
 
-    /// Whether this process has the lock of a machine already, under another name.
-    async fn is_locked_here(&self, name: &TargetName, connection: &dyn Connection) -> Result<bool, Failure> {
+    /// The epoch of the lock that this process has of a machine already, under another name.
+    async fn locked_here(
+        &self,
+        name: &TargetName,
+        connection: &dyn Connection,
+    ) -> Result<Option<u64>, Failure> {
         let state = connection.lock_state(self.resolved.root(name), self.resolved.plan.as_str()).await?;
-        let owner = state.filter(LockState::is_held).and_then(|state| state.owner);
-        Ok(owner.is_some_and(|owner| owner.run == self.run && owner.who == self.owner()))
+        let is_ours = |owner: &Owner| owner.run == self.run && owner.who == self.owner();
+        let ours = state.filter(|state| state.is_held() && state.owner.as_ref().is_some_and(is_ours));
+        Ok(ours.map(|state| state.epoch))
     }
 
     /// The machines: those that answer, and those that steps act on in place of a target.
     fn to_be_locked(&self, targets: &[TargetName]) -> BTreeSet<TargetName> {
-        let beside =
-            self.resolved.uses().flat_map(|step| &step.on).filter(|on| self.resolved.target(on).is_some());
-        targets.iter().chain(beside).cloned().collect()
+        let beside = self.resolved.uses().flat_map(|step| &step.on);
+        targets.iter().chain(beside).filter(|name| self.resolved.is_machine(name)).cloned().collect()
     }
 
     /// Keeps the lock alive. Comes back only when somebody else has taken it.
-    pub(super) async fn kept_until_lost(&self) -> Failure {
+    pub async fn kept_until_lost(&self) -> Failure {
         loop {
             tokio::time::sleep(self.locking.lease / 4).await;
             let names = self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).clone();

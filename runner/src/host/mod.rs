@@ -288,6 +288,10 @@ impl Host {
 
     /// Names the release, when the outputs have its artifact.
     fn learn_release(&self, outputs: &BTreeMap<StepId, Value>) -> Result<(), Failure> {
+        if self.goes_back {
+            // It is known from the start; what one target has kept decides nothing for the others.
+            return Ok(());
+        }
         let Some(artifact) = self.resolved.artifact(outputs)? else { return Ok(()) };
         let Some(release) = &self.resolved.release else { return Ok(()) };
         let id = release.id(&artifact).map_err(|error| Failure::new(FailureKind::Invalid, error))?;

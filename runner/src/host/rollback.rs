@@ -44,9 +44,13 @@ impl Host {
                 continue;
             }
             let undone = self.undo_some(&run, wanted, tokens, &mut tell).await;
-            let all_undone = !undone.iter().any(|one| is_left(&one.end));
+            let left = left(&undone);
             back.effects.extend(undone);
-            if !all_undone {
+            if !left.is_empty() {
+                if self.has_standing(&target) && self.standings.found(&target) == Some(Service::In) {
+                    let why = format_args!("{target} stays out of service: not all was undone there");
+                    back.gates.push((target.clone(), Failure::new(FailureKind::Conflict, why)));
+                }
                 continue;
             }
             let tested = self.test_after_undo(&run, &target, tokens.1).await;
@@ -136,8 +140,21 @@ impl Host {
         if !self.has_standing(target) {
             return Ok(());
         }
-        self.standings_of(std::slice::from_ref(target)).await?;
-        if self.standings.serves(target) { self.take_out(target, cut).await } else { Ok(()) }
+        let Some(cluster) = &self.resolved.cluster else { return Ok(()) };
+        let fleet = cluster.runs.targets();
+        self.standings_of(fleet).await?;
+        if !self.standings.serves(target) {
+            return Ok(());
+        }
+        let others = fleet.iter().filter(|other| *other != target && self.standings.serves(other)).count();
+        let keeps = self.resolved.min_in_service;
+        if others < keeps {
+            let message = format!(
+                "{target} is not taken out of service: {others} others are in it, and `min-in-service` keeps {keeps}"
+            );
+            return Err(Failure::new(FailureKind::Conflict, message));
+        }
+        self.take_out(target, cut).await
     }
 
     /// Puts it back, if the run had found it in service.

@@ -223,7 +223,8 @@ impl Account {
             Event::RollbackFailed { target, failure } => {
                 self.not_undone.push((target.clone(), failure.clone()));
             }
-            Event::ServiceObserved { .. }
+            Event::LockAwaited { .. }
+            | Event::ServiceObserved { .. }
             | Event::ServiceAwaited { .. }
             | Event::ServiceLeft { .. }
             | Event::ServiceJoined { .. }

@@ -92,6 +92,7 @@ impl Live {
                 self.set(target, Doing::Gate("not rolled back"), at);
             }
             Event::PhaseFinished { .. }
+            | Event::LockAwaited { .. }
             | Event::LockRefused { .. }
             | Event::LockLost { .. }
             | Event::ClusterLost { .. }

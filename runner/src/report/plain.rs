@@ -106,7 +106,8 @@ fn lines(event: &Event) -> Vec<String> {
             "cancelling: what runs may end, nothing new begins; once more to stop now".to_owned()
         }
         Event::Halted { failures, allowed } => halted(*failures, *allowed),
-        Event::LockRefused { .. }
+        Event::LockAwaited { .. }
+        | Event::LockRefused { .. }
         | Event::LockLost { .. }
         | Event::ClusterLost { .. }
         | Event::ServiceObserved { .. }

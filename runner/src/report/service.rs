@@ -7,6 +7,7 @@ use runner_model::{Event, Service, TargetName};
 /// The event in words; `None`: it is another one.
 pub(super) fn words(event: &Event) -> Option<String> {
     Some(match event {
+        Event::LockAwaited { failure } => format!("waits for the lock: {}", failure.message),
         Event::LockRefused { failure } => format!("not begun: {failure}"),
         Event::LockLost { failure } => format!("stopped, nothing more is changed: {failure}"),
         Event::ServiceObserved { standings } => {
@@ -80,6 +81,7 @@ mod tests {
             .map(|(n, s)| (target(n), s));
         let failure = || Failure::new(FailureKind::Conflict, "run r-2 of ann holds the lock");
         let events = [
+            Event::LockAwaited { failure: failure() },
             Event::LockRefused { failure: failure() },
             Event::LockLost { failure: failure() },
             Event::ServiceObserved { standings: standings.into() },

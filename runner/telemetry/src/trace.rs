@@ -178,10 +178,12 @@ impl Trace {
                 self.run.span().add_event_with_timestamp("target finished", self.time(at), attributes);
             }
             Event::RunFinished { verdict, .. } => self.end(*verdict, at),
-            what @ (Event::LockRefused { failure }
+            what @ (Event::LockAwaited { failure }
+            | Event::LockRefused { failure }
             | Event::LockLost { failure }
             | Event::ClusterLost { failure }) => {
                 let name = match what {
+                    Event::LockAwaited { .. } => "lock awaited",
                     Event::LockRefused { .. } => "lock refused",
                     Event::LockLost { .. } => "lock lost",
                     _ => "cluster lost",

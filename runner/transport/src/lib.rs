@@ -84,6 +84,10 @@ pub trait Connection: Send + Sync {
     /// there or this one is gone, lines of [`Target::note`] included. After [`Connection::begin`].
     async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, Failure>;
 
+    /// Writes under the lock that this process has already, under another name of the machine: from then on requests of
+    /// this connection are refused as above. `epoch`: which one it has. After [`Connection::begin`], in the same root.
+    async fn share_lock(&self, epoch: u64) -> Result<(), Failure>;
+
     /// Lets the lease begin anew. `conflict`: another run has taken the lock, and nothing can be written any more.
     async fn renew(&self, lease: Duration) -> Result<(), Failure>;
 

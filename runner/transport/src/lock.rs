@@ -161,6 +161,17 @@ impl Machine {
         self.fence.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|fence| fence.epoch)
     }
 
+    pub(crate) fn share_lock(&self, epoch: u64) -> Result<(), Failure> {
+        let folder = self.lock_folder(&format!("share the lock on {}", self.name()))?;
+        self.fenced_by(&folder, epoch);
+        Ok(())
+    }
+
+    fn fenced_by(&self, folder: &RemotePath, epoch: u64) {
+        let fence = Fence { folder: format!("{folder}/lock"), epoch };
+        *self.fence.lock().unwrap_or_else(PoisonError::into_inner) = Some(fence);
+    }
+
     /// The folder that the run's folder of locks is in.
     fn lock_folder(&self, what: &str) -> Result<RemotePath, Failure> {
         let none = || Failure::new(FailureKind::Other, format!("{what}: no run has begun on the target"));
@@ -212,8 +223,7 @@ impl User {
         let text = String::from_utf8_lossy(&answer.out);
         if let Some(epoch) = text.strip_prefix("taken ") {
             let epoch = epoch.trim_end_matches('\n').parse().map_err(|_| odd(&what, &answer))?;
-            let fence = Fence { folder: format!("{folder}/lock"), epoch };
-            *self.machine.fence.lock().unwrap_or_else(PoisonError::into_inner) = Some(fence);
+            self.machine.fenced_by(&folder, epoch);
             return Ok(LockAnswer::Taken { epoch });
         }
         let held = text.strip_prefix("held ").and_then(state).ok_or_else(|| odd(&what, &answer))?;

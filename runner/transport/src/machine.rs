@@ -505,6 +505,10 @@ impl Connection for Connected {
         self.0.login().do_lock(request).await
     }
 
+    async fn share_lock(&self, epoch: u64) -> Result<(), Failure> {
+        self.0.share_lock(epoch)
+    }
+
     async fn renew(&self, lease: Duration) -> Result<(), Failure> {
         self.0.login().do_renew(lease).await
     }

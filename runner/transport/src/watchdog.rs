@@ -20,6 +20,8 @@ const RELINK: &str = include_str!("watchdog/relink.sh");
 
 /// The longest that one may wait: more can only be a mistake.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// How many services one may ask.
+const SERVICES_MAX: usize = 15;
 /// How soon it is looked again whether one that fires has come to its end.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -126,23 +128,32 @@ impl Machine {
         for text in [Some(&watchdog.expects), watchdog.back_to.as_ref()].into_iter().flatten() {
             no_nul(&format!("{what}: what the link points to"), text)?;
         }
+        if watchdog.services.len() > SERVICES_MAX {
+            return invalid("it would ask more services than anybody waits for");
+        }
         let folder = self.stead(&what, watchdog).await?;
         let mut asking = Vec::new();
         for (acting, unit, action) in &watchdog.services {
             asking.push(self.asking(&what, acting, unit, *action).await?);
         }
         let limit = self.limits().service;
-        // The link's turn, and one for each service; and some time to start and to end.
-        let turns = u32::try_from(asking.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let bound = limit.saturating_mul(turns).as_secs().saturating_add(10);
-        let script = script(watchdog, &folder, &asking, limit);
-        let line = Line::new("v_arm")
+        let bound = self.firing(asking.len()).as_secs();
+        let fence = self.fence_for(&Acting::Login);
+        let script = format!("{fence}{}", script(watchdog, &folder, &asking, limit));
+        let line = Line::new("m")
+            .word("v_arm")
             .arg(place.as_str())
             .word(&self.fired.load(Ordering::Relaxed).to_string())
             .word(&bound.to_string())
             .arg(script);
         let answer = self.ask_login(&what, line).await?;
         if answer.status == 0 { Ok(()) } else { Err(refusal(&what, &answer)) }
+    }
+
+    /// How long the firing takes at most: the link's turn, and one for each service; and some time to start and to end.
+    fn firing(&self, services: usize) -> Duration {
+        let turns = u32::try_from(services).unwrap_or(u32::MAX).saturating_add(1);
+        self.limits().service.saturating_mul(turns).saturating_add(Duration::from_secs(10))
     }
 
     pub(crate) async fn disarm(self: &Arc<Self>) -> Result<Disarmed, Failure> {
@@ -219,7 +230,8 @@ impl Machine {
         let place = self.run_folder(what)?;
         let begun = Instant::now();
         loop {
-            let line = Line::new("v_watchdog").arg(place.as_str()).arg(if disarm { "disarm" } else { "" });
+            let look = Line::new("v_watchdog").arg(place.as_str());
+            let line = if disarm { Line::new("m").and(&look.arg("disarm")) } else { look.arg("") };
             let answer = self.ask_login(what, line).await?;
             let found = match answer.status {
                 0 => parse(&answer.out).ok_or_else(|| odd(what, &answer))?,
@@ -227,9 +239,13 @@ impl Machine {
                 _ => return Err(refusal(what, &answer)),
             };
             match found {
-                Found::Firing(bound) if begun.elapsed() < bound => tokio::time::sleep(LOOK_AGAIN).await,
-                Found::Firing(bound) => {
-                    let why = format!("{what}: it has fired, and is not done after {} s", bound.as_secs());
+                // The target may say anything.
+                Found::Firing(bound) if begun.elapsed() < bound.min(self.firing(SERVICES_MAX)) => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                Found::Firing(_) => {
+                    let waited = begun.elapsed().as_secs();
+                    let why = format!("{what}: it has fired, and is not done after {waited} s");
                     return Err(Failure::new(FailureKind::Timeout, why));
                 }
                 Found::Fired(number, fired) => {

@@ -348,12 +348,20 @@ impl Host {
         self.site_file("broken", "this is not a directive;\n")
     }
 
-    /// Every start and stop of its service takes this much longer.
+    /// Every start and stop of its service takes this much longer; a restart in the middle, where it serves nobody.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn slow_service(&self, seconds: u32) -> Result<(), Error> {
         layout::write(&self.folder.join("srv/etc/slow"), 0o644, &seconds.to_string())
+    }
+
+    /// No start and stop of its service comes to its end, until [`Host::fix_service`].
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn hold_service(&self) -> Result<(), Error> {
+        layout::write(&self.folder.join("srv/etc/held"), 0o644, "")
     }
 
     /// From the next restart on, its service answers this at a path, whatever the release has there.
@@ -364,12 +372,13 @@ impl Host {
         self.site_file("answer", &format!("location = {path} {{ return 200 \"{body}\"; }}\n"))
     }
 
-    /// The end of [`Host::break_service`], [`Host::slow_service`] and [`Host::answer`], from the next restart on.
+    /// The end of [`Host::break_service`], [`Host::slow_service`], [`Host::hold_service`] and [`Host::answer`], from the next
+    /// restart on.
     ///
     /// # Errors
     /// When the files cannot be removed.
     pub fn fix_service(&self) -> Result<(), Error> {
-        for name in ["site.d/broken.conf", "site.d/answer.conf", "slow"] {
+        for name in ["site.d/broken.conf", "site.d/answer.conf", "slow", "held"] {
             match fs::remove_file(self.folder.join("srv/etc").join(name)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::failed("fix the service", e));

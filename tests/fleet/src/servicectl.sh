@@ -41,18 +41,21 @@ stop() {
   rm -f "$pidfile"
 }
 
+slow() { # as the tests want it
+  if [ -f "$here/etc/slow" ]; then sleep "$(cat "$here/etc/slow")"; fi
+  while [ -f "$here/etc/held" ]; do sleep 0.05; done
+}
+
 [ $# = 2 ] || usage
 [ "$2" = nginx ] || { echo "servicectl: unit $2 not found" >&2; exit 5; }
 echo "$1" >> "$here/log/actions" # what the tests count
 case $1 in
-  start | stop | restart | reload | reload-or-restart)
-    if [ -f "$here/etc/slow" ]; then sleep "$(cat "$here/etc/slow")"; fi
-    ;;
+  start | stop | reload | reload-or-restart) slow ;;
 esac
 case $1 in
   start) start ;;
   stop) stop ;;
-  restart) stop; start ;;
+  restart) stop; slow; start ;;
   reload) running && nginx_ -s reload ;;
   reload-or-restart) if running; then nginx_ -s reload; else start; fi ;;
   status) if running; then echo "nginx is running ($pid)"; else echo "nginx is stopped"; exit 3; fi ;;

@@ -457,6 +457,7 @@ fn line(event: &Event) -> Option<String> {
         Event::RollbackOff { why } => format!("no rollback: {why}"),
         Event::TargetRolledBack { target, .. } => format!("back {target}"),
         Event::RollbackFailed { failure, .. } => format!("not back: {failure}"),
+        Event::LockAwaited { failure } => format!("waits: {failure}"),
         Event::LockRefused { failure } => format!("refused: {failure}"),
         Event::LockLost { failure } => format!("lock lost: {failure}"),
         _ => return None,

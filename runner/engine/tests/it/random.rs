@@ -87,10 +87,8 @@ proptest! {
         let mut signals: Vec<_> = signals.into_iter().map(|at| (at, Signal::Interrupt)).collect();
         signals.sort_by_key(|(at, _)| *at);
         let played = play(&schedule, fake, &signals);
-        let all_done = played.report.targets.iter().all(|report| match report.end {
-            TargetEnd::Done | TargetEnd::Untouched => true,
-            _ => false,
-        });
+        let ends = played.report.targets.iter().map(|report| &report.end);
+        let all_done = ends.into_iter().all(|end| matches!(end, TargetEnd::Done | TargetEnd::Untouched));
         prop_assert!(all_done || played.report.verdict != Verdict::Done);
     }
 }

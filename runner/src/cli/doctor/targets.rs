@@ -4,7 +4,7 @@ use super::findings::{Finding, Findings, Level};
 use crate::host::{Connect as _, Connections};
 use futures_util::{StreamExt as _, stream};
 use runner_model::grant::SshGrant;
-use runner_model::{Acting, Failure, FailureKind, Resolved, Target, TargetName, UserName};
+use runner_model::{Acting, Failure, FailureKind, Resolved, Target, UserName};
 use runner_transport::{ActsAs, BETTER, Examination, Examined, PROGRAMS, Root};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,20 +37,13 @@ struct User {
     commands: BTreeSet<Vec<String>>,
 }
 
-/// The targets that a run acts on. This machine, where steps run once, is none of them unless it is released to.
-fn acted_on(resolved: &Resolved) -> BTreeSet<&TargetName> {
-    let of_steps = resolved.uses().flat_map(|step| step.all_acted_on());
-    let is_asked = |name: &&TargetName| !name.is_localhost() || resolved.rollout.contains(*name);
-    of_steps.chain(&resolved.rollout).filter(is_asked).collect()
-}
-
 /// How many there are.
 pub(super) fn count(resolved: &Resolved) -> usize {
-    acted_on(resolved).len()
+    resolved.machines().len()
 }
 
 pub(super) async fn examine(findings: &mut Findings, resolved: &Resolved, connections: &Connections) {
-    let targets = acted_on(resolved);
+    let targets = resolved.machines();
     findings.of_targets(targets.len());
     let asked = targets.into_iter().filter_map(|name| resolved.target(name)).map(|target| async move {
         let needs = needs(resolved, target);

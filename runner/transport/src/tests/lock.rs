@@ -1,7 +1,7 @@
 //! The lock: one has it, by the target's clock, and who lost it writes nothing more.
 
 use super::*;
-use crate::{LockAnswer, LockRequest, LockState, Owner, Take};
+use crate::{LockAnswer, LockRequest, LockState, Owner, Take, Watchdog};
 use futures_util::future::join_all;
 
 /// Another runner on the same machine.
@@ -110,6 +110,20 @@ async fn who_was_fenced_writes_nothing_more() {
         let command = command(&["touch", touch.to_str().expect("UTF-8")]);
         let ran = bench.target.run(&command, within, Some(Intent::new("x")), &Log::default(), &CancellationToken::new()).await;
         fails("run", ran.expect_err("fenced"));
+        let watchdog = Watchdog {
+            after: Duration::from_secs(600),
+            link: bench.path("root/current"),
+            expects: "releases/new".to_owned(),
+            back_to: None,
+            link_as: Acting::Login,
+            services: vec![],
+        };
+        fails("arm", bench.connection.arm(&watchdog).await.expect_err("fenced"));
+        fails("disarm", bench.connection.disarm().await.expect_err("fenced"));
+        let shared = runner(bench, "run-1").await;
+        shared.share_lock(1).await.expect("shared");
+        fails("another name", shared.acting(&Acting::Login).note("x").await.expect_err("fenced"));
+        shared.close().await;
         assert!(!touch.exists() && !bench.at("root/tree").exists());
         assert_eq!(std::fs::read(bench.at("root/f")).expect("there"), b"one");
         assert_eq!(bench.intents(), intents, "{}: not even an intent", bench.shell);

@@ -1,7 +1,7 @@
 //! Watchdogs in each shell that a target may have: the shell that arms them, and the one that they run in.
 
 use super::*;
-use crate::{Asked, Disarmed, Fired, PutBack, Watchdog};
+use crate::{Asked, Disarmed, Fired, LockRequest, Owner, PutBack, Take, Watchdog};
 use runner_model::ServiceAction;
 use std::os::unix::fs::symlink;
 
@@ -23,7 +23,7 @@ async fn runner(dir: &Path, words: &[&str]) -> Connected {
     let mut shell = vec!["env", path.as_str()];
     shell.extend(words);
     let store = Arc::new(Store::open(dir.join("store")).expect("a store"));
-    let limits = Limits { service: Duration::from_millis(700), ..Limits::default() };
+    let limits = Limits { service: Duration::from_secs(3), ..Limits::default() };
     let shared = Shared::new(store, Arc::default(), limits);
     let ctl = bin.join("ctl").to_string_lossy().into_owned();
     let service = vec![ctl, "${action}".to_owned(), "${unit}".to_owned()];
@@ -87,6 +87,16 @@ async fn fires(connection: &Connected) -> Fired {
     panic!("it does not fire")
 }
 
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..1500 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never: {what}");
+}
+
 fn points_to(dir: &Path) -> Option<String> {
     let read = std::fs::read_link(dir.join("root/current")).ok()?;
     Some(read.to_str().expect("UTF-8").to_owned())
@@ -115,8 +125,8 @@ async fn it_puts_back_any_text_and_says_what_came_of_each_service() {
             ],
             ..watchdog(dir, 400)
         };
-        arm(&connection, &wanted).await;
         symlink(&wanted.expects, dir.join("root/current")).expect("linked");
+        arm(&connection, &wanted).await;
         let fired = fires(&connection).await;
         assert_eq!(fired.link, PutBack::Reverted, "{words:?}");
         assert_eq!(points_to(dir), wanted.back_to, "{words:?}");
@@ -172,8 +182,8 @@ async fn it_leaves_alone_what_is_not_what_it_expects() {
 async fn of_a_first_release_the_link_is_removed() {
     in_each(async |dir, words| {
         let connection = runner(dir, words).await;
-        arm(&connection, &Watchdog { back_to: None, ..watchdog(dir, 200) }).await;
         symlink("releases/new", dir.join("root/current")).expect("linked");
+        arm(&connection, &Watchdog { back_to: None, ..watchdog(dir, 200) }).await;
         assert_eq!(fires(&connection).await.link, PutBack::Reverted, "{words:?}");
         assert_eq!(points_to(dir), None, "{words:?}");
         connection.close().await;
@@ -198,9 +208,7 @@ async fn arming_again_takes_the_place_of_the_one_before() {
         arm(&connection, &watchdog(dir, 50)).await;
         // Another runner, to which nobody says that it has fired.
         let record = folder(dir).join("3/record");
-        while !record.exists() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("it fires", || record.exists()).await;
         let failure = connection.arm(&watchdog(dir, 50)).await.expect_err("it has fired");
         assert_eq!(failure.kind, FailureKind::Conflict, "{words:?}: {failure}");
         assert!(!folder(dir).join("4").exists(), "{words:?}");
@@ -209,6 +217,34 @@ async fn arming_again_takes_the_place_of_the_one_before() {
         arm(&connection, &watchdog(dir, 3_600_000)).await;
         assert_eq!(connection.disarm().await.expect("asked"), Disarmed::Disarmed, "{words:?}");
         connection.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_whose_run_has_lost_its_lock_leaves_all_to_whoever_took_it() {
+    in_each(async |dir, words| {
+        let (dead, alive) = (runner(dir, words).await, runner(dir, words).await);
+        let owner = Owner {
+            who: "alice@laptop".to_owned(),
+            run: "run-1".parse().expect("id"),
+            plan: "test".to_owned(),
+            reason: None,
+        };
+        let request = LockRequest { owner, lease: Duration::from_secs(600), take: Take::OfRun };
+        symlink("releases/new", dir.join("root/current")).expect("linked");
+        dead.lock(&request).await.expect("locked");
+        arm(&dead, &watchdog(dir, 1000)).await;
+        alive.lock(&request).await.expect("locked");
+        let started = std::fs::read_to_string(folder(dir).join("1/started")).expect("it runs");
+        // One that has ended, and that nobody has asked about yet, has no command line any more.
+        let process = format!("/proc/{}/cmdline", started.split(' ').next().expect("its number"));
+        until("it ends", || std::fs::read(&process).map_or(true, |line| line.is_empty())).await;
+        assert_eq!(points_to(dir), Some("releases/new".to_owned()), "{words:?}");
+        assert_eq!(alive.watchdog().await.expect("asked"), None, "{words:?}");
+        assert_eq!(alive.disarm().await.expect("asked"), Disarmed::Disarmed, "{words:?}");
+        alive.close().await;
+        dead.close().await;
     })
     .await;
 }

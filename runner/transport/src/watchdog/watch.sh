@@ -1,5 +1,5 @@
 # What a watchdog does, in the folder that this file is in. Assignments come before it, and the functions put_back and
-# ask_all: AFTER is how long it waits and LIMIT how long one of these may take, both in hundredths of a second.
+# ask_all: LK and LE are the lock of the run and its epoch, where it has one, AFTER is how long it waits and LIMIT how long one of these may take, both in hundredths of a second.
 set -f
 export LC_ALL=C
 umask 077
@@ -91,6 +91,8 @@ while [ -f ./armed ]; do
   c=00$((r % 100))
   sleep "$((r / 100)).${c#"${c%??}"}" 2>/dev/null || sleep 1
 done
+# Whoever has taken the lock of the run over takes care of the target.
+[ -z "$LK" ] || { [ -d "$LK/$LE" ] && [ ! -e "$LK/$((LE + 1))" ]; } || exit 0
 mv -T -- ./armed ./fired 2>/dev/null || exit 0
 
 # From here on it is to come to its end. What it starts does not inherit this.
