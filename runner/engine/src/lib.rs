@@ -66,6 +66,9 @@ pub trait Executor: Send + Sync + 'static {
     /// Comes back when somebody else has taken the lock: from then on nothing may be done.
     async fn lock_lost(&self) -> Failure;
 
+    /// Fails when the lock is somebody else's by now.
+    async fn has_lock(&self) -> Result<(), Failure>;
+
     /// Whether nothing is expected to change on the target: what would go live is live and good there, or an earlier part
     /// of the run did it all. Then it stays in service, until a step is denied something for that.
     async fn is_settled(&self, target: &TargetName) -> bool;

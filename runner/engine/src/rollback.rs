@@ -23,6 +23,10 @@ pub(crate) async fn rollback(run: &Arc<Run>, batches: &[Vec<TargetName>]) {
         run.events.send(Event::RollbackOff { why });
         return;
     }
+    // What failed may have failed since another run has taken the targets over.
+    if let Err(failure) = run.executor.has_lock().await {
+        return run.lost_lock(failure);
+    }
     let touched = |batch: &Vec<TargetName>| -> Vec<TargetName> {
         batch.iter().filter(|target| run.board().is_touched(target)).cloned().collect()
     };

@@ -209,6 +209,13 @@ impl Run {
         self.locked.send_replace(Some(locked));
     }
 
+    /// Another run took the lock over: this one may do nothing more.
+    pub(crate) fn lost_lock(&self, failure: Failure) {
+        self.events.send(Event::LockLost { failure });
+        self.board().lock_lost();
+        self.brakes.stop();
+    }
+
     /// Whether another step of the phase may begin.
     pub(crate) fn may_begin(&self, phase: Phase) -> bool {
         !self.brakes.begin(phase).is_cancelled()
@@ -290,9 +297,7 @@ pub async fn run(
         let linking = async { tokio::join!(Links::open(&run, &targets), run.lock(&targets)) };
         let fenced = async {
             let failure = run.executor.lock_lost().await;
-            run.events.send(Event::LockLost { failure });
-            run.board().lock_lost();
-            run.brakes.stop();
+            run.lost_lock(failure);
         };
         tokio::select! {
             _ = async { linking.await; fenced.await; std::future::pending::<()>().await } => {}

@@ -139,18 +139,29 @@ impl Host {
     pub async fn kept_until_lost(&self) -> Failure {
         loop {
             tokio::time::sleep(self.locking.lease / 4).await;
-            let names = self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let renewed = names.iter().map(|name| async move {
-                self.fleet.connection(name).await?.renew(self.locking.lease).await
-            });
-            for failure in join_all(renewed).await.into_iter().filter_map(Result::err) {
-                // Whoever does not answer now may do so the next time: the lease is longer than that.
-                match failure.kind {
-                    FailureKind::Conflict => return failure,
-                    _ => tracing::debug!("{failure}"),
-                }
+            if let Err(failure) = self.renewed().await {
+                return failure;
             }
         }
+    }
+
+    /// The lease of all locks begins anew.
+    ///
+    /// # Errors
+    /// Somebody else has taken one of them.
+    pub(super) async fn renewed(&self) -> Result<(), Failure> {
+        let names = self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let renewed = names
+            .iter()
+            .map(|name| async move { self.fleet.connection(name).await?.renew(self.locking.lease).await });
+        for failure in join_all(renewed).await.into_iter().filter_map(Result::err) {
+            // Whoever does not answer now may do so the next time: the lease is longer than that.
+            match failure.kind {
+                FailureKind::Conflict => return Err(failure),
+                _ => tracing::debug!("{failure}"),
+            }
+        }
+        Ok(())
     }
 
     /// Gives the lock back.

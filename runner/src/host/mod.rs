@@ -402,6 +402,10 @@ impl Executor for Host {
         self.kept_until_lost().await
     }
 
+    async fn has_lock(&self) -> Result<(), Failure> {
+        self.renewed().await
+    }
+
     async fn is_settled(&self, target: &TargetName) -> bool {
         self.nothing_is_left(target).await.unwrap_or_else(|failure| {
             tracing::debug!("{failure}");

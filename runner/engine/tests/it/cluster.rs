@@ -148,7 +148,18 @@ fn a_run_that_lost_its_lock_stops_at_once_and_takes_nothing_back() {
     let played = play(&schedule, fake.on("test", "a", [Act::Pass(60_000)]), &[]);
     assert_eq!(played.report.verdict, Verdict::Failed);
     assert!(played.fake.told.lock().unwrap().is_empty());
-    assert!(!played.told("batch 2") && !played.told("+ clean localhost"));
+    assert!(!played.told("batch 2") && !played.told("+ clean localhost") && !played.told("in a"));
+    assert!(played.events.last().unwrap().at < 5_000, "it waits for what it may not do any more");
+}
+
+#[test]
+fn a_failure_of_a_run_that_lost_its_lock_is_taken_back_by_nobody() {
+    let schedule = clustered(&[&["a"], &["b"]], 0);
+    let fake = Fake { lost_silently: true, ..fake(&schedule) };
+    let played = play(&schedule, fake.on("test", "a", [FAIL]), &[]);
+    assert_eq!(played.report.verdict, Verdict::Failed);
+    assert!(played.fake.told.lock().unwrap().is_empty());
+    assert!(played.told("lock lost: bob has the lock") && !played.told("+ clean localhost"));
 }
 
 #[test]
@@ -160,6 +171,7 @@ fn batches_have_a_pause_between_them_and_a_signal_ends_it() {
     let stopped = play(&schedule, Fake::default(), &[(2_000, Signal::Interrupt)]);
     assert_eq!(stopped.report.verdict, Verdict::Interrupted);
     assert_eq!(stopped.ends(), ["done", "untouched"]);
+    assert!(stopped.events.last().unwrap().at < 3_000, "it sleeps on");
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub(crate) struct Fake {
     pub(crate) locked_by_others: bool,
     /// When the lock is lost, in milliseconds.
     pub(crate) lost_at: Option<u64>,
+    /// Whoever asks learns that it is lost.
+    pub(crate) lost_silently: bool,
     /// Targets on which nothing is expected to change.
     pub(crate) settled: BTreeSet<String>,
     /// Steps that are denied something while their target is in service.
@@ -93,6 +95,14 @@ impl Fake {
     pub(crate) fn link(mut self, target: &str, act: Act) -> Self {
         self.links.insert(target.into(), act);
         self
+    }
+
+    /// Neither is to happen while the target serves.
+    fn tell_of_watchdog(&self, what: &str, target: &TargetName) {
+        let cluster = self.cluster.lock().unwrap();
+        let serves = cluster.standings.get(target.as_str()).is_some_and(Standing::serves);
+        drop(cluster);
+        self.tell(&if serves { format!("in service: {what}") } else { what.to_owned() }, target);
     }
 
     fn next(&self, invocation: &Invocation) -> Act {
@@ -214,6 +224,13 @@ impl Executor for Fake {
         Failure::new(FailureKind::Conflict, "bob has the lock")
     }
 
+    async fn has_lock(&self) -> Result<(), Failure> {
+        match self.lost_silently {
+            true => Err(Failure::new(FailureKind::Conflict, "bob has the lock")),
+            false => Ok(()),
+        }
+    }
+
     async fn is_settled(&self, target: &TargetName) -> bool {
         self.settled.contains(target.as_str())
     }
@@ -264,12 +281,12 @@ impl Executor for Fake {
     }
 
     async fn arm(&self, target: &TargetName) -> Result<(), Failure> {
-        self.tell("arm", target);
+        self.tell_of_watchdog("arm", target);
         Ok(())
     }
 
     async fn confirm(&self, target: &TargetName) -> Result<(), Failure> {
-        self.tell("confirm", target);
+        self.tell_of_watchdog("confirm", target);
         Ok(())
     }
 
