@@ -75,6 +75,40 @@ fn what_the_step_is_not_allowed_is_refused() {
 }
 
 #[test]
+fn a_socket_is_spoken_to_as_granted_and_a_step_takes_nobody_out() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    // Whoever connects is written down.
+    let listens = "cd /srv/app && exec socat UNIX-LISTEN:real.sock,fork,user=deploy EXEC:'tee -a said' ";
+    let listener = format!(
+        "su deploy -s /bin/sh -c 'touch /srv/app/said'; ({listens} >/dev/null 2>&1 & echo $! > /srv/app/listener)"
+    );
+    fleet.host(1).inside(&["sh", "-c", &listener]).expect("listens");
+    let exchange = |path: &str, effect: &str| json!([{ "call": "sockets.exchange", "path": path, "text": "x", "effect": effect, "hand-on": true }]);
+    let real = "/srv/app/real.sock";
+    let reads = json!({ "ssh": [format!("socket-read:{real}")] });
+    let classes = ["read", "signal", "leave", "join", "opaque"];
+    let every = classes.map(|class| format!("socket-{class}:{real}"));
+    let all = json!({ "ssh": every });
+    for (granted, path, effect, says) in [
+        (&reads, real, "signal", "the module's manifest grants it as `read` only"),
+        (&reads, "/srv/app/other.sock", "read", "the module's manifest does not grant it"),
+        (&all, real, "leave", "only a cluster takes targets out and puts them back"),
+        (&all, real, "join", "only a cluster takes targets out and puts them back"),
+        (&all, real, "change", "nothing undoes it"),
+    ] {
+        let job = Job::locked(&fleet, granted, &exchange(path, effect), "");
+        let ran = job.runner(&["exec"]);
+        assert_eq!(ran.code, FAILED, "{effect}: {ran:?}");
+        assert!(ran.stderr.contains(says), "{effect}: {ran:?}");
+        let entries = job.journal().expect("a journal");
+        assert!(entries.iter().all(|entry| entry["kind"] != "intent"), "{effect}: {entries:?}");
+    }
+    let said = || std::fs::read_to_string(fleet.host(1).outside("/srv/app/said")).expect("it listens");
+    assert_eq!(said(), "", "nobody spoke to it");
+    fleet.host(1).inside(&["sh", "-c", "kill $(cat /srv/app/listener)"]).expect("ended");
+}
+
+#[test]
 fn what_the_operator_does_not_allow_does_not_begin() {
     let fleet = fleet_or_skip!(Fleet::start(1));
     let before = digest(&fleet);

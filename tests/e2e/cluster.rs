@@ -145,6 +145,79 @@ fn a_run_that_changes_nothing_takes_nobody_out() {
 }
 
 #[test]
+fn a_dry_run_takes_nobody_out_and_a_replay_asks_the_recorded_cluster() {
+    let fleet = fleet_or_skip!(Fleet::start(3));
+    let (project, balancer) = live(&fleet, "1");
+    project.next_version("1.0.1");
+    project.lock();
+    let load = balancer.load();
+    let dry = project.run(&[
+        "exec",
+        "plan.toml",
+        "--environment",
+        "fleet",
+        "--dry-run",
+        "--events",
+        "events.jsonl",
+    ]);
+    let served = load.end();
+    assert_eq!(dry.code, Some(0), "{dry}");
+    assert_eq!((served.failed, served.fewest), (0, Some(2)), "{served:?}");
+    let told = |event: &str| dry.events_of(event).count();
+    assert_eq!((told("service-left"), told("service-joined")), (2, 2), "{dry}");
+    assert!(dry.stdout.contains("on web-3\n  cluster: ask the socket /srv/lb/admin.sock"), "{dry}");
+    assert_eq!(fleet.hosts()[..2].iter().map(version).collect::<Vec<_>>(), ["1.0.0", "1.0.0"]);
+    let ran = project.exec();
+    assert_eq!(ran.code, Some(0), "{ran}");
+    balancer.kill();
+    let exported = project.run(&["runs", "export", ran.run(), "--output", "run.tar"]);
+    assert_eq!(exported.code, Some(0), "{exported}");
+    let replayed = project.run(&["replay", "run.tar"]);
+    assert_eq!(replayed.code, Some(0), "{replayed}");
+    assert!(
+        replayed.stdout.contains("all as recorded") && replayed.stdout.contains("\ncluster "),
+        "{replayed}"
+    );
+}
+
+#[test]
+fn a_cluster_that_lies_or_never_answers_ends_the_run_before_anything_is_live() {
+    let fleet = fleet_or_skip!(Fleet::start(3));
+    let project = Project::new(&fleet);
+    project.release();
+    let lb = fleet.host(3);
+    let inventory = format!("[target.{}]\naddress = \"{}\"\nroles = [\"web\"]", lb.name(), lb.address());
+    project.edit("fleet.toml", &inventory, &inventory.replace("[\"web\"]", "[\"lb\"]"));
+    project.next_version("1.0.1");
+    let plan = std::fs::read_to_string(project.path("plan.toml")).unwrap();
+    let lies = [
+        ("echo in", "true", "does not say that it is out within 1s"),
+        ("echo $$", "true", "which means nothing"),
+        ("yes in", "true", "web-1"),
+        ("echo in", "sleep 60", "cluster"),
+        ("sleep 60", "true", "cluster"),
+    ];
+    for (observe, leave, says) in lies {
+        let program = format!(
+            "mkdir -p /srv/lb; printf '#!/bin/sh\\n%s\\n' '{observe}' > /srv/lb/observe; \
+             printf '#!/bin/sh\\n%s\\n' '{leave}' > /srv/lb/leave; chmod 755 /srv/lb/*"
+        );
+        lb.inside(&["sh", "-euc", &program]).unwrap();
+        let cluster = "[cluster]\nuses = \"std/cluster-commands\"\non = \"lb\"\nlimits = { time = \"5s\" }\n\
+             with = { observe = [\"/srv/lb/observe\"], leave = [\"/srv/lb/leave\"], join = [\"/bin/true\"], \
+             timeout = \"1s\", healthy-within = \"1s\", command-timeout = \"2s\" }\n\n[strategy]";
+        project.write("plan.toml", &plan.replace("[strategy]", cluster));
+        let ran = project.lock_and_exec();
+        ran.must_say(4, &[says]);
+        assert_eq!(
+            fleet.hosts()[..2].iter().map(version).collect::<Vec<_>>(),
+            ["1.0.0", "1.0.0"],
+            "{observe}"
+        );
+    }
+}
+
+#[test]
 fn without_its_load_balancer_nothing_is_released() {
     let fleet = fleet_or_skip!(Fleet::start(3));
     let (project, balancer) = live(&fleet, "1");

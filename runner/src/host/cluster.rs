@@ -36,7 +36,13 @@ impl Host {
     async fn stands(&self, target: &TargetName, cancel: &CancellationToken) -> Result<Standing, Failure> {
         let mut all: Option<Standing> = None;
         for balancer in self.balancers() {
-            let answer = self.ask(&balancer, Export::Observe, target, cancel).await?;
+            let answer = match self.ask(&balancer, Export::Observe, target, cancel).await {
+                // Where it would have been told something before, it stands as it would stand then.
+                Err(failure) if self.only_the_real_one_knows(&failure) => {
+                    return Ok(self.standings.now(target).unwrap_or_else(Standing::served));
+                }
+                answer => answer?,
+            };
             let standing: Standing = serde_json::from_value(answer)
                 .map_err(|error| Failure::new(FailureKind::Other, format_args!("a bug: {error}")))?;
             all = Some(all.map_or(standing, |all| all.and(standing)));
@@ -63,7 +69,9 @@ impl Host {
             let asked = self.ask(&balancer, Export::Leave, target, cancel).await;
             // One that fails may be half through it.
             left.push(balancer);
-            if let Err(failure) = asked {
+            if let Err(failure) = asked
+                && !self.only_the_real_one_knows(&failure)
+            {
                 return Err(self.back_at(&left, target, failure).await);
             }
         }
@@ -105,7 +113,9 @@ impl Host {
         let mut failed: Option<Failure> = None;
         for balancer in self.balancers() {
             // What one of them refuses keeps it out of no other.
-            if let Err(failure) = self.ask(&balancer, Export::Join, target, cancel).await {
+            if let Err(failure) = self.ask(&balancer, Export::Join, target, cancel).await
+                && !self.only_the_real_one_knows(&failure)
+            {
                 failed = Some(match failed {
                     None => failure,
                     Some(first) => {
@@ -131,6 +141,11 @@ impl Host {
                 format_args!("{target} was put back into service, and is {}", standing.words()),
             )),
         }
+    }
+
+    /// Whether a dry run has come to where only the real cluster could go on: it would do as it is told.
+    fn only_the_real_one_knows(&self, failure: &Failure) -> bool {
+        self.dry.is_some() && failure.kind == FailureKind::Unknown
     }
 
     /// Of a module that writes files of a load balancer, one call is over before the next one begins: both would read the

@@ -45,6 +45,11 @@ impl Standings {
         }
     }
 
+    /// How it stands, as it was last asked.
+    pub(super) fn now(&self, target: &TargetName) -> Option<Standing> {
+        self.known().now.get(target).copied()
+    }
+
     /// How the run found it.
     pub(super) fn found(&self, target: &TargetName) -> Option<Service> {
         self.known().found.get(target).copied()

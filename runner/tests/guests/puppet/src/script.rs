@@ -6,6 +6,7 @@ use host::artifacts::{self, Artifact};
 use host::commands::Command;
 use host::http::Request;
 use host::secrets::Secret;
+use host::sockets;
 use host::targets::{self, ServiceAction, Target};
 use host::types::{Attributes, Effect, Entry, Error, ErrorKind, Link};
 use serde_json::{Value, json};
@@ -128,7 +129,7 @@ fn keep(step: &Value, kept: &mut Kept, artifact: Artifact) -> Value {
 fn call(step: &Value, artifacts: &mut Kept) -> Answer {
     let name = text(step, "call");
     match name.split_once('.') {
-        Some(("targets", _)) => on_target(name, step, artifacts),
+        Some(("targets" | "sockets", _)) => on_target(name, step, artifacts),
         Some(("workspace", _)) => in_workspace(name, step),
         Some(("artifacts", _)) => with_artifacts(name, step, artifacts),
         Some(("releases", _)) => releases(name, step),
@@ -260,6 +261,7 @@ fn on_target(name: &str, step: &Value, artifacts: &mut Kept) -> Answer {
         }
         "targets.unarchive" => json!(on.unarchive(text(step, "archive"), &path, &attributes(step))?),
         "targets.archive" => json!(on.archive(&path, text(step, "into"))?),
+        "sockets.exchange" => json!(sockets::exchange(&on, &path, text(step, "text"), effect(step))?),
         "targets.service" => {
             let action = match text(step, "action") {
                 "start" => ServiceAction::Start,
