@@ -11,7 +11,7 @@ pub(crate) const INVALID: u8 = 2;
 /// Refused before start.
 pub(crate) const REFUSED: u8 = 3;
 /// As a run whose targets are unreachable.
-const UNREACHABLE: u8 = 5;
+pub(crate) const UNREACHABLE: u8 = 5;
 /// As a step that failed.
 const UNDECIDED: u8 = 4;
 /// A bug, or the machine that the runner runs on.

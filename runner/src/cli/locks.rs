@@ -1,6 +1,7 @@
 //! `runner lock status` and `runner unlock`: who has the lock of the targets, and taking it away.
 
 use super::args::{LockStatus, Unlock, Which};
+use super::asked::{AT_ONCE, code};
 use super::carry_out::{LEASE, inventory_folder, open_store, runtime, who};
 use super::fail::Fail;
 use super::load::{Loaded, Programs};
@@ -17,11 +18,6 @@ use runner_transport::{
 };
 use serde_json::json;
 use std::sync::Arc;
-
-/// How many are asked at the same time.
-const AT_ONCE: usize = 32;
-/// Targets could not be reached.
-const UNREACHABLE: u8 = 5;
 
 /// What was learned of each machine, in the order of their names.
 type Answers<T> = Vec<(TargetName, Result<T, Failure>)>;
@@ -50,7 +46,7 @@ pub(super) fn status(args: &LockStatus) -> Result<u8, Fail> {
         table(&mut text, Paint::NONE, &["target", "lock", "by", "plan", "run", "why"], &rows);
         out(text.trim_start_matches('\n'))?;
     }
-    end(&answers)
+    Ok(end(&answers))
 }
 
 pub(super) fn unlock(args: &Unlock) -> Result<u8, Fail> {
@@ -99,7 +95,7 @@ pub(super) fn unlock(args: &Unlock) -> Result<u8, Fail> {
         };
         talk(&format!("{}\n", text::shown(&line)));
     }
-    end(&answers)
+    Ok(end(&answers))
 }
 
 /// Takes the lock from whoever has it and gives it back.
@@ -178,13 +174,6 @@ fn as_json(state: &LockState) -> serde_json::Value {
     })
 }
 
-fn end<T>(answers: &Answers<T>) -> Result<u8, Fail> {
-    let mut failures = answers.iter().filter_map(|(_, answer)| answer.as_ref().err());
-    match failures.next() {
-        None => Ok(0),
-        Some(failure) if matches!(failure.kind, FailureKind::Unreachable | FailureKind::Timeout) => {
-            Ok(UNREACHABLE)
-        }
-        Some(failure) => Err(Fail::refused(&failure.message).detail(&failure.detail)),
-    }
+fn end<T>(answers: &Answers<T>) -> u8 {
+    code(answers.iter().filter_map(|(_, answer)| answer.as_ref().err()))
 }

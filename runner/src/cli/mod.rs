@@ -1,6 +1,7 @@
 //! The command line: parses arguments, calls the library, renders. No logic of its own.
 
 mod args;
+mod asked;
 mod carry_out;
 mod check;
 mod completions;

@@ -1,6 +1,7 @@
 //! `runner releases`: what each target has, what proved itself, and what is not what was laid out.
 
 use super::args::Releases;
+use super::asked::code;
 use super::carry_out::runtime;
 use super::fail::Fail;
 use super::load::{Loaded, Programs};
@@ -9,12 +10,9 @@ use super::{out, out_json, talk, warn};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
 use jiff::Timestamp;
-use runner_model::{Failure, FailureKind, Mark, text};
+use runner_model::{Failure, Mark, text};
 use runner_transport::Laid;
 use serde_json::{Value, json};
-
-/// Targets could not be reached.
-const UNREACHABLE: u8 = 5;
 
 /// A target, its releases, and whether what is live there is what was laid out; `None`: nothing is live.
 type Seen = (Known, Option<Result<bool, Failure>>);
@@ -42,16 +40,15 @@ pub(super) fn show(seen: &[Seen], as_json: bool) -> Result<u8, Fail> {
         table(&mut text, Paint::NONE, &heads, &rows);
         out(text.trim_start_matches('\n'))?;
     }
-    let mut code = 0;
-    for (known, whole) in seen {
-        let failure = known.accounts.as_ref().err().or(whole.as_ref().and_then(|whole| whole.as_ref().err()));
-        if let Some(failure) = failure {
-            talk(&format!("{}\n", text::shown(&failure.to_string())));
-            let unreached = matches!(failure.kind, FailureKind::Unreachable | FailureKind::Timeout);
-            code = if unreached { UNREACHABLE } else { super::fail::REFUSED };
-        }
+    let failures: Vec<_> = seen.iter().filter_map(failure).collect();
+    for failure in &failures {
+        talk(&format!("{}\n", text::shown(&failure.to_string())));
     }
-    Ok(code)
+    Ok(code(failures.into_iter()))
+}
+
+fn failure((known, whole): &Seen) -> Option<&Failure> {
+    known.accounts.as_ref().err().or(whole.as_ref()?.as_ref().err())
 }
 
 /// Compares what is live with what was laid out.

@@ -4,6 +4,7 @@
 //! what was written. Plan, lock and inventory are those that are here, and must be those of the run.
 
 use super::args::Resume;
+use super::asked::AT_ONCE;
 use super::carry_out::{inventory_folder, new_seed, open_store, runtime};
 use super::fail::Fail;
 use super::load::{self, Loaded, Programs, shown};
@@ -26,9 +27,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-
-/// How many targets are asked at a time.
-const AT_ONCE: usize = 32;
 
 /// Makes the journal; answers the run.
 pub(super) fn salvage(args: &Resume) -> Result<RunId, Fail> {

@@ -1,6 +1,7 @@
 //! `runner status`: what is live on each target, as the targets say it now.
 
 use super::args::Status;
+use super::asked::{AT_ONCE, code};
 use super::carry_out::{inventory_folder, open_store};
 use super::fail::Fail;
 use super::load::{Loaded, Programs};
@@ -15,11 +16,6 @@ use runner_model::{
 };
 use runner_transport::{Limits, Transport, Within};
 use serde_json::{Value, json};
-
-/// How many are asked at the same time.
-const AT_ONCE: usize = 32;
-/// Targets could not be reached.
-const UNREACHABLE: u8 = 5;
 
 /// What a target says.
 struct Said {
@@ -58,16 +54,7 @@ pub(crate) fn run(args: &Status) -> Result<u8, Fail> {
         let mend: String = failure.detail.lines().map(|line| format!("  {}\n", text::shown(line))).collect();
         talk(&format!("{}\n{mend}", text::shown(&failure.message)));
     }
-    let unreachable = answers.iter().any(|(_, answer)| {
-        answer
-            .as_ref()
-            .is_err_and(|failure| matches!(failure.kind, FailureKind::Unreachable | FailureKind::Timeout))
-    });
-    match answers.iter().filter_map(|(_, answer)| answer.as_ref().err()).next() {
-        None => Ok(0),
-        Some(_) if unreachable => Ok(UNREACHABLE),
-        Some(failure) => Err(Fail::refused(&failure.message).detail(&failure.detail)),
-    }
+    Ok(code(answers.iter().filter_map(|(_, answer)| answer.as_ref().err())))
 }
 
 type Answers = Vec<(TargetName, Result<Said, Failure>)>;

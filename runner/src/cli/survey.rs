@@ -1,5 +1,6 @@
 //! What the targets know of their releases, for `releases` and `rollback`.
 
+use super::asked::AT_ONCE;
 use super::carry_out::{inventory_folder, open_store};
 use super::fail::Fail;
 use super::load::{Checked, Loaded};
@@ -8,9 +9,6 @@ use futures_util::{StreamExt as _, stream};
 use runner_model::{Acting, Failure, FailureKind, Mark, ReleaseId, RemotePath, Resolved, TargetName};
 use runner_transport::{Accounts, Laid, Limits, Target, Transport, Within};
 use std::sync::Arc;
-
-/// How many targets are asked at the same time.
-const AT_ONCE: usize = 32;
 
 /// A target and what it knows.
 pub(super) struct Known {

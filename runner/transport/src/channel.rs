@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a process group gets to end by itself.
 const GRACE: Duration = Duration::from_secs(3);
+/// How many records of a request are kept: scripts send a handful.
+const RECORDS_MAX: usize = 64;
 /// How much is read or sent at once.
 const CHUNK: usize = 64 << 10;
 
@@ -378,12 +380,16 @@ impl Work {
                 Piece::Record { word, value } => match word.as_str() {
                     "group" => {
                         self.err.begun = true;
-                        self.guard.groups.push(value);
+                        if self.guard.groups.len() < RECORDS_MAX {
+                            self.guard.groups.push(value);
+                        }
                     }
                     "1" => self.err.done = true,
-                    _ => {
+                    // The target may say as much as it likes.
+                    _ if self.ended.told.len() < RECORDS_MAX => {
                         self.ended.told.insert(word, value);
                     }
+                    _ => {}
                 },
             }
         }

@@ -7,7 +7,7 @@ mod targets;
 
 use super::args::Doctor;
 use super::carry_out::open_store;
-use super::fail::{Fail, INVALID, REFUSED};
+use super::fail::{Fail, INVALID, REFUSED, UNREACHABLE};
 use super::load::{self, Loaded, Programs};
 use super::{out, talk};
 use crate::host::Connections;
@@ -15,8 +15,6 @@ use findings::{Finding, Findings, Level};
 use runner_transport::{Limits, Transport};
 use std::time::Duration;
 
-/// Targets could not be reached.
-const UNREACHABLE: u8 = 5;
 /// Who is asked has nothing else to do.
 const PATIENCE: Duration = Duration::from_secs(15);
 

@@ -1,6 +1,7 @@
 //! What is asked of the targets, and what it means for a run.
 
 use super::findings::{Finding, Findings, Level};
+use crate::cli::asked::AT_ONCE;
 use crate::host::{Connect as _, Connections};
 use futures_util::{StreamExt as _, stream};
 use runner_model::grant::SshGrant;
@@ -8,8 +9,6 @@ use runner_model::{Acting, Failure, FailureKind, Resolved, Target, UserName};
 use runner_transport::{ActsAs, BETTER, Examination, Examined, PROGRAMS, Root};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many are asked at the same time.
-const AT_ONCE: usize = 32;
 const MIB: u64 = 1024 * 1024;
 /// Below this nothing fits.
 const LITTLE: u64 = 64 * MIB;
