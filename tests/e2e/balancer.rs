@@ -1,7 +1,7 @@
 //! Load balancers before the hosts of a fleet, and requests through it that never end.
 
-use crate::support::{Project, until};
-use runner_fleet::{Fleet, Host};
+use crate::support::Project;
+use runner_fleet::{Fleet, Host, until};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;

@@ -1,7 +1,7 @@
 //! What goes wrong in a rollout that takes itself back: where each target is left, and what is said about it.
 
-use crate::support::{Project, Ran, Tree, current, noise, tree, until};
-use runner_fleet::{Fleet, Host, fleet_or_skip};
+use crate::support::{Project, Ran, Tree, current, noise, tree};
+use runner_fleet::{Fleet, Host, fleet_or_skip, until};
 use std::path::PathBuf;
 
 /// A release that is live on all of them, and the next one that is ready; its plan rolls back.

@@ -1,7 +1,7 @@
 //! Two runners, one that is dead and one that sleeps: only who has the lock of the targets writes there.
 
-use crate::support::{Project, current, restarts, tree, until};
-use runner_fleet::{Fleet, fleet_or_skip};
+use crate::support::{Project, current, restarts, tree};
+use runner_fleet::{Fleet, fleet_or_skip, until};
 
 const EXEC: [&str; 4] = ["exec", "plan.toml", "--environment", "fleet"];
 

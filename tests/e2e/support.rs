@@ -1,7 +1,7 @@
 //! A copy of the example, and the program run on it.
 
 use runner_artifact::Store;
-use runner_fleet::{Fleet, Host};
+use runner_fleet::{Fleet, Host, until};
 use runner_journal::{Damage, Entry, Journal, Reader, Record, Recorded};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,16 +197,6 @@ impl Project {
 
 /// Whatever takes longer hangs; nothing that is asserted depends on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
-
-/// Waits until something is so.
-#[track_caller]
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// Waits for a program; one that hangs is ended, which fails the test.
 fn ended(child: Child) -> std::process::Output {

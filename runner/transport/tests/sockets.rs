@@ -51,7 +51,15 @@ async fn a_balancer_is_asked_through_the_connection() {
         "\n"
     );
     let state = ask(&*connection, &login, SOCKET, "show servers state web\n").await.expect("asked");
-    assert!(state.contains("web-1") && state.contains("web-2"), "{state}");
+    let stands = |server: &str| {
+        let line = state
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .find(|words| words.get(3) == Some(&server));
+        line.and_then(|words| words.get(6).map(|word| (*word).to_owned()))
+    };
+    assert!(stands("web-1").is_some_and(|drains| drains != "0"), "{state}");
+    assert_eq!(stands("web-2").as_deref(), Some("0"), "{state}");
     // Many at once, over the same forward.
     let all = (0..20).map(|_| ask(&*connection, &login, SOCKET, "show info\n"));
     for answer in futures_util::future::join_all(all).await {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Bench, fleet, path, target};
-use runner_fleet::{Fleet, Host, Sudo};
+use runner_fleet::{Fleet, Host, Sudo, until};
 use runner_model::{Acting, FailureKind, ServiceAction};
 use runner_transport::{Asked, Connection, Disarmed, Fired, PutBack, Watchdog};
 use std::collections::BTreeSet;
@@ -92,15 +92,13 @@ async fn when_the_network_is_cut_it_puts_the_link_back_and_asks_the_service() {
         let host = fleet.host(1);
         let bench = Bench::new();
         let connection = connect(&bench, &fleet).await;
-        arm(&connection, &Watchdog { link_as, ..watchdog(1500) }).await;
         switch(host, "releases/new");
+        arm(&connection, &Watchdog { link_as, ..watchdog(1500) }).await;
         host.stop_sshd().expect("stopped");
         connection.close().await;
         // With nobody logged in.
         let record = folder(host).join("1/record");
-        while !record.exists() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until("it fires", || record.exists());
         assert_eq!(points_to(host), "releases/old", "{sudo:?}");
         assert_eq!(restarts(host), 1, "{sudo:?}");
         assert_eq!(host.get("/public/version.txt").expect("it serves").body.trim(), "old", "{sudo:?}");
@@ -125,9 +123,7 @@ async fn it_lives_on_when_the_session_ends_and_a_later_runner_ends_what_was_left
     connection.close().await;
     // The session does not wait for it.
     let session = format!("sshd.*: {}", fleet.user());
-    while host.inside(&["pgrep", "-f", &session]).is_ok() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the session ends", || host.inside(&["pgrep", "-f", &session]).is_err());
     let lives = || host.inside(&["pgrep", "-f", "watchdog/1/watch"]).is_ok();
     assert!(lives());
     let later = connect(&bench, &fleet).await;
@@ -136,9 +132,7 @@ async fn it_lives_on_when_the_session_ends_and_a_later_runner_ends_what_was_left
     assert_eq!(later.watchdog().await.expect("asked"), None);
     assert_eq!(later.disarm().await.expect("asked"), Disarmed::Disarmed);
     // Once it is disarmed its process ends long before it would have fired, and has done nothing.
-    while lives() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("it ends", || !lives());
     assert_eq!((points_to(host).as_str(), restarts(host)), ("releases/new", 0));
     assert_eq!(later.watchdog().await.expect("asked"), None);
     later.close().await;
@@ -178,9 +172,7 @@ async fn of_two_that_want_it_at_once_exactly_one_wins_and_both_say_which() {
     eprintln!("disarmed {won} times, fired {lost} times");
     assert!(won > 0 && lost > 0);
     // None of those that lost has done anything later.
-    while host.inside(&["pgrep", "-f", "watchdog/[0-9]+/watch"]).is_ok() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("all have ended", || host.inside(&["pgrep", "-f", "watchdog/[0-9]+/watch"]).is_err());
     let there = |round: usize, name: &str| folder(host).join(format!("{round}/{name}")).exists();
     let mut fired = 0;
     for round in 1..=60 {
@@ -202,8 +194,8 @@ async fn what_somebody_else_did_to_the_link_stays() {
     let bench = Bench::new();
     let connection = connect(&bench, &fleet).await;
     for moved in ["releases/other", "releases/old"] {
-        arm(&connection, &watchdog(400)).await;
         switch(host, moved);
+        arm(&connection, &watchdog(400)).await;
         let fired = fires(&connection).await;
         assert_eq!(fired.link, PutBack::LeftAlone { points_to: Some(moved.to_owned()) });
         assert_eq!((points_to(host).as_str(), restarts(host), fired.services.len()), (moved, 0, 0));
@@ -217,9 +209,9 @@ async fn a_service_that_fails_and_a_link_that_cannot_be_replaced_are_in_the_reco
     let host = fleet.host(1);
     let bench = Bench::new();
     let connection = connect(&bench, &fleet).await;
-    arm(&connection, &watchdog(600)).await;
     switch(host, "releases/new");
     host.break_service().expect("broken");
+    arm(&connection, &watchdog(600)).await;
     let fired = fires(&connection).await;
     assert_eq!(fired.link, PutBack::Reverted);
     assert!(
@@ -227,8 +219,8 @@ async fn a_service_that_fails_and_a_link_that_cannot_be_replaced_are_in_the_reco
         "{fired:?}"
     );
     host.fix_service().expect("mended");
-    arm(&connection, &watchdog(600)).await;
     switch(host, "releases/new");
+    arm(&connection, &watchdog(5_000)).await;
     host.inside(&["chown", "root", ROOT]).expect("taken away");
     let fired = fires(&connection).await;
     let PutBack::Failed { why } = fired.link else { panic!("{fired:?}") };
@@ -256,8 +248,8 @@ async fn where_systemd_is_there_but_does_not_answer_it_runs_all_the_same() {
         if lingers {
             host.inside(&["touch", &format!("{linger}/{}", fleet.user())]).expect("made");
         }
-        arm(&connection, &watchdog(400)).await;
         switch(host, "releases/new");
+        arm(&connection, &watchdog(400)).await;
         assert_eq!(fires(&connection).await.link, PutBack::Reverted, "{lingers}");
     }
     connection.close().await;

@@ -29,9 +29,26 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// The most hosts that a fleet may have.
 pub const MOST_HOSTS: usize = 240;
+
+/// Whatever takes longer hangs; nothing that a test asserts depends on it.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// Waits until something is so, with the thread that asks.
+///
+/// # Panics
+/// It never is.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// Why there is no fleet, or why it does not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -214,52 +214,26 @@ struct Wild {
     runs_once: bool,
 }
 
-fn wild() -> impl Strategy<Value = Wild> {
-    (1_usize..=500).prop_flat_map(|count| {
-        let few = || prop::collection::btree_set(0..count, 0..4);
-        let out = prop::collection::btree_set(0..count, 0..=count.min(20));
-        (
-            prop::collection::vec(0..count, 0..5),
-            0..count,
-            0_u32..4,
-            any::<bool>(),
-            out,
-            prop::collection::btree_map(0..count, 0_u8..3, 0..4),
-            few(),
-            few(),
-            few(),
-            (few(), any::<bool>()),
-        )
-            .prop_map(
-                move |(
-                    cuts,
-                    keeps,
-                    max_failures,
-                    rollback,
-                    out,
-                    fails,
-                    unreachable,
-                    slow,
-                    settled,
-                    (stuck, runs_once),
-                )| {
-                    Wild {
-                        count,
-                        cuts,
-                        keeps,
-                        max_failures,
-                        rollback,
-                        out,
-                        fails,
-                        unreachable,
-                        slow,
-                        settled,
-                        stuck,
-                        runs_once,
-                    }
-                },
-            )
-    })
+fn few(count: usize) -> impl Strategy<Value = BTreeSet<usize>> {
+    prop::collection::btree_set(0..count, 0..4)
+}
+
+prop_compose! {
+    fn wild()(count in 1_usize..=500)(
+        cuts in prop::collection::vec(0..count, 0..5),
+        keeps in 0..count,
+        max_failures in 0_u32..4,
+        rollback in any::<bool>(),
+        out in prop::collection::btree_set(0..count, 0..=count.min(20)),
+        fails in prop::collection::btree_map(0..count, 0_u8..3, 0..4),
+        unreachable in few(count),
+        slow in few(count),
+        settled in few(count),
+        (stuck, runs_once) in (few(count), any::<bool>()),
+        count in Just(count),
+    ) -> Wild {
+        Wild { count, cuts, keeps, max_failures, rollback, out, fails, unreachable, slow, settled, stuck, runs_once }
+    }
 }
 
 proptest! {
