@@ -269,6 +269,10 @@ fn who_cannot_leave_one_load_balancer_is_put_back_at_the_other() {
     assert_eq!(ran.code, Some(6), "{ran}");
     let second = fleet.host(4).name();
     ran.must_say(6, &[&format!("take out of service web-1 at {second}: "), "is not of level `admin`"]);
+    // What was staged is undone, too, and told.
+    let undone = ran.events_of("undone").filter(|one| one["step"] == "distribute" && one["stays"].is_null());
+    assert_eq!(undone.count(), 2, "{ran}");
+    assert!(!ran.stderr.contains("is laid out in"), "{ran}");
     for host in &fleet.hosts()[..2] {
         assert_eq!(host.get("/version.txt").unwrap().body, "1.0.0");
         assert_eq!(balancers.each_ref().map(|one| one.admin_state(host.name())), ["0", "0"]);
@@ -314,7 +318,7 @@ fn what_is_live_is_changed_by_no_step_while_it_is_in_service() {
     let to_live = write(&format!("${{release.root}}/{}/index.html", live.display()));
     let attempts = [
         (switch, "that is live: it is in service"),
-        (restart, "restart `nginx` on web-1: it is in service"),
+        (restart, "restart failed: restart `nginx` on web-"),
         (to_live, "that is live: it is in service"),
         (write("${release.root}/current/index.html"), "that is live: it is in service"),
         (write("${release.root}/releases/alias/index.html"), "is excepted from what is granted"),

@@ -3,7 +3,7 @@
 use crate::brakes::{LAST_GRACE, SHORT_GRACE};
 use crate::events::milliseconds;
 use crate::gate::{Barred, Passage};
-use crate::run::Run;
+use crate::shared::Run;
 use crate::{Invocation, Invoked};
 use futures_util::FutureExt as _;
 use runner_model::{End, Event, Failure, FailureKind, Phase, ScheduledStep, Tally, TargetName};

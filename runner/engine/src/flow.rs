@@ -7,7 +7,7 @@
 use crate::attempts::{Outcome, attempts, words};
 use crate::gate::{Barred, Passage};
 use crate::once::{OnceEnd, barred};
-use crate::run::Run;
+use crate::shared::Run;
 use futures_util::FutureExt as _;
 use runner_model::{
     Event, Failure, FailureKind, Level, Mark, Phase, Runs, ScheduledStep, StepId, TargetName,
@@ -71,7 +71,7 @@ impl Group {
     async fn walk(&self, member: Option<&TargetName>) -> Way {
         let run = &self.run;
         if let Some(member) = member
-            && !(run.links.up(run, member).await && run.locked(member).await)
+            && !(run.links.up(&run.brakes, member).await && run.locked(member).await)
         {
             return Way::Barred;
         }
@@ -207,7 +207,7 @@ impl Group {
 
     async fn run_once(&self, step: &ScheduledStep, target: &TargetName) -> OnceEnd {
         let run = &self.run;
-        let up = run.links.up(run, target).await && run.locked(target).await;
+        let up = run.links.up(&run.brakes, target).await && run.locked(target).await;
         if !run.may_begin(self.phase) {
             return OnceEnd::Stopped;
         }

@@ -2,7 +2,7 @@
 //! first batch, at every batch and after the last one.
 
 use crate::events::milliseconds;
-use crate::run::Run;
+use crate::shared::Run;
 use runner_model::{Event, Failure, FailureKind, Phase, Service, TargetName};
 use std::collections::BTreeMap;
 use tokio::time::Instant;

@@ -5,6 +5,7 @@ mod attempts;
 mod board;
 mod brakes;
 mod budget;
+mod connecting;
 mod events;
 mod flow;
 mod gate;
@@ -12,6 +13,7 @@ mod links;
 mod once;
 mod rollback;
 mod run;
+mod shared;
 mod signals;
 
 use async_trait::async_trait;

@@ -3,7 +3,7 @@
 
 use crate::events::milliseconds;
 use crate::gate::{Barred, put_back, take_out};
-use crate::run::Run;
+use crate::shared::Run;
 use runner_model::{Event, Failure, FailureKind, OnFailure, Phase, Service, TargetName};
 use std::sync::Arc;
 use tokio::task::JoinSet;

@@ -12,26 +12,22 @@
 //! - After the first signal nothing begins but `always`; what runs may end within [`GRACE`](crate::GRACE), and is
 //!   cancelled then. After the second one everything is.
 
-use crate::board::{Board, Halt};
-use crate::brakes::{Brakes, SHORT_GRACE};
-use crate::budget::Budget;
+use crate::brakes::SHORT_GRACE;
+use crate::connecting::open;
 use crate::events::milliseconds;
 use crate::gate::{look, look_again};
-use crate::links::Links;
-use crate::once::Once;
 use crate::rollback::rollback;
+use crate::shared::Run;
 use crate::{EventSender, Executor, Signals, flow};
 use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
 use runner_model::{
-    EnvironmentName, Event, Failure, Gate, Limited, OnFailure, Phase, PlanName, ReleaseId, RunId, Runs,
-    Schedule, ScheduledStep, Standing, StepId, TargetEnd, TargetName, Verdict,
+    EnvironmentName, Event, Limited, Phase, PlanName, ReleaseId, RunId, Runs, Schedule, ScheduledStep,
+    TargetEnd, TargetName, Verdict,
 };
-use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 /// How many targets are asked at a time what is live, and for how long each.
@@ -75,180 +71,6 @@ pub struct TargetReport {
     pub live_known: bool,
 }
 
-/// What all parts of a run share.
-pub(crate) struct Run {
-    pub(crate) executor: Arc<dyn Executor>,
-    pub(crate) events: EventSender,
-    pub(crate) brakes: Brakes,
-    pub(crate) links: Links,
-    pub(crate) once: BTreeMap<StepId, Once>,
-    pub(crate) release: bool,
-    pub(crate) gate: Option<Gate>,
-    pub(crate) budget: Budget,
-    pub(crate) watched: bool,
-    pub(crate) on_failure: OnFailure,
-    pause: Duration,
-    /// Whether the targets are locked; `None`: not yet.
-    locked: watch::Sender<Option<bool>>,
-    passages: Mutex<Passages>,
-    board: Mutex<Board>,
-}
-
-/// What is known of the gate and the watchdogs.
-#[derive(Default)]
-struct Passages {
-    serving: BTreeMap<TargetName, bool>,
-    armed: BTreeSet<TargetName>,
-    no_return: Option<StepId>,
-}
-
-impl Run {
-    /// What is known. Never held while waiting.
-    pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn passages(&self) -> MutexGuard<'_, Passages> {
-        self.passages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The cluster said how targets stand.
-    pub(crate) fn saw(&self, standings: &BTreeMap<TargetName, Standing>) {
-        self.budget.observed(standings);
-        let serving = standings.iter().map(|(target, standing)| (target.clone(), !standing.is_out()));
-        self.passages().serving.extend(serving);
-    }
-
-    /// A target was put into service, or taken out.
-    pub(crate) fn stands(&self, target: &TargetName, serves: bool) {
-        self.passages().serving.insert(target.clone(), serves);
-    }
-
-    /// Whether requests may be sent to it.
-    pub(crate) fn serves(&self, target: &TargetName) -> bool {
-        self.passages().serving.get(target).copied().unwrap_or(true)
-    }
-
-    /// Arms the watchdog of a target.
-    pub(crate) async fn arm(&self, target: &TargetName) -> Result<(), Failure> {
-        self.executor.arm(target).await?;
-        self.passages().armed.insert(target.clone());
-        Ok(())
-    }
-
-    pub(crate) fn is_armed(&self, target: &TargetName) -> bool {
-        self.passages().armed.contains(target)
-    }
-
-    pub(crate) fn disarmed(&self, target: &TargetName) {
-        self.passages().armed.remove(target);
-    }
-
-    /// The step after which there is no return, once it has begun.
-    pub(crate) fn no_return(&self) -> Option<StepId> {
-        self.passages().no_return.clone()
-    }
-
-    /// A step begins: after some there is no return, and no target may take itself back from here on.
-    ///
-    /// # Errors
-    /// A watchdog cannot be disarmed: the step must not begin.
-    pub(crate) async fn begins(&self, step: &ScheduledStep) -> Result<(), Failure> {
-        if !step.no_return || self.no_return().is_some() {
-            return Ok(());
-        }
-        self.passages().no_return = Some(step.id.clone());
-        let armed = self.passages().armed.clone();
-        let cut = self.brakes.cut(Phase::Rollout);
-        for target in armed {
-            tokio::select! {
-                disarmed = self.executor.disarm(&target) => disarmed?,
-                () = cut.cancelled() => return Err(Failure::new(runner_model::FailureKind::Cancelled, "it is still armed")),
-            }
-            self.disarmed(&target);
-        }
-        Ok(())
-    }
-
-    /// Waits until the targets are locked, for a step that acts on one. `false`: they are not, and nothing begins.
-    pub(crate) async fn locked(&self, target: &TargetName) -> bool {
-        if !self.board().is_target(target) {
-            return true;
-        }
-        let mut locked = self.locked.subscribe();
-        tokio::select! {
-            biased;
-            known = locked.wait_for(Option::is_some) => known.is_ok_and(|known| *known == Some(true)),
-            () = self.brakes.begin(Phase::Stage).cancelled() => false,
-        }
-    }
-
-    /// Takes the lock as soon as it is known which targets answer.
-    async fn lock(&self, all: &[TargetName]) {
-        self.links.all_known(self).await;
-        if self.brakes.begin(Phase::Stage).is_cancelled() {
-            self.locked.send_replace(Some(false));
-            return;
-        }
-        let up: Vec<TargetName> = all.iter().filter(|target| self.links.is_up(target)).cloned().collect();
-        let locked = tokio::select! {
-            locked = self.executor.lock(&up) => locked,
-            () = self.brakes.begin(Phase::Stage).cancelled() => {
-                self.locked.send_replace(Some(false));
-                return;
-            }
-        };
-        let locked = match locked {
-            Ok(()) => true,
-            Err(failure) => {
-                self.events.send(Event::LockRefused { failure: failure.clone() });
-                self.board().refuse(failure);
-                false
-            }
-        };
-        self.locked.send_replace(Some(locked));
-    }
-
-    /// Another run took the lock over: this one may do nothing more.
-    pub(crate) fn lost_lock(&self, failure: Failure) {
-        self.events.send(Event::LockLost { failure });
-        self.board().lock_lost();
-        self.brakes.stop();
-    }
-
-    /// Whether another step of the phase may begin.
-    pub(crate) fn may_begin(&self, phase: Phase) -> bool {
-        !self.brakes.begin(phase).is_cancelled()
-            && match phase {
-                Phase::Prepare | Phase::Stage => !self.board().is_halted(),
-                Phase::Rollout | Phase::Finish | Phase::Always => true,
-            }
-    }
-
-    /// Whether another phase or batch may begin.
-    fn goes_on(&self) -> bool {
-        !self.brakes.begin(Phase::Rollout).is_cancelled() && !self.board().is_halted()
-    }
-
-    pub(crate) fn say_halted(&self, halt: Option<Halt>) {
-        if let Some(Halt { failures, allowed }) = halt {
-            self.events.send(Event::Halted { failures, allowed });
-        }
-    }
-
-    /// Names the release as soon as there is one.
-    pub(crate) fn name_release(&self) {
-        if !self.release {
-            return;
-        }
-        let release = self.executor.release();
-        let named = self.board().name_release(release);
-        if let Some(release) = named {
-            self.events.send(Event::ReleaseNamed { release });
-        }
-    }
-}
-
 /// Carries out the schedule and says how it ended. The first event is `RunStarted`, the last one `RunFinished`.
 pub async fn run(
     about: About,
@@ -268,33 +90,10 @@ pub async fn run(
         targets: targets.clone(),
         steps: schedule.overview(),
     });
-    let run = Arc::new(Run {
-        board: Mutex::new(Board::new(&targets, &schedule)),
-        links: Links::new(&targets),
-        once: schedule
-            .steps
-            .iter()
-            .filter(|step| matches!(step.runs, Runs::Once(_)))
-            .map(|step| (step.id.clone(), Once::default()))
-            .collect(),
-        brakes: Brakes::default(),
-        release: schedule.release,
-        budget: Budget::new(schedule.cluster.as_ref().map_or(0, |gate| gate.in_service)),
-        gate: schedule.cluster.clone(),
-        watched: schedule.watched,
-        on_failure: schedule.on_failure,
-        pause: Duration::from_millis(schedule.pause_ms),
-        locked: watch::Sender::new(None),
-        passages: Mutex::new(Passages {
-            no_return: begun_without_return(&schedule, &*executor),
-            ..Passages::default()
-        }),
-        executor,
-        events: events.clone(),
-    });
+    let run = Arc::new(Run::new(&schedule, &targets, executor, events.clone()));
     let work = async {
         // Connections are opened while the phases run, by this one task, and are given up when the run is over.
-        let linking = async { tokio::join!(Links::open(&run, &targets), run.lock(&targets)) };
+        let linking = async { tokio::join!(open(&run, &targets), lock(&run, &targets)) };
         let fenced = async {
             let failure = run.executor.lock_lost().await;
             run.lost_lock(failure);
@@ -317,12 +116,6 @@ pub async fn run(
     Report { verdict, targets }
 }
 
-/// A step without return that an earlier part of the run has begun.
-fn begun_without_return(schedule: &Schedule, executor: &dyn Executor) -> Option<StepId> {
-    let mut steps = schedule.steps.iter().filter(|step| step.no_return);
-    steps.find(|step| executor.was_begun(&step.id)).map(|step| step.id.clone())
-}
-
 /// The targets of the schedule, and those that only some steps name. `localhost` needs no connection unless the
 /// inventory has it.
 fn all_targets(schedule: &Schedule) -> Vec<TargetName> {
@@ -333,6 +126,32 @@ fn all_targets(schedule: &Schedule) -> Vec<TargetName> {
         }
     }
     all
+}
+
+/// Takes the lock as soon as it is known which targets answer.
+async fn lock(run: &Run, all: &[TargetName]) {
+    run.links.all_known(&run.brakes).await;
+    if run.brakes.begin(Phase::Stage).is_cancelled() {
+        run.locked.send_replace(Some(false));
+        return;
+    }
+    let up: Vec<TargetName> = all.iter().filter(|target| run.links.is_up(target)).cloned().collect();
+    let locked = tokio::select! {
+        locked = run.executor.lock(&up) => locked,
+        () = run.brakes.begin(Phase::Stage).cancelled() => {
+            run.locked.send_replace(Some(false));
+            return;
+        }
+    };
+    let locked = match locked {
+        Ok(()) => true,
+        Err(failure) => {
+            run.events.send(Event::LockRefused { failure: failure.clone() });
+            run.board().refuse(failure);
+            false
+        }
+    };
+    run.locked.send_replace(Some(locked));
 }
 
 async fn phases(run: &Arc<Run>, schedule: &Schedule) {
@@ -346,7 +165,7 @@ async fn phases(run: &Arc<Run>, schedule: &Schedule) {
     // are told in one go.
     let count = run.goes_on() || run.board().misses_targets();
     if count {
-        run.links.all_known(run).await;
+        run.links.all_known(&run.brakes).await;
         let mut locked = run.locked.subscribe();
         let _ = locked.wait_for(Option::is_some).await;
     }
@@ -376,7 +195,7 @@ async fn whole(run: &Arc<Run>, schedule: &Schedule, phase: Phase) {
                 // In `always`, a target takes part as long as it answers: a flow that ends at once would not come to
                 // the steps that run once.
                 let takes_part = match phase {
-                    Phase::Always => run.links.up(run, target).await,
+                    Phase::Always => run.links.up(&run.brakes, target).await,
                     _ => run.board().is_well(target),
                 };
                 if takes_part && !members.contains(target) {

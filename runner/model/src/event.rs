@@ -1,6 +1,8 @@
 //! The one stream of events of a run. Terminal, plain lines, JSON and the journal only consume it.
 
-use crate::{Effected, EnvironmentName, Failure, PlanName, ReleaseId, RunId, Standing, StepId, TargetName};
+use crate::{
+    Act, Effected, EnvironmentName, Failure, PlanName, ReleaseId, RunId, Standing, StepId, TargetName,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -342,6 +344,21 @@ pub enum Event {
     RollbackOff {
         /// Why.
         why: String,
+    },
+    /// An effect was to be taken back.
+    Undone {
+        /// The step that it was made by.
+        step: StepId,
+        /// For which target.
+        target: TargetName,
+        /// Where it was made; `None`: here, or nowhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<TargetName>,
+        /// What it was.
+        act: Act,
+        /// Why it stays; `None`: it is as it was before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stays: Option<String>,
     },
     /// What the run did on a target is taken back.
     TargetRolledBack {

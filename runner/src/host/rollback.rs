@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use runner_engine::Brakes;
 use runner_journal::{Record, UndoEnd};
 use runner_model::{
-    Acting, EffectKey, Failure, FailureKind, Mark, Phase, Runs, Service, StepId, TargetName, Verdict,
+    Acting, EffectKey, Event, Failure, FailureKind, Mark, Phase, Runs, Service, StepId, TargetName, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Host {
         // One that does not answer is named as that, and not with each thing that is left there.
         self.live_on(target).await?;
         let wanted = |key: &EffectKey| self.is_of_rollout(key, target);
-        let undone = self.undo_some(&run, wanted, (cut, cut), &mut |_| {}).await;
+        let undone = self.undo_some(&run, wanted, (cut, cut), &mut |one| self.told(one)).await;
         let mut left = left(&undone);
         if let Err(failure) = self.marked_bad(target).await {
             left.push(format!("mark the release as bad: {failure}"));
@@ -104,6 +104,16 @@ impl Host {
         self.standings.went_live(target, live);
         failure_of(left)?;
         self.test_after_undo(&self.so_far().await?, target, cut).await
+    }
+
+    /// Tells of an effect that was to be undone.
+    fn told(&self, one: &Undoing) {
+        let stays = match &one.end {
+            UndoEnd::Done | UndoEnd::Nothing => None,
+            end => Some(end.words()),
+        };
+        let (step, target) = (one.key.step.clone(), one.key.target.clone());
+        self.events.send(Event::Undone { step, target, on: one.on.clone(), act: one.act.clone(), stays });
     }
 
     /// Undoes what is left of this run after its targets: what was staged, and what was done once.
@@ -115,7 +125,8 @@ impl Host {
             Ok(run) => run,
             Err(failure) => return BTreeMap::from([(None, failure)]),
         };
-        let undone = self.undo_some(&run, |key| self.is_rest(key), (cut, cut), &mut |_| {}).await;
+        let undone =
+            self.undo_some(&run, |key| self.is_rest(key), (cut, cut), &mut |one| self.told(one)).await;
         let mut by_machine: BTreeMap<Option<TargetName>, Vec<Undoing>> = BTreeMap::new();
         for one in undone {
             by_machine.entry(one.on.clone()).or_default().push(one);

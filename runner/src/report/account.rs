@@ -220,6 +220,11 @@ impl Account {
             | Event::RollbackOff { .. } => {
                 self.stopped_by.extend(service::words(event));
             }
+            Event::Undone { on, target, act, stays: None, .. } => {
+                if let Some(known) = self.target(on.as_ref().unwrap_or(target)) {
+                    known.left.undone(act);
+                }
+            }
             Event::RollbackFailed { target, failure } => {
                 self.not_undone.push((target.clone(), failure.clone()));
             }
@@ -230,6 +235,7 @@ impl Account {
             | Event::ServiceJoined { .. }
             | Event::Paused { .. }
             | Event::RollbackStarted { .. }
+            | Event::Undone { stays: Some(_), .. }
             | Event::TargetRolledBack { .. }
             | Event::PhaseStarted { .. }
             | Event::BatchStarted { .. }

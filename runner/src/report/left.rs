@@ -82,6 +82,28 @@ impl Left {
         }
     }
 
+    /// It is as it was before that was done.
+    pub(crate) fn undone(&mut self, act: &Act) {
+        let words = act.words();
+        self.doubts.retain(|doubt| *doubt != words);
+        match act {
+            Act::Change { path, to, .. } => {
+                let path = to.as_ref().unwrap_or(path);
+                self.changed.retain(|(known, _)| known != path);
+                self.made.remove(path);
+            }
+            Act::Service { unit, .. } => {
+                self.services.remove(unit);
+            }
+            Act::Command { .. } | Act::Request { .. } | Act::Socket { .. } => {
+                if let Some(place) = self.ran.iter().rposition(|ran| *ran == words) {
+                    self.ran.remove(place);
+                }
+            }
+            Act::Workspace { .. } => {}
+        }
+    }
+
     /// What was done at a path, or below it, no longer counts.
     fn forget(&mut self, path: &str) {
         self.changed.retain(|(known, _)| known != path && !is_below(known, path));
@@ -238,5 +260,29 @@ mod tests {
         let refused =
             [(write(), failed(FailureKind::Conflict)), (start(), failed(FailureKind::CommandFailed))];
         assert_eq!(left(refused, "1"), "start of php-fpm failed: it may not run");
+    }
+
+    #[test]
+    fn what_was_undone_is_not_left() {
+        let made = |verb: &str, path: &str| Act::Change {
+            verb: verb.to_owned(),
+            path: path.to_owned(),
+            to: None,
+            made: true,
+        };
+        let restart = Act::Service { unit: "nginx".to_owned(), action: ServiceAction::Restart };
+        let failure = Failure::new(FailureKind::Timeout, "late");
+        let mut left = Left::default();
+        let (laid, kept) = (made("unpack", "/srv/releases/2"), made("archive", "/srv/backups/1.tar"));
+        for act in [&laid, &kept] {
+            left.add(&effected(act.clone(), EffectEnd::Done));
+        }
+        left.add(&effected(restart.clone(), EffectEnd::Failed { failure }));
+        left.undone(&restart);
+        left.undone(&laid);
+        assert_eq!(
+            left.lines(Some(&"2".parse().unwrap()), None),
+            ["changed, and stays so: archive /srv/backups/1.tar"]
+        );
     }
 }

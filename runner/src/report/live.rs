@@ -94,6 +94,7 @@ impl Live {
             Event::PhaseFinished { .. }
             | Event::LockAwaited { .. }
             | Event::LockRefused { .. }
+            | Event::Undone { .. }
             | Event::LockLost { .. }
             | Event::ClusterLost { .. }
             | Event::ServiceObserved { .. }

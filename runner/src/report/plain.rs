@@ -108,6 +108,7 @@ fn lines(event: &Event) -> Vec<String> {
         Event::Halted { failures, allowed } => halted(*failures, *allowed),
         Event::LockAwaited { .. }
         | Event::LockRefused { .. }
+        | Event::Undone { .. }
         | Event::LockLost { .. }
         | Event::ClusterLost { .. }
         | Event::ServiceObserved { .. }

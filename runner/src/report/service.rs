@@ -45,6 +45,13 @@ pub(super) fn words(event: &Event) -> Option<String> {
             format!("rolling back: {}", names(targets.iter().map(TargetName::as_str)))
         }
         Event::RollbackOff { why } => format!("not rolled back: {why}"),
+        Event::Undone { on, target, step, act, stays } => {
+            let place = on.as_ref().unwrap_or(target);
+            match stays {
+                None => format!("{place}  {step}: undone: {}", act.words()),
+                Some(why) => format!("{place}  {step}: not undone: {}: {why}", act.words()),
+            }
+        }
         Event::TargetRolledBack { target, milliseconds } => {
             format!("{target}  rolled back in {}", duration(*milliseconds))
         }
@@ -71,7 +78,7 @@ pub(super) fn is_bad(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runner_model::{Failure, FailureKind, Standing};
+    use runner_model::{Act, Failure, FailureKind, ServiceAction, Standing};
 
     #[test]
     fn each_is_one_short_line() {
@@ -79,6 +86,13 @@ mod tests {
         let sick = Standing { healthy: false, ..Standing::served() };
         let standings = [("web-1", Standing::served()), ("web-2", Standing::out()), ("web-3", sick)]
             .map(|(n, s)| (target(n), s));
+        let undone = |stays| Event::Undone {
+            step: "switch".parse().unwrap(),
+            target: target("web-2"),
+            on: None,
+            act: Act::Service { unit: "nginx".to_owned(), action: ServiceAction::Restart },
+            stays,
+        };
         let failure = || Failure::new(FailureKind::Conflict, "run r-2 of ann holds the lock");
         let events = [
             Event::LockAwaited { failure: failure() },
@@ -92,6 +106,8 @@ mod tests {
             Event::Paused { milliseconds: 60_000 },
             Event::RollbackStarted { targets: vec![target("web-2"), target("web-1")] },
             Event::RollbackOff { why: "`migrate` has begun, a step with `no-return`".to_owned() },
+            undone(None),
+            undone(Some("it is kept".to_owned())),
             Event::TargetRolledBack { target: target("web-2"), milliseconds: 900 },
             Event::RollbackFailed { target: Some(target("web-1")), failure: failure() },
             Event::RollbackFailed { target: None, failure: failure() },

@@ -207,6 +207,7 @@ impl Trace {
             | Event::ServiceObserved { .. }
             | Event::ServiceAwaited { .. }
             | Event::Paused { .. }
+            | Event::Undone { .. }
             | Event::Progress { .. }
             | Event::Log { .. } => {}
         }

@@ -470,6 +470,7 @@ fn line(event: &Event) -> Option<String> {
         Event::ServiceJoined { target, .. } => format!("in {target}"),
         Event::ClusterLost { .. } => "cluster lost".into(),
         Event::Paused { milliseconds } => format!("pause {milliseconds}"),
+        Event::Undone { step, target, .. } => format!("undone {step} {target}"),
         Event::RollbackStarted { targets } => format!("rollback of {}", targets.len()),
         Event::RollbackOff { why } => format!("no rollback: {why}"),
         Event::TargetRolledBack { target, .. } => format!("back {target}"),
