@@ -109,6 +109,31 @@ fn a_socket_is_spoken_to_as_granted_and_a_step_takes_nobody_out() {
 }
 
 #[test]
+fn no_step_writes_to_a_machine_before_the_run_has_its_lock() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let capabilities = json!({ "ssh": ["write:/srv/app", "target:web-1"] });
+    let job = Job::new(&fleet, &capabilities, &json!([]), "");
+    // It runs here, before any target is touched, and reaches for one.
+    job.add(
+        "[[prepare]]\nid = \"early\"\nuses = \"puppet\"\nonce = true\n\
+         with = { do = [{ call = \"targets.write\", on = \"web-1\", path = \"/srv/app/evil\", text = \"evil\", hand-on = true }] }",
+    );
+    job.lock();
+    let held = "mkdir -p -m 700 /srv/app/.runner/lock/1; cd /srv/app/.runner/lock/1; echo 99999999999 > until
+        printf '{\"since\":1,\"who\":\"bob\",\"run\":\"run-1\",\"plan\":\"p\",\"reason\":null}\\n' > holder";
+    fleet.host(1).inside(&["su", "deploy", "-s", "/bin/sh", "-c", held]).expect("locked");
+    let before = digest(&fleet);
+    let ran = job.runner(&["exec"]);
+    assert_eq!(ran.code, REFUSED, "{ran:?}");
+    assert!(ran.stderr.contains("web-1 is locked by bob"), "{ran:?}");
+    assert_eq!(digest(&fleet), before, "nothing changed on the targets");
+    fleet.host(1).inside(&["rm", "-r", "/srv/app/.runner/lock"]).expect("unlocked");
+    let ran = job.runner(&["exec"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_ne!(digest(&fleet), before);
+}
+
+#[test]
 fn what_the_operator_does_not_allow_does_not_begin() {
     let fleet = fleet_or_skip!(Fleet::start(1));
     let before = digest(&fleet);
