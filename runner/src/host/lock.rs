@@ -41,7 +41,7 @@ impl Host {
     /// Takes the lock of all machines that answer of those that an earlier part of the run did something to.
     ///
     /// # Errors
-    /// As [`Host::lock_all`].
+    /// Somebody else has one of them.
     pub async fn lock_for_undo(&self) -> Result<(), Failure> {
         let touched: BTreeSet<TargetName> =
             self.before.run.effects.iter().map(|key| key.target.clone()).collect();
