@@ -133,6 +133,39 @@ fn who_was_taken_back_serves_again_only_when_it_works() {
 }
 
 #[test]
+fn who_was_out_when_the_runner_died_is_put_back_by_the_run_and_named_by_another_one() {
+    let fleet = fleet_or_skip!(Fleet::start(4));
+    let (project, balancer) = live(&fleet, "1");
+    let killed = |version: &str| {
+        project.next_version(version);
+        project.lock();
+        fleet.host(1).hold_service().unwrap();
+        let dead = project.begin();
+        dead.wait_for("step-started", "restart");
+        dead.signal("KILL");
+        dead.end_of_killed();
+        fleet.host(1).fix_service().unwrap();
+        assert_ne!(balancer.admin_state("web-1"), "0");
+    };
+    let stand = || ["web-1", "web-2", "web-3"].map(|server| balancer.admin_state(server));
+    killed("1.0.1");
+    let resumed = project.run(&["resume"]);
+    assert_eq!(resumed.code, Some(0), "{resumed}");
+    assert_eq!(stand(), ["0", "0", "0"]);
+    assert!(!resumed.stderr.contains("stays so"), "{resumed}");
+    assert_eq!(fleet.hosts()[..3].iter().map(version).collect::<Vec<_>>(), ["1.0.1"; 3]);
+
+    killed("1.0.2");
+    project.unlock();
+    let ran = project.exec();
+    // Who took it out, and why, another run cannot know.
+    ran.must_say(0, &["out of service, and stays so: web-1"]);
+    assert_eq!(fleet.hosts()[..3].iter().map(version).collect::<Vec<_>>(), ["1.0.2"; 3]);
+    assert_ne!(stand()[0], "0");
+    assert_eq!(stand()[1..], ["0", "0"]);
+}
+
+#[test]
 fn a_run_that_changes_nothing_takes_nobody_out() {
     let fleet = fleet_or_skip!(Fleet::start(3));
     let (project, _balancer) = live(&fleet, "1");

@@ -4,7 +4,7 @@ use super::left::Left;
 use super::service;
 use runner_model::{
     Difference, EffectEnd, Effected, End, EnvironmentName, Event, Failure, Limited, Phase, PlanName,
-    ReleaseId, RunId, StepId, TargetEnd, TargetName, Verdict,
+    ReleaseId, RunId, Service, StepId, TargetEnd, TargetName, Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -56,6 +56,8 @@ pub(crate) struct TargetAccount {
     /// Whether what is live is known.
     pub(crate) live_known: bool,
     pub(crate) left: Left,
+    /// Whether its cluster sends requests to it, as was last heard; `None`: it has none.
+    pub(crate) in_service: Option<bool>,
     pub(crate) bytes_sent: u64,
     pub(crate) changes: u64,
     /// The last of its steps that began, `finish` and `always` aside.
@@ -123,6 +125,12 @@ impl Account {
         match target.end {
             Some(TargetEnd::Done | TargetEnd::RolledBack { .. }) => Vec::new(),
             _ => target.left.lines(self.release.as_ref(), target.live.as_ref()),
+        }
+    }
+
+    fn stands(&mut self, target: &TargetName, in_service: bool) {
+        if let Some(known) = self.target(target) {
+            known.in_service = Some(in_service);
         }
     }
 
@@ -228,11 +236,15 @@ impl Account {
             Event::RollbackFailed { target, failure } => {
                 self.not_undone.push((target.clone(), failure.clone()));
             }
+            Event::ServiceObserved { standings } => {
+                for (target, standing) in standings {
+                    self.stands(target, standing.service == Service::In);
+                }
+            }
+            Event::ServiceLeft { target, .. } => self.stands(target, false),
+            Event::ServiceJoined { target, .. } => self.stands(target, true),
             Event::LockAwaited { .. }
-            | Event::ServiceObserved { .. }
             | Event::ServiceAwaited { .. }
-            | Event::ServiceLeft { .. }
-            | Event::ServiceJoined { .. }
             | Event::Paused { .. }
             | Event::RollbackStarted { .. }
             | Event::Undone { stays: Some(_), .. }
@@ -306,6 +318,7 @@ impl TargetAccount {
             live: None,
             live_known: false,
             left: Left::default(),
+            in_service: None,
             bytes_sent: 0,
             changes: 0,
             last: None,

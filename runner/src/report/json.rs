@@ -119,6 +119,9 @@ struct TargetShape<'a> {
     live_known: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left_behind: Vec<String>,
+    /// As the cluster said it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_service: Option<bool>,
     bytes_sent: u64,
     changes: u64,
 }
@@ -202,6 +205,7 @@ fn target<'a>(account: &'a Account, known: &'a TargetAccount) -> TargetShape<'a>
         live: known.live.as_ref(),
         live_known: known.live_known,
         left_behind: account.left_behind(known),
+        in_service: known.in_service,
         bytes_sent: known.bytes_sent,
         changes: known.changes,
     }

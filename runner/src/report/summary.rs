@@ -328,6 +328,11 @@ fn why(account: &Account) -> Vec<String> {
             names(stopped.into_iter().map(TargetName::as_str))
         ));
     }
+    let out = account.targets.iter().filter(|target| target.in_service == Some(false));
+    let out: Vec<&str> = out.map(|target| target.target.as_str()).collect();
+    if !out.is_empty() {
+        lines.push(format!("out of service, and stays so: {}", names(out)));
+    }
     lines
 }
 
