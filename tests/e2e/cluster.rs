@@ -434,8 +434,9 @@ fn an_emergency_asks_neither_the_load_balancer_nor_whoever_has_the_lock() {
     assert_eq!(back.code, Some(0), "{back}");
     burns.signal("CONT");
     burns.end().must_say(4, &["it burns"]);
-    // Each goes back from what is live there.
-    assert_eq!(fleet.hosts()[..2].iter().map(version).collect::<Vec<_>>(), ["1.0.1", "1.0.0"]);
+    // The other one was never released to.
+    assert!(back.stderr.contains("web-2 stays: others go back to 1.0.1-"), "{back}");
+    assert_eq!(fleet.hosts()[..2].iter().map(version).collect::<Vec<_>>(), ["1.0.1", "1.0.1"]);
 }
 
 #[test]

@@ -72,7 +72,15 @@ struct Chosen {
 /// Which targets go back to what. Of a release whose tree is not what was laid out none is.
 async fn choose(args: &Rollback, environment: &EnvironmentName, known: &[Known]) -> Result<Chosen, Fail> {
     let mut chosen = Chosen { groups: BTreeMap::new(), left_out: Vec::new() };
+    let goals: BTreeSet<&ReleaseId> = known.iter().filter_map(|one| Some(&one.previous()?.id)).collect();
     for one in known {
+        // Where a rollout ended halfway, those that it never came to have what the others go back to.
+        if let (To::Previous, Some(live), true) = (&args.to, one.live(), one.is_good())
+            && goals.contains(live)
+        {
+            talk(&format!("{} stays: others go back to {live}, which is live there\n", one.target));
+            continue;
+        }
         match wanted(args, environment, one).await {
             Ok(None) => {}
             Ok(Some(kept)) => {

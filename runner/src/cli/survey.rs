@@ -68,6 +68,11 @@ impl Known {
         accounts.releases.iter().filter(before).find(|laid| laid.mark == Mark::Good)
     }
 
+    /// Whether what is live is good.
+    pub(super) fn is_good(&self) -> bool {
+        self.live().and_then(|live| self.release(live)).is_some_and(|live| live.mark == Mark::Good)
+    }
+
     /// Whether the tree of a release is what was laid out.
     ///
     /// # Errors
