@@ -1,6 +1,6 @@
 //! Two runners, one that is dead and one that sleeps: only who has the lock of the targets writes there.
 
-use crate::support::{Project, current, restarts, tree};
+use crate::support::{Project, Running, current, restarts, tree, version};
 use runner_fleet::{Fleet, fleet_or_skip, until};
 
 const EXEC: [&str; 4] = ["exec", "plan.toml", "--environment", "fleet"];
@@ -112,28 +112,54 @@ fn the_lock_of_a_dead_runner_is_taken_away_with_a_reason_and_the_rerun_does_the_
     assert!(again.effects().iter().any(|effect| effect.contains("web-1 restart ")), "{:?}", again.effects());
 }
 
+/// Falls asleep after it has taken the lock, and before it lays anything out.
+fn asleep<'p>(fleet: &Fleet, project: &'p Project) -> Running<'p> {
+    project.release();
+    project.next_version("1.0.1");
+    // What gives the test the time to stop it.
+    let waits = "[[stage]]\nid = \"waits\"\nuses = \"std/command\"\nwith = { argv = [\"/usr/bin/sleep\", \"3\"] }\n\n";
+    project.edit_plan("[[stage]]\nid = \"distribute\"", &format!("{waits}[[stage]]\nid = \"distribute\""));
+    project.lock();
+    let running = project.begin();
+    running.wait_for("step-started", "waits");
+    running.signal("STOP");
+    running
+}
+
 #[test]
 fn a_runner_that_slept_while_its_lock_was_taken_writes_nothing_more() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let project = Project::new(&fleet);
-    project.release();
-    project.next_version("1.0.1");
-    // What gives the test the time to stop it before anything is laid out.
-    let waits = "[[stage]]\nid = \"waits\"\nuses = \"std/command\"\nwith = { argv = [\"/usr/bin/sleep\", \"3\"] }\n\n";
-    project.edit_plan("[[stage]]\nid = \"distribute\"", &format!("{waits}[[stage]]\nid = \"distribute\""));
-    project.lock();
-    let asleep = project.begin();
-    asleep.wait_for("step-started", "waits");
-    asleep.signal("STOP");
+    let running = asleep(&fleet, &project);
     let before: Vec<_> = fleet.hosts().iter().map(tree).collect();
     let reason = "nobody heard of it";
     let unlocked = project.run(&["unlock", "plan.toml", "--environment", "fleet", "--reason", reason]);
     assert_eq!(unlocked.code, Some(0), "{unlocked}");
-    asleep.signal("CONT");
-    let ran = asleep.end();
-    assert_eq!(ran.code, Some(4), "{ran}");
-    ran.must_say(4, &[reason]);
+    running.signal("CONT");
+    running.end().must_say(4, &[reason]);
     assert_eq!(fleet.hosts().iter().map(tree).collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn a_runner_that_slept_past_its_lease_is_refused_by_the_epoch_of_the_next_one() {
+    let fleet = fleet_or_skip!(Fleet::start(2));
+    let project = Project::new(&fleet);
+    let running = asleep(&fleet, &project);
+    // By the targets' clocks two minutes are over.
+    for host in fleet.hosts() {
+        let over = format!(
+            "cd {}/.runner/lock; for epoch in *; do echo 1000 > $epoch/until; done",
+            host.root().display()
+        );
+        host.inside(&["sh", "-euc", &over]).unwrap();
+    }
+    let next = project.run(&EXEC);
+    assert_eq!(next.code, Some(0), "{next}");
+    let after: Vec<_> = fleet.hosts().iter().map(tree).collect();
+    running.signal("CONT");
+    running.end().must_say(4, &["has taken the lock over with the run"]);
+    assert_eq!(fleet.hosts().iter().map(tree).collect::<Vec<_>>(), after);
+    assert_eq!(fleet.hosts().iter().map(version).collect::<Vec<_>>(), ["1.0.1", "1.0.1"]);
 }
 
 #[test]
