@@ -16,7 +16,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 pub(crate) fn run(args: &Inspect) -> Result<(), Fail> {
-    let reference = reference(&args.module)?;
+    let (reference, module) = load(&args.module)?;
+    out(&if args.json { as_json(&reference, &module) } else { as_text(&reference, &module) })
+}
+
+/// The module of this name, and what it is called.
+pub(super) fn load(name: &str) -> Result<(ModuleRef, Module), Fail> {
+    let reference = reference(name)?;
     let engine = engine::engine()
         .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
     let loader = Loader::in_cache(&engine, super::load::cache_folder().as_deref());
@@ -24,7 +30,7 @@ pub(crate) fn run(args: &Inspect) -> Result<(), Fail> {
     let module = loader.load(&reference, Path::new(".")).map_err(|error| {
         Fail::usage(format_args!("the module `{}` cannot be used: {error}", shown(&reference.to_string())))
     })?;
-    out(&if args.json { as_json(&reference, &module) } else { as_text(&reference, &module) })
+    Ok((reference, module))
 }
 
 /// The module that is meant. A plan may call the standard ones otherwise than `std`; here there is no plan.

@@ -19,6 +19,7 @@ mod load;
 mod lock;
 mod locks;
 mod man;
+mod module_diff;
 mod releases;
 mod replay;
 mod report;
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args).map(|()| 0),
         Command::Module(module) => match module.command {
             ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),
+            ModuleCommand::Diff(args) => module_diff::run(&args),
         },
         Command::Status(args) => status::run(&args),
         Command::Releases(args) => releases::run(&args),

@@ -1,10 +1,9 @@
 //! What the command line says, as a person sees it: `--help`, and the errors that everybody meets. Each snapshot has the
 //! exit code, stdout and stderr of the real binary.
 
-#[path = "cli/inventory_command.rs"]
 mod inventory_command;
-#[path = "cli/layout.rs"]
 mod layout;
+mod modules;
 
 use std::path::Path;
 use std::process::Command;
@@ -286,7 +285,7 @@ fn a_release_goes_to_the_hosts_of_an_ansible_inventory_that_a_limit_chooses() {
 /// Compares with the snapshot of this name; digests may be any.
 fn same(name: &str, said: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("cli");
+    settings.set_snapshot_path(".");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.add_filter("sha256:[0-9a-f]{64}", "sha256:DIGEST");
@@ -297,6 +296,7 @@ fn same(name: &str, said: &str) {
     );
     settings.add_filter(r"(size\s+)[0-9.]+ [KM]?i?B", "${1}SIZE");
     settings.add_filter("\"size\": [0-9]+", "\"size\": SIZE");
+    settings.add_filter(r"-> [0-9.]+ [KM]?i?B \([0-9.]+ [KM]?i?B (more|less)\)", "-> SIZE (SIZE $1)");
     settings.bind(|| insta::assert_snapshot!(name, said));
 }
 
@@ -313,6 +313,7 @@ fn help() {
         "man",
         "module",
         "module inspect",
+        "module diff",
         "init",
         "fmt",
         "doctor",
@@ -489,35 +490,6 @@ fn man_pages_are_read_without_a_warning() {
     }
     project.write("file", "");
     same("man-into-a-file", &project.run(&["man", "file"]));
-}
-
-#[test]
-fn a_module_says_what_it_is() {
-    let project = Project::new();
-    same("inspect", &project.run(&["module", "inspect", "std/switch"]));
-    same("inspect-json", &project.run(&["module", "inspect", "builtin:prune", "--json"]));
-    let all = project.run(&["module", "inspect", "std/command"]);
-    assert!(all.contains("(equals a shell)") && all.contains("argv: list of strings; required"), "{all}");
-
-    let step = runner_steps::find("switch").expect("a module").bytes;
-    project.write("own.wasm", step);
-    let own = project.run(&["module", "inspect", "path:own.wasm"]);
-    assert_eq!(
-        own.replace("path:own.wasm", "builtin:switch"),
-        project.run(&["module", "inspect", "builtin:switch"])
-    );
-    same("inspect-file-without-path", &project.run(&["module", "inspect", "own.wasm"]));
-    same("inspect-name-without-std", &project.run(&["module", "inspect", "switch"]));
-    // Both name all standard modules, of which there may be more tomorrow.
-    let nothing = project.run(&["module", "inspect", "nothing"]);
-    assert!(nothing.contains("`nothing` is not a module") && nothing.contains("`std/switch`"), "{nothing}");
-    let unknown = project.run(&["module", "inspect", "std/swtich"]);
-    assert!(unknown.contains("no standard module `swtich`") && unknown.contains("`switch`"), "{unknown}");
-    same("inspect-missing", &project.run(&["module", "inspect", "path:none.wasm"]));
-    project.write("text.wasm", "hello\n");
-    same("inspect-text", &project.run(&["module", "inspect", "path:text.wasm"]));
-    project.write("cut.wasm", &step[..step.len() / 2]);
-    same("inspect-truncated", &project.run(&["module", "inspect", "path:cut.wasm"]));
 }
 
 /// A folder with an application and nothing else.
