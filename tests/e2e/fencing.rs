@@ -113,7 +113,7 @@ fn the_lock_of_a_dead_runner_is_taken_away_with_a_reason_and_the_rerun_does_the_
 }
 
 /// Falls asleep after it has taken the lock, and before it lays anything out.
-fn asleep<'p>(fleet: &Fleet, project: &'p Project) -> Running<'p> {
+fn asleep(project: &Project) -> Running<'_> {
     project.release();
     project.next_version("1.0.1");
     // What gives the test the time to stop it.
@@ -121,7 +121,12 @@ fn asleep<'p>(fleet: &Fleet, project: &'p Project) -> Running<'p> {
     project.edit_plan("[[stage]]\nid = \"distribute\"", &format!("{waits}[[stage]]\nid = \"distribute\""));
     project.lock();
     let running = project.begin();
-    running.wait_for("step-started", "waits");
+    // On both: what it was at on the other one would go on there.
+    for target in ["web-1", "web-2"] {
+        running.wait_until(target, |event| {
+            event["event"] == "step-started" && event["step"] == "waits" && event["target"] == target
+        });
+    }
     running.signal("STOP");
     running
 }
@@ -130,7 +135,7 @@ fn asleep<'p>(fleet: &Fleet, project: &'p Project) -> Running<'p> {
 fn a_runner_that_slept_while_its_lock_was_taken_writes_nothing_more() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let project = Project::new(&fleet);
-    let running = asleep(&fleet, &project);
+    let running = asleep(&project);
     let before: Vec<_> = fleet.hosts().iter().map(tree).collect();
     let reason = "nobody heard of it";
     let unlocked = project.run(&["unlock", "plan.toml", "--environment", "fleet", "--reason", reason]);
@@ -144,7 +149,7 @@ fn a_runner_that_slept_while_its_lock_was_taken_writes_nothing_more() {
 fn a_runner_that_slept_past_its_lease_is_refused_by_the_epoch_of_the_next_one() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let project = Project::new(&fleet);
-    let running = asleep(&fleet, &project);
+    let running = asleep(&project);
     // By the targets' clocks two minutes are over.
     for host in fleet.hosts() {
         let over = format!(
