@@ -92,8 +92,12 @@ impl Host {
     /// Something of it is left: what, line by line, in the detail.
     pub(super) async fn undo_of(&self, target: &TargetName, cut: &CancellationToken) -> Result<(), Failure> {
         let run = self.so_far().await?;
-        // One that does not answer is named as that, and not with each thing that is left there.
-        self.live_on(target).await?;
+        // One that does not answer is named as that, and not with each thing that is left there. All else hinders no undo.
+        if let Err(failure) = self.live_on(target).await
+            && failure.kind == FailureKind::Unreachable
+        {
+            return Err(failure);
+        }
         let wanted = |key: &EffectKey| self.is_of_rollout(key, target);
         let undone = self.undo_some(&run, wanted, (cut, cut), &mut |one| self.told(one)).await;
         let mut left = left(&undone);
