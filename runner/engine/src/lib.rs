@@ -68,6 +68,9 @@ pub trait Executor: Send + Sync + 'static {
     /// Comes back when somebody else has taken the lock: from then on nothing may be done.
     async fn lock_lost(&self) -> Failure;
 
+    /// The lock is not taken any more: no step acts on a target.
+    fn forgo_lock(&self);
+
     /// Fails when the lock is somebody else's by now.
     async fn has_lock(&self) -> Result<(), Failure>;
 

@@ -132,14 +132,14 @@ fn all_targets(schedule: &Schedule) -> Vec<TargetName> {
 async fn lock(run: &Run, all: &[TargetName]) {
     run.links.all_known(&run.brakes).await;
     if run.brakes.begin(Phase::Stage).is_cancelled() {
-        run.locked.send_replace(Some(false));
+        run.forgo_lock();
         return;
     }
     let up: Vec<TargetName> = all.iter().filter(|target| run.links.is_up(target)).cloned().collect();
     let locked = tokio::select! {
         locked = run.executor.lock(&up) => locked,
         () = run.brakes.begin(Phase::Stage).cancelled() => {
-            run.locked.send_replace(Some(false));
+            run.forgo_lock();
             return;
         }
     };

@@ -155,6 +155,12 @@ impl Run {
         }
     }
 
+    /// The run was cancelled before it took the lock: whoever waits for it need not.
+    pub(crate) fn forgo_lock(&self) {
+        self.executor.forgo_lock();
+        self.locked.send_replace(Some(false));
+    }
+
     /// Another run took the lock over: this one may do nothing more.
     pub(crate) fn lost_lock(&self, failure: Failure) {
         self.events.send(Event::LockLost { failure });

@@ -402,6 +402,12 @@ impl Executor for Host {
         self.kept_until_lost().await
     }
 
+    fn forgo_lock(&self) {
+        if self.dry.is_none() {
+            self.fleet.locked(None);
+        }
+    }
+
     async fn has_lock(&self) -> Result<(), Failure> {
         self.renewed().await
     }

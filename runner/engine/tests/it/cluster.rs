@@ -153,6 +153,17 @@ fn a_run_that_lost_its_lock_stops_at_once_and_takes_nothing_back() {
 }
 
 #[test]
+fn a_run_that_is_cancelled_before_it_has_its_lock_lets_nobody_wait_for_it() {
+    let schedule = usual(&[&["a"]], 0);
+    let fake = Fake::default().link("a", Act::Pass(60_000));
+    let played = play(&schedule, fake, &[(100, Signal::Interrupt)]);
+    assert_eq!(played.report.verdict, Verdict::Interrupted);
+    assert!(played.fake.forgone.load(std::sync::atomic::Ordering::Relaxed));
+    let played = play(&schedule, Fake::default(), &[]);
+    assert!(!played.fake.forgone.load(std::sync::atomic::Ordering::Relaxed));
+}
+
+#[test]
 fn a_failure_of_a_run_that_lost_its_lock_is_taken_back_by_nobody() {
     let schedule = clustered(&[&["a"], &["b"]], 0);
     let fake = Fake { lost_silently: true, ..fake(&schedule) };

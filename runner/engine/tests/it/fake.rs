@@ -8,6 +8,7 @@ use runner_model::{
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -46,6 +47,8 @@ pub(crate) struct Fake {
     pub(crate) locked_by_others: bool,
     /// When the lock is lost, in milliseconds.
     pub(crate) lost_at: Option<u64>,
+    /// It is not taken any more.
+    pub(crate) forgone: AtomicBool,
     /// Whoever asks learns that it is lost.
     pub(crate) lost_silently: bool,
     /// Targets on which nothing is expected to change.
@@ -222,6 +225,10 @@ impl Executor for Fake {
             None => std::future::pending().await,
         }
         Failure::new(FailureKind::Conflict, "bob has the lock")
+    }
+
+    fn forgo_lock(&self) {
+        self.forgone.store(true, Ordering::Relaxed);
     }
 
     async fn has_lock(&self) -> Result<(), Failure> {
