@@ -91,7 +91,7 @@ impl Fleet {
                 FailureKind::Conflict,
                 format_args!("the run has no lock of {name}: no step may act on it"),
             )
-            .with_detail("it did not answer when the lock was taken, or somebody else has it")),
+            .with_detail("it did not answer when the lock was taken, or somebody else has it: run it again when it answers")),
         }
     }
 
