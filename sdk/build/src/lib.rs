@@ -16,10 +16,14 @@
 mod build;
 mod component;
 mod env;
+mod language;
+pub mod project;
 mod toolchain;
 
 pub use build::{Build, Guest, outer_target_dir};
 pub use component::componentize;
+pub use language::Language;
+pub use project::Project;
 pub use toolchain::{TARGET, Toolchain};
 
 use std::path::PathBuf;
@@ -48,6 +52,32 @@ pub enum Error {
         program: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A `step.toml` that is not one.
+    #[error("`{}` is not as it must be: {why}", file.display())]
+    Project {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where.
+        why: String,
+    },
+    /// A tool of the language is not installed.
+    #[error("to build a step in {} needs {what}, which is not here\n\nhint: {how}", language.word())]
+    Missing {
+        /// The language.
+        language: Language,
+        /// The tool, and what it is for.
+        what: String,
+        /// How to get it, one way a line.
+        how: String,
+    },
+    /// A tool failed.
+    #[error("`{}` failed:\n{output}", program.display())]
+    Tool {
+        /// The program.
+        program: PathBuf,
+        /// What it said.
+        output: String,
     },
     /// Cargo refused or failed.
     #[error("cargo could not build the steps of `{}`:\n{output}", manifest.display())]

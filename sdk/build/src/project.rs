@@ -1,0 +1,100 @@
+//! A step's own folder: `step.toml` says in which language it is written and where its source is.
+
+use crate::{Build, Error, Language};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The file that makes a folder a step's.
+pub const FILE: &str = "step.toml";
+
+/// A step's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// The folder, absolute.
+    pub folder: PathBuf,
+    /// The step's name, as its manifest has it; the component is `NAME.wasm`.
+    pub name: String,
+    /// What it is written in.
+    pub language: Language,
+    /// The file that has the step, relative to the folder; the language's usual one when `step.toml` does not say.
+    pub source: PathBuf,
+    /// The folder of the language's SDK, absolute: `sdk` when `step.toml` does not say.
+    pub sdk: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Written {
+    name: String,
+    language: Language,
+    source: Option<PathBuf>,
+    sdk: Option<PathBuf>,
+}
+
+impl Project {
+    /// Reads the `step.toml` of a folder.
+    ///
+    /// # Errors
+    /// [`Error::Project`], with line and column, or [`Error::Read`].
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let file = folder.join(FILE);
+        let read = |source| Error::Read { path: file.clone(), source };
+        let text = std::fs::read_to_string(&file).map_err(read)?;
+        let wrong = |why: String| Error::Project { file: file.clone(), why };
+        let written: Written = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !written.name.starts_with(|c: char| c.is_ascii_lowercase()) || !written.name.chars().all(letter) {
+            let name = written.name.escape_debug();
+            return Err(wrong(format!("`{name}` is no name for a step: small letters, digits and `-`")));
+        }
+        let folder = std::path::absolute(folder).map_err(read)?;
+        Ok(Self {
+            sdk: folder.join(written.sdk.unwrap_or_else(|| "sdk".into())),
+            source: written.source.unwrap_or_else(|| written.language.source().into()),
+            folder,
+            name: written.name,
+            language: written.language,
+        })
+    }
+
+    /// Builds the component, with the language's own tools. What they leave behind is below [`Project::target`].
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for a tool that is not installed, and all else that can go wrong in a build.
+    pub fn build(&self) -> Result<Vec<u8>, Error> {
+        match self.language {
+            Language::Rust => {
+                let guests = Build::new(self.folder.join("Cargo.toml"), self.target()).run()?;
+                let found = guests.into_iter().find(|guest| guest.name == self.name);
+                let manifest = self.folder.join("Cargo.toml");
+                found.map(|guest| guest.component).ok_or(Error::NoGuest { manifest })
+            }
+        }
+    }
+
+    /// The source file, absolute.
+    pub fn source(&self) -> PathBuf {
+        self.folder.join(&self.source)
+    }
+
+    /// Where a build may write: `target` of the folder.
+    pub fn target(&self) -> PathBuf {
+        self.folder.join("target")
+    }
+}
+
+/// Runs a tool to its end, with the environment of an outer cargo taken away.
+///
+/// # Errors
+/// [`Error::Start`], or [`Error::Tool`] with all that it said.
+pub fn run(mut command: Command) -> Result<(), Error> {
+    crate::env::clean(&mut command);
+    let program = PathBuf::from(command.get_program());
+    let output = command.output().map_err(|source| Error::Start { program: program.clone(), source })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(Error::Tool { program, output: String::from_utf8_lossy(&said).trim_end().to_owned() })
+}
