@@ -5,8 +5,8 @@ use super::fail::Fail;
 use super::files::replace;
 use super::load::{Loaded, Programs, shown};
 use super::talk;
-use runner_model::EnvironmentName;
 use runner_model::lock::{Lock, LockedEnvironment};
+use runner_model::{EnvironmentName, Resolved};
 
 pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     let loaded = Loaded::read(&args.plan)?;
@@ -42,6 +42,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         Err(broken) => return Err(broken),
     };
     lock.retain(|name| loaded.plan.environment.contains_key(name));
+    if !args.accept {
+        asks_for_no_more(&lock, &checked)?;
+    }
     for resolved in checked {
         lock.set(resolved.environment.clone(), LockedEnvironment::build(&resolved));
     }
@@ -59,4 +62,21 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         names.join(", ")
     ));
     Ok(())
+}
+
+/// Refuses an update of a module by which a step would get more than a review accepted.
+fn asks_for_no_more(lock: &Lock, checked: &[Resolved]) -> Result<(), Fail> {
+    let mut detail = String::new();
+    for resolved in checked {
+        let Some(before) = lock.environment(&resolved.environment) else { continue };
+        for gained in before.gained(&LockedEnvironment::build(resolved)) {
+            detail.push_str(&format!("{}, {gained}", resolved.environment));
+        }
+    }
+    if detail.is_empty() {
+        return Ok(());
+    }
+    Err(Fail::refused("a module is another one than in the lock, and asks for more")
+        .detail(detail)
+        .hint("look at what it does with it (`runner module diff OLD NEW`); to let it, `runner lock --accept`"))
 }

@@ -50,20 +50,22 @@ impl fmt::Display for Stale {
 
 impl std::error::Error for Stale {}
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.subject)?;
+        for (sign, texts) in [('+', &self.added), ('-', &self.removed)] {
+            for text in texts {
+                writeln!(f, "  {sign} {text}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Stale {
     /// The differences as lines: the subject, then `+` and `-` below it.
     pub fn details(&self) -> String {
-        let mut out = String::new();
-        for difference in &self.differences {
-            out.push_str(&difference.subject);
-            out.push('\n');
-            for (sign, texts) in [('+', &difference.added), ('-', &difference.removed)] {
-                for text in texts {
-                    out.push_str(&format!("  {sign} {text}\n"));
-                }
-            }
-        }
-        out
+        self.differences.iter().map(Difference::to_string).collect()
     }
 
     /// The same for a plan in this file, so that the command names it where it is not the usual one.
@@ -155,6 +157,30 @@ fn quote(text: &str) -> String {
     }
 }
 
+/// The grants that steps would gain because their module is another one now: what a review did not see. What a plan
+/// itself asks for anew, in a new step or by another module, is written in the plan.
+pub(super) fn gained(locked: &LockedEnvironment, now: &LockedEnvironment) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for step in &now.steps {
+        let Some(before) = locked.step(&step.id).filter(|before| before.uses == step.uses) else { continue };
+        let digest = |of: &LockedEnvironment| of.modules.get(&step.uses).map(|module| module.digest);
+        if digest(locked) == digest(now) {
+            continue;
+        }
+        let added: Vec<String> = grants(step).difference(&grants(before)).cloned().collect();
+        if !added.is_empty() {
+            let version = |of: &LockedEnvironment| {
+                of.modules.get(&step.uses).map(|module| module.manifest.version.clone()).unwrap_or_default()
+            };
+            let (was, is) = (version(locked), version(now));
+            let update = if was == is { format!("{is}, rebuilt") } else { format!("{was} -> {is}") };
+            let subject = format!("step `{}`: `{}` {update}", step.id, step.uses);
+            differences.push(Difference { subject, added, removed: Vec::new() });
+        }
+    }
+    differences
+}
+
 fn compare(locked: &LockedEnvironment, now: &LockedEnvironment) -> Vec<Difference> {
     let mut differences = Vec::new();
     for step in &now.steps {
@@ -205,14 +231,19 @@ fn compare(locked: &LockedEnvironment, now: &LockedEnvironment) -> Vec<Differenc
 }
 
 fn lines(step: &LockedStep) -> BTreeSet<String> {
+    let mut lines = grants(step);
+    lines.insert(format!("uses {}", step.uses));
+    lines
+}
+
+fn grants(step: &LockedStep) -> BTreeSet<String> {
     let of_list = |list: List| match list {
         List::Ssh => "",
         List::Files => "files ",
         List::Http => "http ",
         List::Secrets => "secret ",
     };
-    let grants = step.grants.texts().into_iter().map(|(list, text)| format!("{}{text}", of_list(list)));
-    grants.chain([format!("uses {}", step.uses)]).collect()
+    step.grants.texts().into_iter().map(|(list, text)| format!("{}{text}", of_list(list))).collect()
 }
 
 fn push(

@@ -139,6 +139,12 @@ impl LockedEnvironment {
         }
     }
 
+    /// The grants that steps would gain over what this accepted because their module is another one in `now`, a step
+    /// each.
+    pub fn gained(&self, now: &Self) -> Vec<Difference> {
+        compare::gained(self, now)
+    }
+
     /// The step of this id.
     pub fn step(&self, id: &StepId) -> Option<&LockedStep> {
         self.steps.iter().find(|step| step.id == *id)

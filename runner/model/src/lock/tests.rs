@@ -231,3 +231,42 @@ fn what_the_run_knows_fills_one_argument_of_the_targets_own_grants() {
     let scope = resolved.scope(step, Some(&target), Some(facts));
     assert_eq!(scope.lookup(&"package.artifact".parse().expect("fine")), crate::template::Lookup::Symbolic);
 }
+
+#[test]
+fn what_an_update_of_a_module_asks_for_is_told_apart_from_what_the_plan_asks_for() {
+    let mut modules = modules();
+    let before = LockedEnvironment::build(&resolve(PLAN, INVENTORY, &modules, &[]));
+    let gained = |modules: &BTreeMap<_, _>, plan: &str| {
+        let now = LockedEnvironment::build(&resolve(plan, INVENTORY, modules, &[]));
+        before.gained(&now).iter().map(Difference::to_string).collect::<String>()
+    };
+    // The plan itself asks for more, by the same modules: that is in the plan's own difference.
+    let more = PLAN.replace("http://${var.host}/", "http://other.example.org/")
+        + "[[rollout]]\nid = \"again\"\nuses = \"std/restart\"\nwith = { unit = \"nginx\" }\n";
+    assert_eq!(gained(&modules, &more), "");
+
+    // The same capabilities in other bytes are no gain, and fewer are none.
+    let smoke = modules.get_mut(&ModuleRef::Builtin("smoke-test".to_owned())).expect("there");
+    smoke.digest = Digest::of("rebuilt");
+    assert_eq!(gained(&modules, PLAN), "");
+    let restart = modules.get_mut(&ModuleRef::Builtin("restart".to_owned())).expect("there");
+    restart.digest = Digest::of("less");
+    restart.manifest.capabilities = crate::grant::Capabilities::default();
+    assert_eq!(gained(&modules, PLAN), "");
+
+    let mut manifest: serde_json::Value =
+        modules[&ModuleRef::Builtin("smoke-test".to_owned())].manifest.clone().into();
+    manifest["version"] = json!("0.2.0");
+    manifest["capabilities"]["http"]
+        .as_array_mut()
+        .expect("a list")
+        .push(json!("GET http://api.example.com/"));
+    manifest["capabilities"]["ssh"] = json!(["read:/etc/shop"]);
+    let smoke = modules.get_mut(&ModuleRef::Builtin("smoke-test".to_owned())).expect("there");
+    smoke.manifest = Manifest::parse(&manifest.to_string()).expect("a manifest");
+    insta::assert_snapshot!(gained(&modules, PLAN), @r"
+    step `smoke-test`: `builtin:smoke-test` 0.1.0 -> 0.2.0
+      + http GET http://api.example.com/
+      + read:/etc/shop
+    ");
+}

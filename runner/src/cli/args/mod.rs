@@ -243,6 +243,9 @@ pub(crate) struct Lock {
     /// Write nothing; exit with 3 when the lock is missing or stale.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Let updated modules have what they ask for beyond the lock. Without, such an update ends with 3, and is shown.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) accept: bool,
 }
 
 #[derive(Debug, Subcommand)]
