@@ -38,7 +38,7 @@ mod shape;
 mod standing;
 
 pub use act::{Act, Difference, EffectEnd, Effected, Hidden};
-pub use check::{LoadedModule, Modules, check};
+pub use check::{LoadedModule, Modules, Pinned, check};
 pub use diagnostic::{Problem, Problems};
 pub use digest::{Digest, NotADigest};
 pub use effect::{
@@ -57,7 +57,7 @@ pub use name::{
     SecretName, StepId, TargetName, UndoKey, UserName, VarName,
 };
 pub use path::{BadPath, RemotePath};
-pub use plan::{ModuleRef, OnFailure, Plan};
+pub use plan::{ModuleRef, OciModule, OnFailure, Plan};
 pub use quantity::{ByteSize, Period};
 pub use release::{ArtifactOutput, ReleaseSpec, release_id};
 pub use resolved::{Facts, Limits, Resolved, ResolvedStep, RootGrants, StepScope};

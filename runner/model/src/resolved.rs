@@ -12,8 +12,8 @@ use crate::release::ReleaseSpec;
 use crate::schedule::{Gate, Retry, Runs, Schedule, ScheduledStep};
 use crate::template::{Lookup, Reference, ReleaseField, Scope, TargetField, Template, ValueTemplate};
 use crate::{
-    Acting, Digest, EnvironmentName, Fact, Failure, FailureKind, Manifest, Phase, PlanName, ReleaseId,
-    RemotePath, RunId, SecretName, StepId, TargetFacts, TargetName, UserName, VarName,
+    Acting, Digest, EnvironmentName, Fact, Failure, FailureKind, Manifest, Phase, Pinned, PlanName,
+    ReleaseId, RemotePath, RunId, SecretName, StepId, TargetFacts, TargetName, UserName, VarName,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +78,8 @@ pub struct ResolvedStep {
     pub digest: Digest,
     /// What the module says of itself.
     pub manifest: Manifest,
+    /// What its registry has under which name; `None`: it is from no registry.
+    pub pinned: Option<Pinned>,
     /// The targets that it runs for.
     pub runs: Runs,
     /// The target that it acts on for each of them, where that is another one: the load balancer. Of the cluster, which

@@ -22,7 +22,7 @@ fn resolve_in(inventory: &str, plan: &str, left_out: &[&str]) -> Result<Resolved
         .into_iter()
         .map(|manifest| {
             let digest = Digest::of(&manifest.name);
-            (ModuleRef::Builtin(manifest.name.clone()), LoadedModule { digest, manifest })
+            (ModuleRef::Builtin(manifest.name.clone()), LoadedModule { digest, manifest, pinned: None })
         })
         .collect();
     let inventory = Inventory::parse("staging.toml", inventory.as_bytes()).expect("good");

@@ -63,7 +63,8 @@ fn what_is_wrong_in_an_inventory_is_said_with_place_cause_and_mend() {
 /// The modules that checked plans can use.
 fn modules() -> BTreeMap<ModuleRef, LoadedModule> {
     let all: Vec<Manifest> = serde_json::from_str(include_str!("ui/modules.json")).expect("manifests");
-    let loaded = |manifest: Manifest| LoadedModule { digest: Digest::of(&manifest.name), manifest };
+    let loaded =
+        |manifest: Manifest| LoadedModule { digest: Digest::of(&manifest.name), manifest, pinned: None };
     let mut modules: BTreeMap<_, _> = all
         .into_iter()
         .map(|manifest| (ModuleRef::Builtin(manifest.name.clone()), loaded(manifest)))
@@ -91,7 +92,7 @@ fn what_does_not_fit_together_is_said_with_place_cause_and_mend() {
         .keys()
         .filter_map(|module| match module {
             ModuleRef::Builtin(name) => Some(name.as_str()),
-            ModuleRef::Path(_) => None,
+            ModuleRef::Path(_) | ModuleRef::Oci(_) => None,
         })
         .collect();
     let modules = Modules { loaded: &loaded, failed: &failed, builtin: &builtin };

@@ -31,6 +31,17 @@ pub struct LoadedModule {
     pub digest: Digest,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// What its registry had under which name; `None`: it is from no registry.
+    pub pinned: Option<Pinned>,
+}
+
+/// One module of a registry, for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// Its tag when it was chosen; empty where a plan names the digest.
+    pub tag: String,
+    /// The digest of the registry's manifest.
+    pub manifest: Digest,
 }
 
 /// What is known of the modules that a plan uses.
@@ -201,7 +212,7 @@ impl<'a> Check<'a> {
         let allow = self.allow(step);
         let secrets = self.given_secrets(step);
         let placed = self.placed.get(&step.id.value)?;
-        let LoadedModule { digest, manifest } = self.modules.loaded.get(&placed.module)?;
+        let LoadedModule { digest, manifest, pinned } = self.modules.loaded.get(&placed.module)?;
         if !self.fits_its_place(step, manifest.world) {
             return None;
         }
@@ -218,6 +229,7 @@ impl<'a> Check<'a> {
             module: placed.module.clone(),
             digest: *digest,
             manifest: manifest.clone(),
+            pinned: pinned.clone(),
             runs: placed.runs.clone(),
             on: placed.on.clone(),
             with: with?,

@@ -57,10 +57,15 @@ impl Check<'_> {
                         step.uses.value
                     ))
                 }
+                ModuleRef::Oci(module) => {
+                    let message =
+                        format!("the module `{}`, `{module}`, cannot be used: {why}", step.uses.value);
+                    self.problem(Code::Module, step.uses.span, message)
+                }
             };
             let entry = self.plan.modules.iter().find(|(name, _)| name.as_str() == step.uses.value);
             if let Some((_, source)) = entry {
-                problem = problem.also(source.span, "this is its file");
+                problem = problem.also(source.span, "this is where it comes from");
             }
             self.push(problem);
             return None;
@@ -82,6 +87,10 @@ impl Check<'_> {
                 ModuleRef::Path(path) => {
                     let message =
                         format!("the module `{entry}` was not loaded from `{}`", path.escape_debug());
+                    self.problem(Code::Module, step.uses.span, message)
+                }
+                ModuleRef::Oci(module) => {
+                    let message = format!("the module `{entry}` was not loaded from `{module}`");
                     self.problem(Code::Module, step.uses.span, message)
                 }
             };

@@ -216,7 +216,9 @@ fn compare(locked: &LockedEnvironment, now: &LockedEnvironment) -> Vec<Differenc
             let grants =
                 manifest.capabilities.iter().map(|one| format!("may ask for {}: {one}", one.list().key()));
             let named = format!("{} {}, {}", manifest.name, manifest.version, loaded.digest);
-            grants.chain([named]).collect::<BTreeSet<_>>()
+            let pinned =
+                loaded.pinned.as_ref().map(|of| format!("the registry's `{}`, {}", of.tag, of.manifest));
+            grants.chain([named]).chain(pinned).collect::<BTreeSet<_>>()
         };
         push(&mut differences, format!("module `{module}`"), lines(locked), lines(now));
     }

@@ -9,7 +9,8 @@
 //!   where they come from.
 //! - the program that is asked for the inventory, where one is: not what it answers;
 //! - the service commands of the inventory;
-//! - the modules that are used: the digest of the component, and its manifest.
+//! - the modules that are used: the digest of the component, its manifest, and of one from a registry the tag and the
+//!   digest of what the registry has.
 
 mod compare;
 mod read;
@@ -132,7 +133,8 @@ impl LockedEnvironment {
             modules: resolved
                 .uses()
                 .map(|step| {
-                    let module = LoadedModule { digest: step.digest, manifest: step.manifest.clone() };
+                    let (digest, manifest) = (step.digest, step.manifest.clone());
+                    let module = LoadedModule { digest, manifest, pinned: step.pinned.clone() };
                     (step.module.clone(), module)
                 })
                 .collect(),
@@ -168,7 +170,11 @@ impl LockedEnvironment {
         let modules: BTreeMap<String, String> = self
             .modules
             .iter()
-            .map(|(module, loaded)| (module.to_string(), loaded.digest.to_string()))
+            .map(|(module, loaded)| {
+                let pinned =
+                    loaded.pinned.as_ref().map(|pinned| format!(" {}@{}", pinned.tag, pinned.manifest));
+                (module.to_string(), format!("{}{}", loaded.digest, pinned.unwrap_or_default()))
+            })
             .collect();
         let mut content = serde_json::json!({
             "steps": steps, "modules": modules, "service-commands": self.service_commands,

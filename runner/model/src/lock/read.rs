@@ -6,7 +6,7 @@ use crate::grant::{GrantError, GrantSet};
 use crate::inventory::ServiceCommand;
 use crate::plan::{InventoryCommand, ModuleRef};
 use crate::read::{Item, Reader, Table, text_of};
-use crate::{Digest, EnvironmentName, LoadedModule, Manifest, StepId};
+use crate::{Digest, EnvironmentName, LoadedModule, Manifest, Pinned, StepId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
@@ -47,7 +47,7 @@ fn environment(reader: &Reader, table: &Table<'_>, name: &EnvironmentName) -> Op
     for entry in table.take("module").iter().flat_map(|item| reader.entries(item)) {
         if let Some(name) = reader.named::<ModuleRef>(&entry)
             && let Some(table) = reader.table(&entry, "a module")
-            && let Some(module) = module(reader, &table)
+            && let Some(module) = module(reader, &table, &name.value)
         {
             modules.insert(name.value, module);
         }
@@ -130,7 +130,7 @@ fn grants<T: FromStr<Err = GrantError>>(reader: &Reader, item: Option<Item<'_>>)
     elements.iter().filter_map(read).collect()
 }
 
-fn module(reader: &Reader, table: &Table<'_>) -> Option<LoadedModule> {
+fn module(reader: &Reader, table: &Table<'_>, reference: &ModuleRef) -> Option<LoadedModule> {
     let digest = table.require(reader, "digest", "\"sha256:…\"");
     let digest = digest.and_then(|item| reader.parsed::<Digest>(&item, "a digest"));
     let manifest = table.require(reader, "manifest", "'''{…}'''").and_then(|item| {
@@ -142,6 +142,16 @@ fn module(reader: &Reader, table: &Table<'_>) -> Option<LoadedModule> {
             })
             .ok()
     });
+    let pinned = match reference {
+        ModuleRef::Oci(_) => {
+            let oci = table.require(reader, "oci-manifest", "\"sha256:…\"");
+            let oci = oci.and_then(|item| reader.parsed::<Digest>(&item, "a digest"));
+            let tag = table.take("tag").and_then(|item| reader.line(&item));
+            let tag = tag.map(|tag| tag.value).unwrap_or_default();
+            oci.map(|manifest| Some(Pinned { tag, manifest: manifest.value }))
+        }
+        ModuleRef::Builtin(_) | ModuleRef::Path(_) => Some(None),
+    };
     table.finish(reader, &[]);
-    Some(LoadedModule { digest: digest?.value, manifest: manifest? })
+    Some(LoadedModule { digest: digest?.value, manifest: manifest?, pinned: pinned? })
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::template::Scope as _;
-use crate::{Facts, Inventory, Manifest, Modules, Plan, RunId, check};
+use crate::{Facts, Inventory, Manifest, Modules, Pinned, Plan, RunId, check};
 use serde_json::json;
 
 const PLAN: &str = r#"
@@ -72,7 +72,7 @@ fn modules() -> BTreeMap<ModuleRef, LoadedModule> {
     all.into_iter()
         .map(|manifest| {
             let digest = Digest::of(&manifest.name);
-            (ModuleRef::Builtin(manifest.name.clone()), LoadedModule { digest, manifest })
+            (ModuleRef::Builtin(manifest.name.clone()), LoadedModule { digest, manifest, pinned: None })
         })
         .collect()
 }
@@ -269,4 +269,34 @@ fn what_an_update_of_a_module_asks_for_is_told_apart_from_what_the_plan_asks_for
       + http GET http://api.example.com/
       + read:/etc/shop
     ");
+}
+
+#[test]
+fn a_module_of_a_registry_is_pinned_with_what_the_registry_had() {
+    let mut modules = modules();
+    let own = modules[&ModuleRef::Builtin("restart".to_owned())].clone();
+    let reference: ModuleRef = "oci:registry.example.org/team/restart@1.2".parse().expect("a module");
+    let pinned = Pinned { tag: "1.2.3".to_owned(), manifest: Digest::of("manifest") };
+    modules.insert(reference.clone(), LoadedModule { pinned: Some(pinned), ..own });
+    let plan = PLAN
+        .replace(
+            "std = \"builtin\"",
+            "std = \"builtin\"\nteam = { oci = \"registry.example.org/team/restart\", version = \"1.2\" }",
+        )
+        .replace("uses = \"std/restart\"", "uses = \"team\"");
+    let resolved = resolve(&plan, INVENTORY, &modules, &[]);
+    let lock = lock_of(&resolved);
+    let text = lock.to_toml();
+    let back = Lock::parse("plan.lock", text.as_bytes()).expect("it reads back");
+    assert_eq!(back, lock);
+    let section = &text[text.find("[environment.staging.module.\"oci:").expect("the module")..];
+    insta::assert_snapshot!(section.split("manifest = '''").next().expect("the head"));
+
+    // Another manifest of the registry is another module, also where the component says that it is the same.
+    let other = Pinned { tag: "1.2.3".to_owned(), manifest: Digest::of("swapped") };
+    modules.get_mut(&reference).expect("there").pinned = Some(other);
+    insta::assert_snapshot!(stale(&lock, &resolve(&plan, INVENTORY, &modules, &[])));
+
+    let without = text.replacen("oci-manifest = ", "oci-manifets = ", 1);
+    insta::assert_snapshot!(Lock::parse("plan.lock", without.as_bytes()).expect_err("refused").plain());
 }

@@ -38,6 +38,12 @@ fn environment(out: &mut String, name: &str, environment: &LockedEnvironment) {
     for (module, loaded) in &environment.modules {
         let _ = writeln!(out, "\n[environment.{name}.module.{}]", string(&module.to_string()));
         let _ = writeln!(out, "digest = {}", string(&loaded.digest.to_string()));
+        if let Some(pinned) = &loaded.pinned {
+            if !pinned.tag.is_empty() {
+                let _ = writeln!(out, "tag = {}", string(&pinned.tag));
+            }
+            let _ = writeln!(out, "oci-manifest = {}", string(&pinned.manifest.to_string()));
+        }
         let manifest = serde_json::Value::from(loaded.manifest.clone());
         let _ = writeln!(out, "manifest = '''\n{}\n'''", literal(&format!("{manifest:#}")));
     }

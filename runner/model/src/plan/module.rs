@@ -1,5 +1,6 @@
 //! Which modules a plan uses, and where they come from.
 
+use super::oci::{BadOci, OciModule};
 use super::{Plan, Step};
 use crate::suggest::closest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -16,6 +17,9 @@ pub enum ModuleSource {
     Builtin,
     /// A component in a file, relative to the plan: `check = { path = "steps/check.wasm" }`.
     Path(String),
+    /// A component in an OCI registry: `greet = { oci = "registry.example.org/team/greet", version = "1.2" }`. The lock
+    /// says which version that is; it is fetched once, and verified by its digest.
+    Oci(OciModule),
 }
 
 impl JsonSchema for ModuleSource {
@@ -25,7 +29,9 @@ impl JsonSchema for ModuleSource {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "`\"builtin\"` for the standard modules, which are then used as `std/NAME` when the entry is \
-                            named `std`; or `{ path = \"steps/check.wasm\" }`, relative to the plan.",
+                            named `std`; `{ path = \"steps/check.wasm\" }`, relative to the plan; or `{ oci = \
+                            \"registry.example.org/team/greet\", version = \"1.2\" }`, of which the lock says which \
+                            version it is.",
             "oneOf": [
                 { "const": "builtin" },
                 {
@@ -35,14 +41,30 @@ impl JsonSchema for ModuleSource {
                     },
                     "required": ["path"],
                     "additionalProperties": false
+                },
+                {
+                    "type": "object",
+                    "properties": {
+                        "oci": {
+                            "type": "string",
+                            "description": "Registry and path; with `:TAG` or `@sha256:…` there is no `version`."
+                        },
+                        "version": {
+                            "type": "string",
+                            "description": "Which versions fit: `1.2` is every 1.x from 1.2.0 on, `=1.2.0` is that one. \
+                                            `runner lock` takes the newest, and keeps it until `--update`."
+                        }
+                    },
+                    "required": ["oci"],
+                    "additionalProperties": false
                 }
             ]
         })
     }
 }
 
-/// One module, wherever a plan's `[modules]` gets it from. Printed as `builtin:switch` or `path:steps/check.wasm`, as
-/// the lock names it.
+/// One module, wherever a plan's `[modules]` gets it from. Printed as `builtin:switch`, `path:steps/check.wasm` or
+/// `oci:registry.example.org/team/greet@1.2`, as the lock names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum ModuleRef {
@@ -50,6 +72,8 @@ pub enum ModuleRef {
     Builtin(String),
     /// A component in a file, relative to the plan.
     Path(String),
+    /// A component in a registry.
+    Oci(OciModule),
 }
 
 impl fmt::Display for ModuleRef {
@@ -57,14 +81,21 @@ impl fmt::Display for ModuleRef {
         match self {
             Self::Builtin(name) => write!(f, "builtin:{name}"),
             Self::Path(path) => write!(f, "path:{path}"),
+            Self::Oci(module) => write!(f, "oci:{module}"),
         }
     }
 }
 
 /// Text that names no module.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a module: `builtin:NAME` or `path:FILE`", .0.escape_debug())]
-pub struct BadModuleRef(String);
+pub enum BadModuleRef {
+    /// It has none of the forms.
+    #[error("`{}` is not a module: `builtin:NAME`, `path:FILE` or `oci:REGISTRY/PATH:TAG`", .0.escape_debug())]
+    Form(String),
+    /// It is to be one of a registry.
+    #[error(transparent)]
+    Oci(#[from] BadOci),
+}
 
 impl FromStr for ModuleRef {
     type Err = BadModuleRef;
@@ -72,7 +103,8 @@ impl FromStr for ModuleRef {
         match text.split_once(':') {
             Some(("builtin", name)) if !name.is_empty() => Ok(Self::Builtin(name.to_owned())),
             Some(("path", path)) if !path.is_empty() => Ok(Self::Path(path.to_owned())),
-            _ => Err(BadModuleRef(text.to_owned())),
+            Some(("oci", module)) => Ok(Self::Oci(module.parse()?)),
+            _ => Err(BadModuleRef::Form(text.to_owned())),
         }
     }
 }
@@ -126,11 +158,12 @@ impl Plan {
                 Ok(ModuleRef::Builtin(name.to_owned()))
             }
             (Some(ModuleSource::Path(path)), None) => Ok(ModuleRef::Path(path.clone())),
+            (Some(ModuleSource::Oci(module)), None) => Ok(ModuleRef::Oci(module.clone())),
             (Some(ModuleSource::Builtin), _) => Err(NoModule {
                 message: format!("`{entry}` is not one module but all the standard ones"),
                 hint: format!("name one of them, as in `uses = \"{entry}/switch\"`"),
             }),
-            (Some(ModuleSource::Path(_)), Some(_)) => Err(NoModule {
+            (Some(ModuleSource::Path(_) | ModuleSource::Oci(_)), Some(_)) => Err(NoModule {
                 message: format!("`{entry}` is one module and has none below it"),
                 hint: format!("write `uses = \"{entry}\"`"),
             }),

@@ -2,11 +2,11 @@
 
 use super::{
     AllowTable, Environment, Gaps, Goal, LimitsTable, ModuleSource, OnFailure, Plan, ReleaseTable,
-    RetryTable, SecretEntry, Step, Strategy, Variable, With, inventory, read_secrets,
+    RetryTable, SecretEntry, Step, Strategy, Variable, With, inventory, read_modules, read_secrets,
 };
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::quantity::Period;
-use crate::read::{Item, Reader, Table, choice, not_yet, text_of};
+use crate::read::{Item, Reader, Table, choice, text_of};
 use crate::source::{Source, Span, Spanned};
 use crate::template::{SCOPES, Template, ValueTemplate};
 use crate::{EnvironmentName, ModuleName, SecretName, StepId, VarName};
@@ -107,7 +107,10 @@ fn draft(reader: &Reader, table: Table<'_>) -> Draft {
             .take("secrets")
             .map(|item| read_secrets::secrets(reader, &item, &mut gaps.secrets))
             .unwrap_or_default(),
-        modules: table.take("modules").map(|item| modules(reader, &item, &mut gaps)).unwrap_or_default(),
+        modules: table
+            .take("modules")
+            .map(|item| read_modules::modules(reader, &item, &mut gaps.modules))
+            .unwrap_or_default(),
         environment: environments(reader, &table, &mut gaps),
         release: table.take("release").and_then(|item| release(reader, &item, &mut gaps)),
         cluster: table.take("cluster").and_then(|item| cluster(reader, &item, &mut gaps)),
@@ -173,68 +176,6 @@ fn vars(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> BTreeMap<VarName, 
         }
     }
     vars
-}
-
-fn modules(reader: &Reader, item: &Item<'_>, gaps: &mut Gaps) -> BTreeMap<ModuleName, Spanned<ModuleSource>> {
-    let mut modules = BTreeMap::new();
-    if !is_table(item) {
-        gaps.modules.add_all();
-    }
-    for entry in reader.entries(item) {
-        if let (Some(name), Some(source)) = (reader.named::<ModuleName>(&entry), module(reader, &entry)) {
-            modules.insert(name.value, Spanned::new(source, entry.span));
-        } else {
-            gaps.modules.add(entry.name);
-        }
-    }
-    modules
-}
-
-fn module(reader: &Reader, entry: &Item<'_>) -> Option<ModuleSource> {
-    const BOTH: &str = "`\"builtin\"` or `{ path = \"steps/check.wasm\" }`";
-    const OCI: &str = "fetch a module from a registry";
-    match entry.value {
-        DeValue::String(text) if text == "builtin" => Some(ModuleSource::Builtin),
-        DeValue::String(text) => {
-            let problem = if text.ends_with(".wasm") {
-                reader
-                    .problem(Code::BadValue, entry.span, format!("`{}` must be {BOTH}", entry.name))
-                    .hint(format!("write `{} = {{ path = \"{}\" }}`", entry.name, text.escape_debug()))
-            } else if text.contains(['/', ':', '.']) {
-                not_yet(reader, entry.span, "a module from a registry", OCI)
-                    .hint("write the path of its file, as in `{ path = \"steps/check.wasm\" }`")
-            } else {
-                let message = format!("`{}` must be {BOTH}, not `{}`", entry.name, text.escape_debug());
-                reader.problem(Code::BadValue, entry.span, message)
-            };
-            reader.push(problem);
-            None
-        }
-        DeValue::Table(_) => {
-            let table = reader.table(entry, "a module")?;
-            let path = table.take("path");
-            table.finish(reader, &[("oci", OCI), ("digest", "pin a module from a registry")]);
-            let Some(path) = path else {
-                if !table.has("oci") {
-                    reader.push(
-                        reader
-                            .problem(
-                                Code::Missing,
-                                entry.span,
-                                format!("the module `{}` needs `path`", entry.name),
-                            )
-                            .hint(format!("write `{} = {{ path = \"steps/{0}.wasm\" }}`", entry.name)),
-                    );
-                }
-                return None;
-            };
-            Some(ModuleSource::Path(reader.line(&path)?.value))
-        }
-        _ => {
-            reader.wrong_type(entry, BOTH);
-            None
-        }
-    }
 }
 
 fn environments(
