@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
 use runner::module::load::Loader;
+use runner::module::source::Source;
 use runner::sandbox::context::{
     Acts, Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Past, Pending,
     Record, RunInfo, Sending,
@@ -136,7 +137,7 @@ pub(crate) fn one() -> Outcome<Cost> {
 async fn calls() -> Outcome<Cost> {
     let engine = runner::sandbox::engine::engine()?;
     let loader = Loader::new(Compiler::without_cache(&engine), Descriptions::without_cache());
-    let module = loader.load(&"builtin:smoke-test".parse()?, std::path::Path::new("."))?;
+    let module = loader.load(&Source::builtin("smoke-test")?)?;
     let sandbox = Sandbox::new(&engine)?;
     let prepared = sandbox.prepare(&module.component, module.imports.wasi, module.manifest.world)?;
     let place = tempfile::tempdir()?;

@@ -15,7 +15,6 @@ use runner_journal::{Engine, FORMAT, Header, InventoryAnswer, Journal, new_run_i
 use runner_model::grant::WorkspacePath;
 use runner_model::lock::LockedEnvironment;
 use runner_model::plan::InventorySource;
-use runner_model::policy::EnvironmentPolicy;
 use runner_model::{
     Digest, Failure, OnFailure, Phase, ReleaseId, Resolved, RunId, Schedule, StepId, TargetName, Verdict,
 };
@@ -33,7 +32,6 @@ pub(super) struct Order<'a> {
     pub(super) loaded: Loaded,
     pub(super) checked: Checked,
     pub(super) locked: LockedEnvironment,
-    pub(super) policy: Option<EnvironmentPolicy>,
     /// What `--var` said.
     pub(super) vars: Vec<(String, String)>,
     pub(super) shown: &'a Shown,
@@ -106,7 +104,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fail> {
 }
 
 async fn go(order: Order<'_>) -> Result<u8, Fail> {
-    let Order { loaded, mut checked, locked, policy, vars, shown: args, resumed, dry, wait, back } = order;
+    let Order { loaded, mut checked, locked, vars, shown: args, resumed, dry, wait, back } = order;
     let faults = Faults::of_process().map_err(Fail::usage)?;
     let (inventory, answer) = (checked.inventory, checked.answer.take());
     let limit = checked.limited.as_ref().map(|limited| runner_model::Limited {
@@ -120,8 +118,9 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         resolved.cluster = None;
     }
     let resolved = Arc::new(resolved);
-    let vault = secret::fetch(&resolved, &loaded.folder).await?;
-    let again = again(&loaded.file, &vars, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
+    let vault = secret::fetch(&resolved, &loaded.written.folder).await?;
+    let again =
+        again(&loaded.written.file, &vars, &resolved, limit.as_ref().map(|limit| limit.pattern.clone()));
     let run = resumed.as_ref().map_or_else(new_run_id, |resumed| resumed.header.run.clone());
     let telemetry = if dry { None } else { telemetry::start(&run, &resolved) };
     let settings = Settings {
@@ -152,7 +151,7 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         None => {
             // The record of a dry run is nobody's to go on with.
             let folder = match &scratch {
-                None => run_folder(&loaded.folder, &run).map_err(cannot_keep)?,
+                None => run_folder(&loaded.written.folder, &run).map_err(cannot_keep)?,
                 Some(scratch) => scratch.path().to_owned(),
             };
             let answer = answer.map(|answer| frozen(answer, &store)).transpose()?;
@@ -180,11 +179,11 @@ async fn go(order: Order<'_>) -> Result<u8, Fail> {
         environment: resolved.environment.clone(),
         limit,
     };
-    let run_folder = loaded.folder.join(".runner/runs").join(run.as_str());
+    let run_folder = loaded.written.folder.join(".runner/runs").join(run.as_str());
     let vault = Arc::new(keyed(vault, &run_folder, dry)?);
     let schedule = resolved.schedule();
     let schedule = back.as_ref().map_or_else(|| schedule.clone(), |back| back.schedule(schedule.clone()));
-    let kit = Kit { loaded, resolved, locked, policy, vault, store };
+    let kit = Kit { loaded, resolved, locked, vault, store };
     let take = match &back {
         Some(Back { emergency: Some(_), .. }) => Take::ByForce,
         _ if resumed_here => Take::OfRun,
@@ -224,7 +223,6 @@ pub(super) struct Kit {
     pub(super) loaded: Loaded,
     pub(super) resolved: Arc<Resolved>,
     pub(super) locked: LockedEnvironment,
-    pub(super) policy: Option<EnvironmentPolicy>,
     pub(super) vault: Arc<Vault>,
     pub(super) store: Arc<Store>,
 }
@@ -251,7 +249,7 @@ pub(super) fn host(
     events: EventSender,
     How { diff, dry, take, wait, back }: How,
 ) -> Result<Arc<Host>, Fail> {
-    let Kit { loaded, resolved, locked, policy, vault, store } = kit;
+    let Kit { loaded, resolved, locked, vault, store } = kit;
     let connections = Connections::new(
         Transport::with_secrets(Arc::clone(&store), Limits::default(), Arc::clone(&vault)),
         resolved.ssh.clone(),
@@ -269,14 +267,14 @@ pub(super) fn host(
         run: header.run.clone(),
         resolved,
         locked,
-        policy,
         reserved_files: reserved(&loaded),
+        policy: loaded.policy,
         sandbox: Sandbox::new(&loaded.engine)
             .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error:#}")))?,
         modules: loaded.modules,
         vault,
         connect: Arc::new(connections),
-        workspace: Workspace::open(&loaded.folder, Arc::clone(&store))
+        workspace: Workspace::open(&loaded.written.folder, Arc::clone(&store))
             .map_err(|error| Fail::internal(format_args!("cannot read the plan's folder: {error}")))?,
         store,
         origin: Origin {
@@ -301,8 +299,8 @@ pub(super) fn host(
 
 /// The plan and the lock as they are kept with what goes live.
 fn texts(loaded: &Loaded) -> Result<(String, String), Fail> {
-    let lock = loaded.lock_text()?.unwrap_or_default();
-    Ok((loaded.plan.source.text().to_owned(), String::from_utf8_lossy(&lock).into_owned()))
+    let lock = loaded.written.lock_text()?.unwrap_or_default();
+    Ok((loaded.written.plan.source.text().to_owned(), String::from_utf8_lossy(&lock).into_owned()))
 }
 
 /// How long a lock lasts without a word from its owner: long enough for a network that hangs, short enough for whoever
@@ -360,14 +358,12 @@ pub(super) fn keyed(vault: Vault, folder: &Path, dry: bool) -> Result<Vault, Fai
 
 /// The modules go into the store, so that the run can be done again when the plan has others.
 fn keep_modules(loaded: &Loaded, store: &Store) -> Result<(), Fail> {
-    for (reference, module) in &loaded.modules {
+    for (reference, module) in &loaded.sources {
         if store.has(&module.digest) {
             continue;
         }
-        let (bytes, _) = crate::module::load::bytes(reference, &loaded.folder)
-            .map_err(|error| Fail::internal(format_args!("the module `{reference}`: {error}")))?;
         store
-            .put_bytes(&bytes)
+            .put_bytes(&module.bytes)
             .map_err(|error| Fail::internal(format_args!("cannot keep the module `{reference}`: {error}")))?;
     }
     Ok(())
@@ -414,14 +410,14 @@ fn header(
     (inventory_digest, inventory_answer, limit, vars): Found,
     locked: &LockedEnvironment,
 ) -> Result<Header, Fail> {
-    let lock = loaded.lock_text()?.unwrap_or_default();
+    let lock = loaded.written.lock_text()?.unwrap_or_default();
     Ok(Header {
         format: FORMAT,
         run: run.clone(),
         started: jiff::Timestamp::now(),
         plan: resolved.plan.clone(),
         environment: resolved.environment.clone(),
-        plan_digest: loaded.digest,
+        plan_digest: loaded.written.digest,
         lock_digest: Digest::of(lock),
         grants_digest: locked.digest(),
         inventory_digest,
@@ -449,7 +445,7 @@ pub(super) fn engine(loaded: &Loaded) -> Engine {
 
 /// Files beside the plan that no step may write: what the plan is made of.
 fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
-    let inventories = loaded.plan.environment.values().flat_map(|environment| {
+    let inventories = loaded.written.plan.environment.values().flat_map(|environment| {
         let written = match &environment.inventory {
             InventorySource::File(file) => file.value.clone(),
             // The program, where it is one of the plan's folder.
@@ -467,10 +463,10 @@ fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
         let vars = vars.filter_map(|path| path.to_str().map(str::to_owned)).collect::<Vec<_>>();
         std::iter::once(written).chain(vars)
     });
-    let beside = [loaded.file.clone(), loaded.lock_file()];
+    let beside = [loaded.written.file.clone(), loaded.written.lock_file()];
     let names = beside.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()));
-    let own = loaded.plan.environment.values().flat_map(|environment| environment.secrets.values());
-    let secrets = loaded.plan.secrets.values().chain(own);
+    let own = loaded.written.plan.environment.values().flat_map(|environment| environment.secrets.values());
+    let secrets = loaded.written.plan.secrets.values().chain(own);
     let secrets = secrets.filter_map(|secret| secret.source.file()).map(str::to_owned);
     // What is outside the plan's folder is out of every step's reach.
     names.chain(inventories).chain(secrets).filter_map(|name| name.parse().ok()).collect()
@@ -478,10 +474,11 @@ fn reserved(loaded: &Loaded) -> Vec<WorkspacePath> {
 
 /// The folder that paths in the inventory are relative to. Absolute: ssh resolves relative ones against other folders.
 pub(super) fn inventory_folder(loaded: &Loaded, resolved: &Resolved) -> PathBuf {
-    let entry = loaded.plan.environment.get(&resolved.environment);
+    let entry = loaded.written.plan.environment.get(&resolved.environment);
     // What a program answers is relative to the plan, where it was run.
-    let file = loaded.folder.join(entry.and_then(|entry| entry.inventory.file()).unwrap_or("plan.toml"));
-    let folder = file.parent().unwrap_or(&loaded.folder);
+    let file =
+        loaded.written.folder.join(entry.and_then(|entry| entry.inventory.file()).unwrap_or("plan.toml"));
+    let folder = file.parent().unwrap_or(&loaded.written.folder);
     std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }
 

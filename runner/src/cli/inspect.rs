@@ -4,8 +4,9 @@ use super::args::Inspect;
 use super::fail::Fail;
 use super::out;
 use super::wrap::wrapped;
-use crate::module::load::{Loader, Module, standard};
+use crate::module::load::{Loader, Module};
 use crate::module::reach::Reach;
+use crate::module::source::standard;
 use crate::sandbox::engine;
 use runner_model::fields::{Field, fields};
 use runner_model::text::{shown, shown_json};
@@ -27,9 +28,14 @@ pub(super) fn load(name: &str) -> Result<(ModuleRef, Module), Fail> {
         .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
     let loader = Loader::in_cache(&engine, super::load::cache_folder().as_deref());
     // A path is relative to the folder that the command is called in: there is no plan.
-    let module = loader.load(&reference, Path::new(".")).map_err(|error| {
-        Fail::usage(format_args!("the module `{}` cannot be used: {error}", shown(&reference.to_string())))
-    })?;
+    let module = super::load::source(&reference, Path::new("."))
+        .and_then(|source| loader.load(&source))
+        .map_err(|error| {
+            Fail::usage(format_args!(
+                "the module `{}` cannot be used: {error}",
+                shown(&reference.to_string())
+            ))
+        })?;
     Ok((reference, module))
 }
 

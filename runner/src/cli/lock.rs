@@ -3,34 +3,35 @@
 use super::args::Lock as Args;
 use super::fail::Fail;
 use super::files::replace;
-use super::load::{Loaded, Programs, shown};
+use super::load::{Loaded, Programs, Written, shown};
 use super::talk;
 use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::{EnvironmentName, Resolved};
 
 pub(crate) fn run(args: &Args) -> Result<(), Fail> {
-    let loaded = Loaded::read(&args.plan)?;
+    let written = Written::read(&args.plan)?;
     let environments: Vec<EnvironmentName> = match &args.environment {
-        Some(name) => vec![loaded.environment(Some(name))?],
-        None => loaded.plan.environment.keys().cloned().collect(),
+        Some(name) => vec![name.clone()],
+        None => written.plan.environment.keys().cloned().collect(),
     };
-    let mut problems = loaded.problems().clone();
+    let mut problems = written.problems.clone();
     let mut checked = Vec::new();
     for environment in &environments {
-        match loaded.check(environment, &args.vars, None, Programs::Any) {
+        let loaded = Loaded::load(written.clone(), environment.clone())?;
+        match loaded.check(&args.vars, None, Programs::Any) {
             Ok(plan) => checked.push(plan.resolved),
             Err(Fail::Invalid(more)) => problems.extend(more),
             Err(other) => return Err(other),
         }
     }
     problems.or(Some(()))?;
-    let file = loaded.lock_file();
-    let before = loaded.lock();
+    let file = written.lock_file();
+    let before = written.lock();
     if args.check {
         let lock = before?;
         for resolved in &checked {
             Lock::verify(lock.as_ref(), resolved, &shown(&file))
-                .map_err(|why| super::stale(why, &loaded.file))?;
+                .map_err(|why| super::stale(why, &written.file))?;
         }
         talk(&format!("`{}` is what the plan asks for\n", shown(&file)));
         return Ok(());
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         Err(_) if args.environment.is_none() => Lock::default(),
         Err(broken) => return Err(broken),
     };
-    lock.retain(|name| loaded.plan.environment.contains_key(name));
+    lock.retain(|name| written.plan.environment.contains_key(name));
     if !args.accept {
         asks_for_no_more(&lock, &checked)?;
     }
@@ -76,7 +77,7 @@ fn asks_for_no_more(lock: &Lock, checked: &[Resolved]) -> Result<(), Fail> {
     if detail.is_empty() {
         return Ok(());
     }
-    Err(Fail::refused("a module is another one than in the lock, and asks for more")
-        .detail(detail)
-        .hint("look at what it does with it (`runner module diff OLD NEW`); to let it, `runner lock --accept`"))
+    Err(Fail::refused("a module is another one than in the lock, and asks for more").detail(detail).hint(
+        "look at what it does with it (`runner module diff OLD NEW`); to let it, `runner lock --accept`",
+    ))
 }

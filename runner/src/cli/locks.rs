@@ -115,9 +115,8 @@ async fn taken_away(
 
 /// The plan's machines, and how they are reached.
 fn plan(which: &Which) -> Result<(Resolved, Connections), Fail> {
-    let loaded = Loaded::read(&which.plan)?;
-    let environment = loaded.environment(which.environment.as_ref())?;
-    let checked = loaded.check(&environment, &which.vars, which.limit.as_ref(), Programs::Any)?;
+    let loaded = Loaded::read(&which.plan, which.environment.as_ref())?;
+    let checked = loaded.check(&which.vars, which.limit.as_ref(), Programs::Any)?;
     warn(&checked.resolved.warnings);
     let folder = inventory_folder(&loaded, &checked.resolved);
     let resolved = checked.into_run();

@@ -18,9 +18,8 @@ use serde_json::{Value, json};
 type Seen = (Known, Option<Result<bool, Failure>>);
 
 pub(crate) fn run(args: &Releases) -> Result<u8, Fail> {
-    let loaded = Loaded::read(&args.which.plan)?;
-    let environment = loaded.environment(args.which.environment.as_ref())?;
-    let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
+    let loaded = Loaded::read(&args.which.plan, args.which.environment.as_ref())?;
+    let checked = loaded.check(&args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
     warn(&checked.resolved.warnings);
     let seen = runtime()?.block_on(async {
         let known = survey(&loaded, &checked).await?;

@@ -3,16 +3,16 @@
 use super::args::{Assume, Resume};
 use super::carry_out::{Order, Resumed, carry_out, engine, open_store, runtime};
 use super::fail::Fail;
-use super::load::{self, Checked, Loaded, Programs, shown};
+use super::load::{Checked, Loaded, Programs, shown};
 use super::runs::{chosen, folder};
 use super::salvage::salvage;
 use super::undo::undo;
-use super::{permitted, stale, talk, warn};
+use super::{talk, warn};
 use crate::history;
 use crate::host::past::{Continued, PastCall, PastRun};
 use runner_artifact::Store;
 use runner_journal::{Damage, Entry, Header, Journal, NotResumed, Record};
-use runner_model::lock::{Lock, LockedEnvironment};
+use runner_model::lock::LockedEnvironment;
 use runner_model::{Digest, EffectClass, EffectKey, Limit, RunId, StepId, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,17 +27,12 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
     let record = past.record.map_err(|damage| broken(&file, &damage))?;
     whole(&record, &file)?;
     refuse_the_ended(args, &run, &record)?;
-    let loaded = Loaded::read(&args.plan)?;
-    let store = open_store()?;
     let header = &record.header;
+    let loaded = Loaded::read(&args.plan, Some(&header.environment))?;
+    let store = open_store()?;
     let checked = check(&loaded, header, &store)?;
     warn(&checked.resolved.warnings);
-    let policy = load::policy(&header.environment)?;
-    let lock = loaded.lock()?;
-    let locked = Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file()))
-        .map_err(|why| stale(why, &loaded.file))?;
-    permitted(policy.as_ref(), &checked.resolved, locked)?;
-    let locked = locked.clone();
+    let locked = loaded.accepted(&checked.resolved)?;
     same_as_begun(header, &loaded, &checked, &locked)?;
 
     let before = past_of(&record, &store)?;
@@ -67,7 +62,6 @@ pub(crate) fn run(args: &Resume) -> Result<u8, Fail> {
         loaded,
         checked,
         locked,
-        policy,
         vars,
         shown: &args.shown,
         resumed,
@@ -114,7 +108,7 @@ fn check(loaded: &Loaded, header: &Header, store: &Store) -> Result<Checked, Fai
         Fail::refused(format_args!("what the inventory's program said when the run began is lost: {error}"))
     })?;
     let programs = answer.as_deref().map_or(Programs::Accepted, Programs::Answered);
-    loaded.check(&header.environment, &vars, limit.as_ref(), programs)
+    loaded.check(&vars, limit.as_ref(), programs)
 }
 
 /// Whether all is what the run was begun with: a record says nothing about another plan.
@@ -124,11 +118,11 @@ pub(super) fn same_as_begun(
     checked: &Checked,
     locked: &LockedEnvironment,
 ) -> Result<(), Fail> {
-    let lock_file = loaded.lock_file();
-    let lock = loaded.lock_text()?.unwrap_or_default();
+    let lock_file = loaded.written.lock_file();
+    let lock = loaded.written.lock_text()?.unwrap_or_default();
     let back = "put it back as it was, or begin anew with `runner exec`";
     let parts = [
-        (header.plan_digest == loaded.digest, format!("`{}`", shown(&loaded.file)), back),
+        (header.plan_digest == loaded.written.digest, format!("`{}`", shown(&loaded.written.file)), back),
         (header.lock_digest == Digest::of(lock), format!("`{}`", shown(&lock_file)), back),
         (header.inventory_digest == checked.inventory, "the inventory".to_owned(), back),
         (header.grants_digest == locked.digest(), "what the steps may do".to_owned(), back),

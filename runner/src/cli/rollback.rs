@@ -3,13 +3,12 @@
 use super::args::{Rollback, To};
 use super::carry_out::{Back, Order, carry_out, open_store, runtime};
 use super::fail::Fail;
-use super::load::{self, Checked, Loaded, Programs, shown};
+use super::load::{Checked, Loaded, Programs};
 use super::releases::{looked_at, show};
 use super::survey::{Known, survey};
-use super::{permitted, stale, talk, warn};
+use super::{talk, warn};
 use crate::history;
 use crate::host::Kept;
-use runner_model::lock::Lock;
 use runner_model::words::{count, names};
 use runner_model::{Digest, EnvironmentName, Failure, Limit, ReleaseId, TargetName, text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,10 +19,8 @@ use std::time::Duration;
 const FAILED: u8 = 4;
 
 pub(crate) fn run(args: &Rollback) -> Result<u8, Fail> {
-    let loaded = Loaded::read(&args.which.plan)?;
-    let environment = loaded.environment(args.which.environment.as_ref())?;
-    let checked =
-        loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Accepted)?;
+    let loaded = Loaded::read(&args.which.plan, args.which.environment.as_ref())?;
+    let checked = loaded.check(&args.which.vars, args.which.limit.as_ref(), Programs::Accepted)?;
     warn(&checked.resolved.warnings);
     let runtime = runtime()?;
     let known = runtime.block_on(survey(&loaded, &checked))?;
@@ -32,7 +29,7 @@ pub(crate) fn run(args: &Rollback) -> Result<u8, Fail> {
         return show(&seen, args.shown.json);
     }
     let chosen = runtime.block_on(async {
-        let chosen = choose(args, &environment, &known).await;
+        let chosen = choose(args, &loaded.environment, &known).await;
         futures_util::future::join_all(known.iter().map(Known::close)).await;
         chosen
     })?;
@@ -44,7 +41,7 @@ pub(crate) fn run(args: &Rollback) -> Result<u8, Fail> {
         talk("nothing to go back from: what was asked for is live everywhere\n");
         return Ok(if chosen.left_out.is_empty() { 0 } else { FAILED });
     }
-    confirm(args, (&loaded, &environment), &chosen)?;
+    confirm(args, &loaded, &chosen)?;
     let mut code = 0;
     for group in chosen.groups.into_values() {
         code = code.max(go_back(args, &loaded, &checked, group)?);
@@ -162,13 +159,9 @@ async fn wanted(
 }
 
 /// Asks once. What nobody here has accepted before must be accepted by name, or by somebody at the keyboard.
-fn confirm(
-    args: &Rollback,
-    (loaded, environment): (&Loaded, &EnvironmentName),
-    chosen: &Chosen,
-) -> Result<(), Fail> {
+fn confirm(args: &Rollback, loaded: &Loaded, chosen: &Chosen) -> Result<(), Fail> {
     let known = known_here(args, loaded)?;
-    let mut question = format!("in `{environment}`\n");
+    let mut question = format!("in `{}`\n", loaded.environment);
     for (id, group) in &chosen.groups {
         question.push_str(&format!(
             "{} to {id}: {}\n",
@@ -228,12 +221,12 @@ impl Used {
 /// What was used here: what the plan of today would use, and what runs did whose journals are here.
 fn known_here(args: &Rollback, loaded: &Loaded) -> Result<BTreeSet<Used>, Fail> {
     let mut known = BTreeSet::new();
-    if let Some(lock) = loaded.lock_text()? {
+    if let Some(lock) = loaded.written.lock_text()? {
         let vars = args.which.vars.iter().cloned().collect();
-        known.insert(Used { plan: loaded.digest, lock: Digest::of(lock), vars });
+        known.insert(Used { plan: loaded.written.digest, lock: Digest::of(lock), vars });
     }
-    for run in history::ids(&loaded.folder).unwrap_or_default() {
-        if let Ok(record) = history::load(&loaded.folder, &run).record {
+    for run in history::ids(&loaded.written.folder).unwrap_or_default() {
+        if let Ok(record) = history::load(&loaded.written.folder, &run).record {
             let header = record.header;
             known.insert(Used { plan: header.plan_digest, lock: header.lock_digest, vars: header.vars });
         }
@@ -250,13 +243,8 @@ fn go_back(args: &Rollback, today: &Loaded, checked: &Checked, group: Group) -> 
     let all: BTreeSet<&TargetName> = checked.resolved.rollout.iter().collect();
     let some = group.kept.len() < all.len();
     let limit = names_of(&group).parse::<Limit>().map_err(Fail::internal)?;
-    let then = loaded.check(&kept.environment, &vars, some.then_some(&limit), Programs::Accepted)?;
-    let policy = load::policy(&kept.environment)?;
-    let lock = loaded.lock()?;
-    let locked = Lock::verify(lock.as_ref(), &then.resolved, &shown(&loaded.lock_file()))
-        .map_err(|why| stale(why, &loaded.file))?;
-    permitted(policy.as_ref(), &then.resolved, locked)?;
-    let locked = locked.clone();
+    let then = loaded.check(&vars, some.then_some(&limit), Programs::Accepted)?;
+    let locked = loaded.accepted(&then.resolved)?;
     for (target, kept) in &group.kept {
         if then.resolved.artifact(&kept.outputs).map_err(Fail::refused)? != Some(kept.artifact) {
             return Err(Fail::refused(format_args!(
@@ -279,7 +267,6 @@ fn go_back(args: &Rollback, today: &Loaded, checked: &Checked, group: Group) -> 
         loaded,
         checked: then,
         locked,
-        policy,
         vars,
         shown: &args.shown,
         resumed: None,

@@ -7,16 +7,15 @@ use super::args::Resume;
 use super::asked::AT_ONCE;
 use super::carry_out::{inventory_folder, new_seed, open_store, runtime};
 use super::fail::Fail;
-use super::load::{self, Loaded, Programs, shown};
+use super::load::{Loaded, Programs, shown};
 use super::resume::same_as_begun;
-use super::{permitted, stale, talk};
+use super::talk;
 use crate::host::past::PastRun;
 use crate::host::{Carried, Connect, Connections};
 use crate::secret;
 use futures_util::{StreamExt as _, stream};
 use runner_artifact::Store;
 use runner_journal::{Entry, Header, Journal, Record, Told, proved, run_folder};
-use runner_model::lock::Lock;
 use runner_model::words::count;
 use runner_model::{
     Act, Digest, EffectKey, Event, Failure, ReleaseId, Resolved, RunId, Stamped, Target, TargetName, Verdict,
@@ -30,20 +29,15 @@ use std::sync::Arc;
 
 /// Makes the journal; answers the run.
 pub(super) fn salvage(args: &Resume) -> Result<RunId, Fail> {
-    let loaded = Loaded::read(&args.plan)?;
-    let environment = loaded.environment(args.environment.as_ref())?;
+    let loaded = Loaded::read(&args.plan, args.environment.as_ref())?;
     // Variables and the limit are what the operator says, not what a target does.
-    let checked = loaded.check(&environment, &args.vars, args.limit.as_ref(), Programs::Accepted)?;
-    let policy = load::policy(&environment)?;
-    let lock = loaded.lock()?;
-    let locked = Lock::verify(lock.as_ref(), &checked.resolved, &shown(&loaded.lock_file()))
-        .map_err(|why| stale(why, &loaded.file))?;
-    permitted(policy.as_ref(), &checked.resolved, locked)?;
+    let checked = loaded.check(&args.vars, args.limit.as_ref(), Programs::Accepted)?;
+    let locked = loaded.accepted(&checked.resolved)?;
     let store = open_store()?;
     let resolved = Arc::new(checked.resolved.clone());
     let kept = runtime()?.block_on(ask(args, &loaded, &resolved, &store))?;
     let header = kept.header()?;
-    if (&header.environment, &header.plan) != (&environment, &resolved.plan) {
+    if (&header.environment, &header.plan) != (&loaded.environment, &resolved.plan) {
         return Err(Fail::refused(format_args!(
             "the targets say that the run {} was one of `{}` to `{}`",
             header.run, header.plan, header.environment
@@ -51,7 +45,7 @@ pub(super) fn salvage(args: &Resume) -> Result<RunId, Fail> {
         .hint("name the run that you mean, and its environment"));
     }
     said(args, &header)?;
-    same_as_begun(&header, &loaded, &checked, locked)?;
+    same_as_begun(&header, &loaded, &checked, &locked)?;
     if let Some(answer) = &checked.answer {
         // By its digest, which is that of the inventory: what a target said of it is not looked at.
         store.put_bytes(&answer.bytes).map_err(Fail::internal)?;
@@ -146,7 +140,7 @@ async fn ask(
     resolved: &Arc<Resolved>,
     store: &Arc<Store>,
 ) -> Result<Kept, Fail> {
-    let vault = Arc::new(secret::fetch(resolved, &loaded.folder).await?);
+    let vault = Arc::new(secret::fetch(resolved, &loaded.written.folder).await?);
     let transport = Transport::with_secrets(Arc::clone(store), Limits::default(), vault);
     let connect = Connections::new(transport, resolved.ssh.clone(), inventory_folder(loaded, resolved));
     let mut targets: Vec<Target> = resolved.targets.values().cloned().collect();
@@ -349,13 +343,13 @@ fn write(loaded: &Loaded, header: Header, kept: &Kept, store: Arc<Store>) -> Res
     let run = header.run.clone();
     let cannot =
         |error: runner_journal::Error| Fail::internal(format_args!("cannot keep the run's journal: {error}"));
-    if loaded.folder.join(".runner/runs").join(run.as_str()).join(runner_journal::FILE).exists() {
+    if loaded.written.folder.join(".runner/runs").join(run.as_str()).join(runner_journal::FILE).exists() {
         return Err(Fail::refused(format_args!(
             "the journal of the run {run} is here, and knows more than the targets do"
         ))
         .hint(format_args!("`runner resume {run}` goes on with it")));
     }
-    let folder = run_folder(&loaded.folder, &run).map_err(cannot)?;
+    let folder = run_folder(&loaded.written.folder, &run).map_err(cannot)?;
     let written = fill(&folder, header, kept, Arc::clone(&store)).map_err(cannot).and_then(|()| {
         // What it names must be here, or nobody could go on with it.
         let file = folder.join(runner_journal::FILE);

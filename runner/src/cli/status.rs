@@ -26,9 +26,8 @@ struct Said {
 }
 
 pub(crate) fn run(args: &Status) -> Result<u8, Fail> {
-    let loaded = Loaded::read(&args.which.plan)?;
-    let environment = loaded.environment(args.which.environment.as_ref())?;
-    let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
+    let loaded = Loaded::read(&args.which.plan, args.which.environment.as_ref())?;
+    let checked = loaded.check(&args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
     warn(&checked.resolved.warnings);
     if checked.resolved.release.is_none() {
         return Err(Fail::usage(format_args!(

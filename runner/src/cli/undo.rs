@@ -25,19 +25,19 @@ pub(super) fn undo(order: Order<'_>) -> Result<u8, Fail> {
 }
 
 async fn go(order: Order<'_>) -> Result<u8, Fail> {
-    let Order { loaded, checked, locked, policy, shown: args, resumed, .. } = order;
+    let Order { loaded, checked, locked, shown: args, resumed, .. } = order;
     let Some(Resumed { header, journal, before, takes_over }) = resumed else {
         return Err(Fail::internal("there is no run to undo"));
     };
     let run = header.run.clone();
-    let folder = loaded.folder.join(".runner/runs").join(run.as_str());
+    let folder = loaded.written.folder.join(".runner/runs").join(run.as_str());
     let resolved = Arc::new(checked.into_run());
-    let vault = Arc::new(keyed(secret::fetch(&resolved, &loaded.folder).await?, &folder, false)?);
+    let vault = Arc::new(keyed(secret::fetch(&resolved, &loaded.written.folder).await?, &folder, false)?);
     let store = open_store()?;
     let (events, _) = runner_engine::events();
     let signals = Signals::of_process()
         .map_err(|error| Fail::internal(format_args!("cannot catch signals: {error}")))?;
-    let kit = Kit { loaded, resolved, locked, policy, vault, store };
+    let kit = Kit { loaded, resolved, locked, vault, store };
     let faults = Faults::of_process().map_err(Fail::usage)?;
     let take = if takes_over { Take::OfRun } else { Take::IfFree };
     let host = host(

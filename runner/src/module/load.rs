@@ -5,16 +5,11 @@ use super::compile::{Compiler, Invalid};
 use super::describe::{DescribeError, Descriptions};
 use super::imports::{Imports, NotAStep};
 use super::shape::NotAComponent;
-use runner_artifact::Store;
-use runner_model::{Digest, Manifest, ManifestError, ModuleRef};
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
+use super::source::{LARGEST, Source};
+use runner_model::{Digest, Manifest, ManifestError, ModuleRef, Pinned};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use wasmtime::component::Component;
-
-/// The largest component that is read. A Python interpreter has 19 MB.
-const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// A module that is whole, fits this runner and says what it is. Not linked yet: that takes a sandbox.
 #[derive(Clone)]
@@ -29,6 +24,8 @@ pub struct Module {
     pub imports: Imports,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// What its registry has under which name; `None`: it is from no registry.
+    pub pinned: Option<Pinned>,
 }
 
 /// Why a module cannot be used: a fragment that fits after its name.
@@ -128,22 +125,24 @@ impl Loader {
         Self::new(compiler, descriptions)
     }
 
-    /// Loads these modules, each on a thread of its own. `plan`: the folder that paths are relative to.
+    /// Loads these modules, each on a thread of its own.
     pub fn load_all(
         &self,
-        references: &BTreeSet<ModuleRef>,
-        plan: &Path,
+        sources: BTreeMap<ModuleRef, Result<Source, LoadError>>,
     ) -> BTreeMap<ModuleRef, Result<Module, LoadError>> {
         std::thread::scope(|scope| {
-            let running: Vec<_> = references
-                .iter()
-                .map(|reference| (reference, scope.spawn(|| self.load(reference, plan))))
+            let running: Vec<_> = sources
+                .into_iter()
+                .map(|(reference, source)| {
+                    let load = move || source.and_then(|source| self.load(&source));
+                    (reference, scope.spawn(load))
+                })
                 .collect();
             running
                 .into_iter()
                 .map(|(reference, thread)| {
                     let loaded = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                    (reference.clone(), loaded)
+                    (reference, loaded)
                 })
                 .collect()
         })
@@ -153,30 +152,9 @@ impl Loader {
     ///
     /// # Errors
     /// It cannot be used.
-    pub fn load(&self, reference: &ModuleRef, plan: &Path) -> Result<Module, LoadError> {
-        let (bytes, digest) = bytes(reference, plan)?;
-        self.load_bytes(&bytes, digest)
-    }
-
-    /// Loads a module as a lock names it: the one that is there now if it is still that, else from the store.
-    ///
-    /// # Errors
-    /// It is in no lock, or lost.
-    pub fn load_locked(
-        &self,
-        reference: &ModuleRef,
-        plan: &Path,
-        locked: Option<Digest>,
-        store: &Store,
-    ) -> Result<Module, LoadError> {
-        let locked = locked.ok_or(LoadError::NotLocked)?;
-        if let Ok((bytes, digest)) = bytes(reference, plan)
-            && digest == locked
-        {
-            return self.load_bytes(&bytes, digest);
-        }
-        let bytes = store.read_bytes(&locked, LARGEST).map_err(|_| LoadError::Lost { digest: locked })?;
-        self.load_bytes(&bytes, locked)
+    pub fn load(&self, source: &Source) -> Result<Module, LoadError> {
+        let module = self.load_bytes(&source.bytes, source.digest)?;
+        Ok(Module { pinned: source.pinned.clone(), ..module })
     }
 
     /// Loads a module from its bytes, whose digest the caller knows.
@@ -192,50 +170,6 @@ impl Loader {
         if manifest.world != imports.world {
             return Err(LoadError::OtherWorld { says: manifest.world.word(), is: imports.world.word() });
         }
-        Ok(Module { digest, size: bytes.len(), component, imports, manifest })
+        Ok(Module { digest, size: bytes.len(), component, imports, manifest, pinned: None })
     }
-}
-
-/// A module's bytes and their digest. `plan`: the folder that paths are relative to.
-///
-/// # Errors
-/// There is no such module, or it cannot be read.
-pub fn bytes(reference: &ModuleRef, plan: &Path) -> Result<(Cow<'static, [u8]>, Digest), LoadError> {
-    match reference {
-        ModuleRef::Builtin(name) => builtin(name),
-        ModuleRef::Path(path) => {
-            let bytes = read(&plan.join(path))?;
-            let digest = Digest::of(&bytes);
-            Ok((Cow::Owned(bytes), digest))
-        }
-    }
-}
-
-/// The names of the standard modules.
-pub fn standard() -> impl Iterator<Item = &'static str> {
-    runner_steps::MODULES.iter().map(|module| module.name)
-}
-
-/// A standard module; its digest was computed when this binary was built.
-fn builtin(name: &str) -> Result<(Cow<'static, [u8]>, Digest), LoadError> {
-    let module = runner_steps::find(name)
-        .ok_or_else(|| LoadError::Unknown { name: name.to_owned(), known: standard().collect() })?;
-    // A digest that does not read would be a bug of the build; computing it is always right.
-    let digest = module.digest.parse().unwrap_or_else(|_| Digest::of(module.bytes));
-    Ok((Cow::Borrowed(module.bytes), digest))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |source| LoadError::Read { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        // A pipe would be waited for.
-        return Err(failed(std::io::Error::other("it is not a file")));
-    }
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(LoadError::TooLarge { path: path.to_owned() });
-    }
-    Ok(bytes)
 }

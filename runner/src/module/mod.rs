@@ -10,3 +10,4 @@ pub mod load;
 pub mod reach;
 pub mod shape;
 mod signature;
+pub mod source;

@@ -1,14 +1,14 @@
 //! Parts of pages that are made from types and modules: between `<!-- NAME: generated, … -->` and `<!-- end -->`.
 
 use super::{COMMAND, cache, pages, repository, updating};
-use runner::module::load::{Loader, Module, standard};
+use runner::module::load::{Loader, Module};
 use runner::module::reach::Reach;
+use runner::module::source::{Source, standard};
+use runner_model::Manifest;
 use runner_model::fields::fields;
 use runner_model::manifest::Occurs;
-use runner_model::{Manifest, ModuleRef};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::path::Path;
 
 /// Compares the part of a page with what it should be, or writes it.
 fn current(page: &str, name: &str, generated: &str) {
@@ -59,8 +59,9 @@ pub(crate) fn modules() -> Vec<Module> {
     names
         .into_iter()
         .map(|name| {
-            let reference = ModuleRef::Builtin(name.to_owned());
-            loader.load(&reference, Path::new(".")).unwrap_or_else(|error| panic!("{name}: {error}"))
+            Source::builtin(name)
+                .and_then(|source| loader.load(&source))
+                .unwrap_or_else(|error| panic!("{name}: {error}"))
         })
         .collect()
 }

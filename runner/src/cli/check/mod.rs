@@ -4,23 +4,23 @@ mod preflight;
 
 use super::args::Check;
 use super::fail::Fail;
-use super::load::{self, Checked, Loaded, Programs, shown};
+use super::load::{Checked, Loaded, Programs, shown};
 use super::{out, permitted, stale, talk, warn};
 use preflight::Preflight;
 use runner_model::lock::{Lock, LockedEnvironment};
 use serde_json::json;
 
 pub(crate) fn run(args: &Check) -> Result<(), Fail> {
-    let loaded = Loaded::read(&args.which.plan)?;
-    let environment = loaded.environment(args.which.environment.as_ref())?;
-    let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
+    let loaded = Loaded::read(&args.which.plan, args.which.environment.as_ref())?;
+    let checked = loaded.check(&args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
     let resolved = &checked.resolved;
     warn(&resolved.warnings);
     let asked = LockedEnvironment::build(resolved);
     out(&if args.json { as_json(&checked, &asked) } else { as_text(&checked, &asked) })?;
-    permitted(load::policy(&environment)?.as_ref(), resolved, &asked)?;
-    let file = shown(&loaded.lock_file());
-    Lock::verify(loaded.lock()?.as_ref(), resolved, &file).map_err(|why| stale(why, &loaded.file))?;
+    permitted(loaded.policy.as_ref(), resolved, &asked)?;
+    let file = shown(&loaded.written.lock_file());
+    Lock::verify(loaded.written.lock()?.as_ref(), resolved, &file)
+        .map_err(|why| stale(why, &loaded.written.file))?;
     talk(&format!("`{}` is what the plan asks for\n", file));
     Ok(())
 }

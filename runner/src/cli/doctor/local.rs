@@ -5,30 +5,27 @@ use super::{policy, refused};
 use crate::cli::fail::Fail;
 use crate::cli::load::{Checked, Loaded, shown};
 use crate::cli::{schema, stale};
+use runner_model::Resolved;
 use runner_model::inventory::ConnectionKind;
 use runner_model::lock::Lock;
-use runner_model::{EnvironmentName, Resolved};
 use std::process::{Command, Stdio};
 
-pub(super) fn examine(
-    findings: &mut Findings,
-    loaded: &Loaded,
-    checked: &Checked,
-    environment: &EnvironmentName,
-) -> Result<(), Fail> {
+pub(super) fn examine(findings: &mut Findings, loaded: &Loaded, checked: &Checked) -> Result<(), Fail> {
     let resolved = &checked.resolved;
     if resolved.targets.values().any(|target| target.connection == ConnectionKind::Ssh) {
         ssh(findings);
         keys(findings, resolved);
     }
-    let file = shown(&loaded.lock_file());
-    let locked = loaded.lock().and_then(|lock| {
-        Lock::verify(lock.as_ref(), resolved, &file).map(|_| ()).map_err(|why| stale(why, &loaded.file))
+    let file = shown(&loaded.written.lock_file());
+    let locked = loaded.written.lock().and_then(|lock| {
+        Lock::verify(lock.as_ref(), resolved, &file)
+            .map(|_| ())
+            .map_err(|why| stale(why, &loaded.written.file))
     });
     refused("lock", locked, findings, &format!("`{file}` is what the plan asks for"))?;
-    policy(findings, environment, resolved)?;
-    if schema::is_stale(&loaded.folder) {
-        let folder = shown(&loaded.folder);
+    policy(findings, loaded, resolved)?;
+    if schema::is_stale(&loaded.written.folder) {
+        let folder = shown(&loaded.written.folder);
         let folder = if folder == "." { String::new() } else { format!(" {folder}") };
         let what = "the schemas beside the plan are of another version of the runner";
         let mend = format!("`runner schema --install{folder}`, and commit what it writes");

@@ -8,7 +8,7 @@ mod targets;
 use super::args::Doctor;
 use super::carry_out::open_store;
 use super::fail::{Fail, INVALID, REFUSED, UNREACHABLE};
-use super::load::{self, Loaded, Programs};
+use super::load::{Loaded, Programs};
 use super::{out, talk};
 use crate::host::Connections;
 use findings::{Finding, Findings, Level};
@@ -19,15 +19,14 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(crate) fn run(args: &Doctor) -> Result<u8, Fail> {
-    let loaded = Loaded::read(&args.which.plan)?;
-    let environment = loaded.environment(args.which.environment.as_ref())?;
-    let checked = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
+    let loaded = Loaded::read(&args.which.plan, args.which.environment.as_ref())?;
+    let checked = loaded.check(&args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
     let mut findings = Findings::default();
     for warning in checked.resolved.warnings.iter() {
         let mend = warning.mend().unwrap_or_default();
         findings.add(Finding::new(Level::Warning, "plan", warning.to_string(), mend));
     }
-    local::examine(&mut findings, &loaded, &checked, &environment)?;
+    local::examine(&mut findings, &loaded, &checked)?;
     let folder = super::carry_out::inventory_folder(&loaded, &checked.resolved);
     let resolved = checked.into_run();
     let store = open_store()?;
@@ -41,8 +40,9 @@ pub(crate) fn run(args: &Doctor) -> Result<u8, Fail> {
     talk(&format!("asking {count} {}\n", if count == 1 { "target" } else { "targets" }));
     runtime.block_on(targets::examine(&mut findings, &resolved, &connections));
     let title = format!(
-        "{} to {environment}: {count} {}",
+        "{} to {}: {count} {}",
         resolved.plan,
+        resolved.environment,
         if count == 1 { "target" } else { "targets" }
     );
     out(&if args.json { findings.json(&resolved, count) } else { findings.text(&title) })?;
@@ -72,17 +72,12 @@ fn refused(
 }
 
 /// What the operator's policy says, as a finding.
-fn policy(
-    findings: &mut Findings,
-    environment: &runner_model::EnvironmentName,
-    resolved: &runner_model::Resolved,
-) -> Result<(), Fail> {
+fn policy(findings: &mut Findings, loaded: &Loaded, resolved: &runner_model::Resolved) -> Result<(), Fail> {
     let asked = runner_model::LockedEnvironment::build(resolved);
-    let said = load::policy(environment);
-    let good = match &said {
-        Ok(Some(policy)) => format!("{} lets the plan do what it needs", policy.file),
-        _ => "there is none".to_owned(),
+    let good = match &loaded.policy {
+        Some(policy) => format!("{} lets the plan do what it needs", policy.file),
+        None => "there is none".to_owned(),
     };
-    let permitted = said.and_then(|policy| super::permitted(policy.as_ref(), resolved, &asked));
+    let permitted = super::permitted(loaded.policy.as_ref(), resolved, &asked);
     refused("policy", permitted, findings, &good)
 }

@@ -24,9 +24,8 @@ use std::fmt::Write as _;
 const WIDTH: usize = 96;
 
 pub(crate) fn run(args: &Explain) -> Result<(), Fail> {
-    let loaded = Loaded::read(&args.which.plan)?;
-    let environment = loaded.environment(args.which.environment.as_ref())?;
-    let resolved = loaded.check(&environment, &args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
+    let loaded = Loaded::read(&args.which.plan, args.which.environment.as_ref())?;
+    let resolved = loaded.check(&args.which.vars, args.which.limit.as_ref(), Programs::Any)?;
     let resolved = resolved.into_run();
     warn(&resolved.warnings);
     let target = match &args.target {

@@ -359,7 +359,7 @@ fn files(given: &Given<'_>, shell: &Shell<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::load::standard;
+    use crate::module::source::standard;
     use runner_model::inventory::{ConnectionKind, SshSettings};
     use runner_model::{Acting, Target};
     use serde_json::{Value, json};

@@ -1,26 +1,35 @@
 //! From a path on the command line to a plan that is checked for one environment. Everything that is wrong with the
 //! plan, its inventory, its modules and the policy is found here, before anything is touched.
 
+mod modules;
+mod policy;
+
+use modules::Sources;
+pub(crate) use modules::source;
+use policy::policy;
+
 use super::fail::Fail;
-use super::{inventory_command, stale, vars_files};
+use super::{inventory_command, permitted, stale, vars_files};
 use crate::host::Kept;
-use crate::module::load::{LoadError, Loader, Module, standard};
+use crate::module::load::{Loader, Module};
+use crate::module::source::{Source, standard};
 use crate::sandbox::engine;
 use runner_artifact::Store;
 use runner_model::check::{LoadedModule, Modules, check};
 use runner_model::diagnostic::{Code, Problem};
 use runner_model::inventory::Form;
-use runner_model::lock::Lock;
+use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::plan::{AskedFor, InventoryCommand, InventorySource};
-use runner_model::policy::{EnvironmentPolicy, Policy};
+use runner_model::policy::EnvironmentPolicy;
 use runner_model::source::MAX_SOURCE_BYTES;
 use runner_model::{Digest, EnvironmentName, Inventory, Limit, ModuleRef, Plan, Problems, Resolved};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// A plan and its modules, before an environment is chosen.
-pub(crate) struct Loaded {
+/// A plan as it is written, before an environment is chosen.
+#[derive(Clone)]
+pub(crate) struct Written {
     /// The plan.
     pub(crate) plan: Plan,
     /// The plan's file, as the user named it.
@@ -29,14 +38,26 @@ pub(crate) struct Loaded {
     pub(crate) folder: PathBuf,
     /// Of the plan's file.
     pub(crate) digest: Digest,
+    /// What is wrong with the plan, as far as its own text shows it. Reported with what the check finds.
+    pub(crate) problems: Problems,
     /// The lock's text, of a plan of another time.
     lock_of_then: Option<Vec<u8>>,
+}
+
+/// A plan for one environment, with its modules.
+pub(crate) struct Loaded {
+    /// The plan.
+    pub(crate) written: Written,
+    /// The environment.
+    pub(crate) environment: EnvironmentName,
+    /// What the operator's policy says of it; `None`: there is no policy.
+    pub(crate) policy: Option<EnvironmentPolicy>,
     /// The engine that the modules are compiled for.
     pub(crate) engine: wasmtime::Engine,
     /// The modules that can be used.
     pub(crate) modules: BTreeMap<ModuleRef, Module>,
-    /// What is wrong with the plan, as far as its own text shows it. Reported with what the check finds.
-    problems: Problems,
+    /// What they were loaded from.
+    pub(crate) sources: BTreeMap<ModuleRef, Source>,
     described: BTreeMap<ModuleRef, LoadedModule>,
     failed: BTreeMap<ModuleRef, String>,
 }
@@ -99,8 +120,8 @@ impl Checked {
     }
 }
 
-impl Loaded {
-    /// Reads the plan and loads the modules that it uses.
+impl Written {
+    /// Reads the plan.
     pub(crate) fn read(file: &Path) -> Result<Self, Fail> {
         let bytes = read(file).map_err(|problems| match file.exists() {
             true => Fail::from(problems),
@@ -112,58 +133,17 @@ impl Loaded {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let references: BTreeSet<ModuleRef> = plan.module_refs().into_keys().collect();
-        let load = |loader: &Loader| loader.load_all(&references, &folder);
-        Self::with_modules(file, &bytes, (plan, problems), folder.clone(), load)
+        let (file, digest) = (file.to_owned(), Digest::of(&bytes));
+        Ok(Self { plan, file, folder, digest, problems, lock_of_then: None })
     }
 
-    /// A plan of another time, in the place of the one in this file; its modules are those that its lock names.
-    pub(crate) fn of_then(&self, kept: &Kept, store: &Store) -> Result<Self, Fail> {
-        let name = |file: &Path| format!("{} of `{}`", shown(file), kept.release);
-        let (plan, problems) = Plan::read(&name(&self.file), kept.plan.as_bytes())?;
-        let lock = Lock::parse(&name(&self.lock_file()), kept.lock.as_bytes())?;
-        let locked = lock.environment(&kept.environment);
-        let digest_of = |reference: &ModuleRef| Some(locked?.modules.get(reference)?.digest);
-        let references: BTreeSet<ModuleRef> = plan.module_refs().into_keys().collect();
-        let load = |loader: &Loader| {
-            let load = |reference: ModuleRef| {
-                let loaded = loader.load_locked(&reference, &self.folder, digest_of(&reference), store);
-                (reference, loaded)
-            };
-            references.iter().cloned().map(load).collect()
-        };
+    /// The plan that a release was laid out by, in the place of the one that is here today.
+    fn of_then(today: &Self, kept: &Kept) -> Result<Self, Fail> {
         let bytes = kept.plan.as_bytes();
-        let loaded = Self::with_modules(&self.file, bytes, (plan, problems), self.folder.clone(), load)?;
-        Ok(Self { lock_of_then: Some(kept.lock.clone().into_bytes()), ..loaded })
-    }
-
-    fn with_modules(
-        file: &Path,
-        bytes: &[u8],
-        (plan, problems): (Plan, Problems),
-        folder: PathBuf,
-        load: impl FnOnce(&Loader) -> BTreeMap<ModuleRef, Result<Module, LoadError>>,
-    ) -> Result<Self, Fail> {
-        let engine = engine::engine()
-            .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
-        let loader = Loader::in_cache(&engine, cache_folder().as_deref());
-        let (mut modules, mut described, mut failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for (reference, loaded) in load(&loader) {
-            match loaded {
-                Ok(module) => {
-                    let known = LoadedModule { digest: module.digest, manifest: module.manifest.clone() };
-                    described.insert(reference.clone(), known);
-                    modules.insert(reference, module);
-                }
-                Err(error) => {
-                    failed.insert(reference, error.to_string());
-                }
-            }
-        }
-        let digest = Digest::of(bytes);
-        let lock_of_then = None;
-        let file = file.to_owned();
-        Ok(Self { plan, file, folder, digest, lock_of_then, engine, modules, problems, described, failed })
+        let (plan, problems) = Plan::read(&format!("{} of `{}`", shown(&today.file), kept.release), bytes)?;
+        let (file, folder) = (today.file.clone(), today.folder.clone());
+        let lock_of_then = Some(kept.lock.clone().into_bytes());
+        Ok(Self { plan, file, folder, digest: Digest::of(bytes), problems, lock_of_then })
     }
 
     /// The environment that is meant: the one that was named, or the only one.
@@ -187,133 +167,6 @@ impl Loaded {
                 .hint("name one with `--environment`"))
             }
         }
-    }
-
-    /// Checks the plan for an environment.
-    pub(crate) fn check(
-        &self,
-        environment: &EnvironmentName,
-        vars: &[(String, String)],
-        limit: Option<&Limit>,
-        programs: Programs<'_>,
-    ) -> Result<Checked, Fail> {
-        let mut problems = self.problems.clone();
-        let given: BTreeMap<String, String> = vars.iter().cloned().collect();
-        let read = self.inventory(environment, &given, programs, &mut problems)?;
-        let Read { inventory, digest, answer } = read;
-        let builtin: Vec<&str> = standard().collect();
-        let modules = Modules { loaded: &self.described, failed: &self.failed, builtin: &builtin };
-        let resolved = match check(&self.plan, environment, &inventory, modules, &given) {
-            Ok(resolved) => Some(resolved),
-            Err(more) => {
-                problems.extend(more);
-                None
-            }
-        };
-        let (mut resolved, warnings) = problems.or(resolved)?;
-        resolved.warnings.extend(warnings);
-        let limited = match limit {
-            None => None,
-            Some(limit) => {
-                let kept = limit
-                    .choose(&inventory, &resolved.rollout)
-                    .map_err(|none| Fail::usage(&none).hint(none.hint()))?;
-                let left_out =
-                    resolved.rollout.iter().filter(|name| !kept.contains(*name)).cloned().collect();
-                let inventory = inventory.without(left_out);
-                let resolved = check(&self.plan, environment, &inventory, modules, &given)?;
-                Some(Limited { limit: limit.clone(), resolved })
-            }
-        };
-        Ok(Checked { resolved, limited, inventory: digest, answer })
-    }
-
-    /// The inventory of an environment, as far as it can be read.
-    fn inventory(
-        &self,
-        environment: &EnvironmentName,
-        given: &BTreeMap<String, String>,
-        programs: Programs<'_>,
-        problems: &mut Problems,
-    ) -> Result<Read, Fail> {
-        let unread =
-            |name: &str| Read { inventory: Inventory::unread(name), digest: Digest::of(b""), answer: None };
-        let entry = match self.plan.environment(environment.as_str()) {
-            Ok((_, entry)) => entry,
-            // The check says so, unless it follows from what was said before.
-            Err(_) => return Ok(unread(self.plan.source.name())),
-        };
-        let file = match &entry.inventory {
-            InventorySource::File(file) => file,
-            // A program is not run for a plan that is refused anyway.
-            InventorySource::Command(asked) if problems.has_errors() => {
-                return Ok(unread(&answer_of(&asked.command)));
-            }
-            InventorySource::Command(asked) => {
-                let bytes = self.ask(asked, environment, given, programs)?;
-                let (inventory, more) = Inventory::read_answer(&answer_of(&asked.command), &bytes);
-                problems.extend(more);
-                let digest = Digest::of(&bytes);
-                let answer = Some(Answer { command: asked.command.clone(), bytes });
-                return Ok(Read { inventory, digest, answer });
-            }
-        };
-        let path = self.folder.join(&file.value);
-        let bytes = match read(&path) {
-            Ok(bytes) => bytes,
-            Err(none) => {
-                // The place is where the plan names the file.
-                let why = none.iter().next().map(|problem| problem.message().to_owned()).unwrap_or_default();
-                let why = format!("the inventory `{}` {why}", shown(&path));
-                let problem = Problem::at(Code::BadValue, &self.plan.source, file.span, why);
-                problems.push(problem.hint("the path is relative to the plan"));
-                return Ok(unread(&shown(&path)));
-            }
-        };
-        let (name, digest) = (shown(&path), Digest::of(&bytes));
-        let (read, digest) = match Form::of(&name, &bytes) {
-            Form::Toml => (Inventory::read(&name, &bytes), digest),
-            form => {
-                let (files, more) = vars_files::beside(&path);
-                problems.extend(more);
-                let parts = files.iter().map(|file| (file.name.as_str(), Digest::of(&file.bytes)));
-                let parts: Vec<_> = std::iter::once((name.as_str(), digest)).chain(parts).collect();
-                let digest = Digest::of(serde_json::json!(parts).to_string());
-                (Inventory::read_ansible(&name, &bytes, form, &files), digest)
-            }
-        };
-        problems.extend(read.1);
-        Ok(Read { inventory: read.0, digest, answer: None })
-    }
-
-    /// What the program says that is asked for the inventory, where policy and lock let it run.
-    fn ask(
-        &self,
-        asked: &AskedFor,
-        environment: &EnvironmentName,
-        given: &BTreeMap<String, String>,
-        programs: Programs<'_>,
-    ) -> Result<Vec<u8>, Fail> {
-        if let Some(refused) = policy(environment)?.and_then(|policy| policy.refuses_command(&asked.command))
-        {
-            return Err(Fail::refused(&refused).hint(&refused.detail));
-        }
-        if let Programs::Answered(bytes) = programs {
-            return Ok(bytes.to_vec());
-        }
-        if programs == Programs::Accepted {
-            let (lock, file) = (self.lock()?, shown(&self.lock_file()));
-            Lock::verify_inventory(lock.as_ref(), environment, &asked.command, given, &file)
-                .map_err(|why| stale(why, &self.file))?;
-        }
-        inventory_command::ask(asked, &self.folder, environment.as_str(), |code, message| {
-            Problem::at(code, &self.plan.source, asked.span, message)
-        })
-    }
-
-    /// What is wrong with the plan, as far as its own text shows it.
-    pub(crate) fn problems(&self) -> &Problems {
-        &self.problems
     }
 
     /// The lock's file: `plan.lock` for `plan.toml`.
@@ -352,40 +205,192 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// Reads the plan, and loads the modules that it uses in the environment that was named, or in the only one.
+    pub(crate) fn read(file: &Path, named: Option<&EnvironmentName>) -> Result<Self, Fail> {
+        let written = Written::read(file)?;
+        let environment = written.environment(named)?;
+        Self::load(written, environment)
+    }
+
+    /// Loads the modules that the plan uses in an environment.
+    pub(crate) fn load(written: Written, environment: EnvironmentName) -> Result<Self, Fail> {
+        let sources = modules::today(&written);
+        Self::with_modules(written, environment, sources)
+    }
+
+    /// A plan of another time, in the place of the one in this file; its modules are those that its lock names.
+    pub(crate) fn of_then(&self, kept: &Kept, store: &Store) -> Result<Self, Fail> {
+        let written = Written::of_then(&self.written, kept)?;
+        let name = format!("{} of `{}`", shown(&written.lock_file()), kept.release);
+        let lock = Lock::parse(&name, kept.lock.as_bytes())?;
+        let sources = modules::of_then(&written, lock.environment(&kept.environment), store);
+        Self::with_modules(written, kept.environment.clone(), sources)
+    }
+
+    fn with_modules(written: Written, environment: EnvironmentName, sources: Sources) -> Result<Self, Fail> {
+        let engine = engine::engine()
+            .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
+        let loader = Loader::in_cache(&engine, cache_folder().as_deref());
+        // Of an environment that the plan does not have the check speaks, and not the policy.
+        let is_there = written.plan.environment(environment.as_str()).is_ok();
+        let policy = if is_there { policy(&environment)? } else { None };
+        let (mut modules, mut described, mut failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let bytes = sources
+            .iter()
+            .filter_map(|(reference, source)| Some((reference.clone(), source.as_ref().ok()?.clone())));
+        let sources_kept = bytes.collect();
+        for (reference, loaded) in loader.load_all(sources) {
+            match loaded {
+                Ok(module) => {
+                    let known = LoadedModule {
+                        digest: module.digest,
+                        manifest: module.manifest.clone(),
+                        pinned: module.pinned.clone(),
+                    };
+                    described.insert(reference.clone(), known);
+                    modules.insert(reference, module);
+                }
+                Err(error) => {
+                    failed.insert(reference, error.to_string());
+                }
+            }
+        }
+        Ok(Self { written, environment, policy, engine, sources: sources_kept, modules, described, failed })
+    }
+
+    /// What was accepted of the plan, where that is still the plan and the operator's policy lets it be.
+    pub(crate) fn accepted(&self, resolved: &Resolved) -> Result<LockedEnvironment, Fail> {
+        let lock = self.written.lock()?;
+        let locked = Lock::verify(lock.as_ref(), resolved, &shown(&self.written.lock_file()))
+            .map_err(|why| stale(why, &self.written.file))?;
+        permitted(self.policy.as_ref(), resolved, locked)?;
+        Ok(locked.clone())
+    }
+
+    /// Checks the plan for its environment.
+    pub(crate) fn check(
+        &self,
+        vars: &[(String, String)],
+        limit: Option<&Limit>,
+        programs: Programs<'_>,
+    ) -> Result<Checked, Fail> {
+        let mut problems = self.written.problems.clone();
+        let given: BTreeMap<String, String> = vars.iter().cloned().collect();
+        let read = self.inventory(&given, programs, &mut problems)?;
+        let Read { inventory, digest, answer } = read;
+        let builtin: Vec<&str> = standard().collect();
+        let modules = Modules { loaded: &self.described, failed: &self.failed, builtin: &builtin };
+        let resolved = match check(&self.written.plan, &self.environment, &inventory, modules, &given) {
+            Ok(resolved) => Some(resolved),
+            Err(more) => {
+                problems.extend(more);
+                None
+            }
+        };
+        let (mut resolved, warnings) = problems.or(resolved)?;
+        resolved.warnings.extend(warnings);
+        let limited = match limit {
+            None => None,
+            Some(limit) => {
+                let kept = limit
+                    .choose(&inventory, &resolved.rollout)
+                    .map_err(|none| Fail::usage(&none).hint(none.hint()))?;
+                let left_out =
+                    resolved.rollout.iter().filter(|name| !kept.contains(*name)).cloned().collect();
+                let inventory = inventory.without(left_out);
+                let resolved = check(&self.written.plan, &self.environment, &inventory, modules, &given)?;
+                Some(Limited { limit: limit.clone(), resolved })
+            }
+        };
+        Ok(Checked { resolved, limited, inventory: digest, answer })
+    }
+
+    /// The inventory of an environment, as far as it can be read.
+    fn inventory(
+        &self,
+        given: &BTreeMap<String, String>,
+        programs: Programs<'_>,
+        problems: &mut Problems,
+    ) -> Result<Read, Fail> {
+        let unread =
+            |name: &str| Read { inventory: Inventory::unread(name), digest: Digest::of(b""), answer: None };
+        let entry = match self.written.plan.environment(self.environment.as_str()) {
+            Ok((_, entry)) => entry,
+            // The check says so, unless it follows from what was said before.
+            Err(_) => return Ok(unread(self.written.plan.source.name())),
+        };
+        let file = match &entry.inventory {
+            InventorySource::File(file) => file,
+            // A program is not run for a plan that is refused anyway.
+            InventorySource::Command(asked) if problems.has_errors() => {
+                return Ok(unread(&answer_of(&asked.command)));
+            }
+            InventorySource::Command(asked) => {
+                let bytes = self.ask(asked, given, programs)?;
+                let (inventory, more) = Inventory::read_answer(&answer_of(&asked.command), &bytes);
+                problems.extend(more);
+                let digest = Digest::of(&bytes);
+                let answer = Some(Answer { command: asked.command.clone(), bytes });
+                return Ok(Read { inventory, digest, answer });
+            }
+        };
+        let path = self.written.folder.join(&file.value);
+        let bytes = match read(&path) {
+            Ok(bytes) => bytes,
+            Err(none) => {
+                // The place is where the plan names the file.
+                let why = none.iter().next().map(|problem| problem.message().to_owned()).unwrap_or_default();
+                let why = format!("the inventory `{}` {why}", shown(&path));
+                let problem = Problem::at(Code::BadValue, &self.written.plan.source, file.span, why);
+                problems.push(problem.hint("the path is relative to the plan"));
+                return Ok(unread(&shown(&path)));
+            }
+        };
+        let (name, digest) = (shown(&path), Digest::of(&bytes));
+        let (read, digest) = match Form::of(&name, &bytes) {
+            Form::Toml => (Inventory::read(&name, &bytes), digest),
+            form => {
+                let (files, more) = vars_files::beside(&path);
+                problems.extend(more);
+                let parts = files.iter().map(|file| (file.name.as_str(), Digest::of(&file.bytes)));
+                let parts: Vec<_> = std::iter::once((name.as_str(), digest)).chain(parts).collect();
+                let digest = Digest::of(serde_json::json!(parts).to_string());
+                (Inventory::read_ansible(&name, &bytes, form, &files), digest)
+            }
+        };
+        problems.extend(read.1);
+        Ok(Read { inventory: read.0, digest, answer: None })
+    }
+
+    /// What the program says that is asked for the inventory, where policy and lock let it run.
+    fn ask(
+        &self,
+        asked: &AskedFor,
+        given: &BTreeMap<String, String>,
+        programs: Programs<'_>,
+    ) -> Result<Vec<u8>, Fail> {
+        if let Some(refused) = self.policy.as_ref().and_then(|policy| policy.refuses_command(&asked.command))
+        {
+            return Err(Fail::refused(&refused).hint(&refused.detail));
+        }
+        if let Programs::Answered(bytes) = programs {
+            return Ok(bytes.to_vec());
+        }
+        if programs == Programs::Accepted {
+            let (lock, file) = (self.written.lock()?, shown(&self.written.lock_file()));
+            Lock::verify_inventory(lock.as_ref(), &self.environment, &asked.command, given, &file)
+                .map_err(|why| stale(why, &self.written.file))?;
+        }
+        inventory_command::ask(asked, &self.written.folder, self.environment.as_str(), |code, message| {
+            Problem::at(code, &self.written.plan.source, asked.span, message)
+        })
+    }
+}
+
 /// The answer of a program as problems name it.
 fn answer_of(command: &InventoryCommand) -> String {
     format!("{command} (answer)")
-}
-
-/// What the operator's policy says of the environment; `None`: there is no policy.
-pub(crate) fn policy(environment: &EnvironmentName) -> Result<Option<EnvironmentPolicy>, Fail> {
-    let Some(file) = policy_file() else { return Ok(None) };
-    let text = match named_policy() {
-        Some(_) => read_or(&file, "`RUNNER_POLICY` names it: correct that, or write the policy")?,
-        None => read(&file)?,
-    };
-    let policy = Policy::parse(&shown(&file), &text)?;
-    let policy = policy.environment(environment).map_err(|none| Fail::refused(&none).hint(none.hint()))?;
-    Ok(Some(policy))
-}
-
-/// Where the policy is, when there is one. One that is named and is not there is an error of whoever reads it.
-fn policy_file() -> Option<PathBuf> {
-    if let Some(named) = named_policy() {
-        return Some(named);
-    }
-    let own = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
-    let candidates = own.map(|folder| folder.join("runner/policy.toml")).into_iter();
-    // A policy that cannot be looked at counts as there: it is read next, and that fails.
-    candidates.chain([PathBuf::from("/etc/runner/policy.toml")]).find(
-        |file| !matches!(file.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound),
-    )
-}
-
-/// The policy that is named: also by a path relative to here, since rules that were asked for are never left out.
-fn named_policy() -> Option<PathBuf> {
-    let named = std::env::var_os("RUNNER_POLICY").filter(|named| !named.is_empty())?;
-    Some(std::path::absolute(&named).unwrap_or_else(|_| named.into()))
 }
 
 /// Where artifacts and compiled modules are kept; `None`: the user has no home.
