@@ -20,6 +20,7 @@ mod lock;
 mod locks;
 mod man;
 mod module_diff;
+mod module_verify;
 mod releases;
 mod replay;
 mod report;
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Module(module) => match module.command {
             ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),
             ModuleCommand::Diff(args) => module_diff::run(&args),
+            ModuleCommand::Verify(args) => module_verify::builtin(&args).map(|()| 0),
         },
         Command::Status(args) => status::run(&args),
         Command::Releases(args) => releases::run(&args),

@@ -56,3 +56,43 @@ fn of_two_modules_it_is_said_what_is_different() {
     let missing = project.run(&["module", "diff", "std/switch", "path:none.wasm"]);
     assert!(missing.starts_with("exit code 2") && missing.contains("path:none.wasm"), "{missing}");
 }
+
+#[test]
+fn the_standard_modules_are_held_against_what_a_release_has_published() {
+    let project = Project::new();
+    let printed = project.run(&["module", "verify", "builtin"]);
+    let lines: Vec<&str> = printed.lines().filter(|line| line.ends_with(".wasm")).collect();
+    assert_eq!(lines.len(), runner_steps::MODULES.len(), "{printed}");
+    let published = lines.join("\n") + "\n";
+    project.write("published", &published);
+
+    // As `sha256sum` sees them, which has nothing of ours.
+    std::fs::create_dir(project.0.path().join("std")).expect("a folder");
+    for module in runner_steps::MODULES {
+        project.write(&format!("std/{}.wasm", module.name), module.bytes);
+    }
+    let peer = std::process::Command::new("sha256sum")
+        .args(["--check", "--strict", "--quiet", "published"])
+        .current_dir(project.0.path())
+        .output()
+        .expect("sha256sum");
+    assert!(peer.status.success(), "{peer:?}");
+
+    let verify = || project.run(&["module", "verify", "builtin", "--against", "published"]);
+    let good = verify();
+    assert!(good.starts_with("exit code 0"), "{good}");
+    assert!(good.contains("standard modules of this runner are those of `published`"), "{good}");
+
+    let (first, rest) = published.split_once('\n').expect("lines");
+    let swapped = if first.starts_with('0') { "1" } else { "0" };
+    project
+        .write("published", format!("{swapped}{}\n{rest}{}  std/more.wasm\n", &first[1..], "a".repeat(64)));
+    let other = verify();
+    assert!(other.starts_with("exit code 3"), "{other}");
+    assert!(other.contains("std/backup.wasm\n") && other.contains("std/more.wasm\n"), "{other}");
+    assert!(!other.contains("std/switch.wasm"), "{other}");
+
+    project.write("published", "backup.wasm\n");
+    let broken = verify();
+    assert!(broken.starts_with("exit code 2") && broken.contains("line 1 is not one"), "{broken}");
+}

@@ -1,6 +1,7 @@
 //! Of commands about modules.
 
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct Module {
@@ -19,6 +20,21 @@ pub(crate) enum ModuleCommand {
     ///
     /// Nothing runs but their `describe`, with no grant.
     Diff(Diff),
+    /// Say whether the standard modules of this runner are those of a release.
+    ///
+    /// Without `--against`, print their digests as `sha256sum` does: that is the file which a release publishes. The same
+    /// sources give the same bytes in every folder and on every machine, so that anybody can build them and compare.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// What to verify: `builtin`.
+    #[arg(value_name = "WHAT", value_parser = ["builtin"])]
+    pub(crate) what: String,
+    /// The file that the release has published. Ends with 3 when something differs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
