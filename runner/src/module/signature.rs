@@ -48,16 +48,21 @@ pub(crate) struct Contract {
 pub(crate) fn contract() -> &'static Contract {
     static CONTRACT: OnceLock<Contract> = OnceLock::new();
     // The files are compiled in, and a test reads them: an error here cannot depend on anything a user does.
-    CONTRACT
-        .get_or_init(|| read().unwrap_or_else(|error| unreachable!("the contract does not parse: {error}")))
+    CONTRACT.get_or_init(|| {
+        read(sources()).unwrap_or_else(|error| unreachable!("the contract does not parse: {error}"))
+    })
 }
 
-/// Reads the contract.
-fn read() -> Result<Contract, String> {
+fn sources() -> SourceMap {
     let mut sources = SourceMap::new();
     for (name, text) in WIT {
         sources.push_str(name, *text);
     }
+    sources
+}
+
+/// Reads a contract.
+fn read(sources: SourceMap) -> Result<Contract, String> {
     let group = sources.parse().map_err(|(sources, error)| error.render(&sources))?;
     let mut resolve = Resolve::default();
     let package = resolve.push_group(group).map_err(|error| error.to_string())?;
@@ -223,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_contract_reads_and_has_every_file() {
-        let contract = read().expect("the WIT parses");
+        let contract = read(sources()).expect("the WIT parses");
         assert_eq!(contract.version, (0, 1, 0));
         let files =
             std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit")).expect("the WIT's folder");
@@ -239,5 +244,66 @@ mod tests {
              detail(string) }>"
         );
         assert_eq!(contract.interfaces["artifacts"].resources, ["artifact"]);
+    }
+
+    /// One line for each function, sorted.
+    fn lines(contract: &Contract) -> Vec<String> {
+        let functions = contract.interfaces.iter().flat_map(|(interface, offered)| {
+            offered.functions.iter().map(move |(name, signature)| format!("{interface} {name}: {signature}"))
+        });
+        let exports = contract.exports.iter().flat_map(|(world, exports)| {
+            exports
+                .iter()
+                .map(move |(name, signature)| format!("export of {} {name}: {signature}", world.word()))
+        });
+        let mut lines: Vec<String> = functions.chain(exports).collect();
+        lines.sort();
+        lines
+    }
+
+    /// The contract of the next patch, with more in one of its files.
+    fn extended(file: &str, from: &str, to: &str) -> Contract {
+        let mut sources = SourceMap::new();
+        for (name, text) in WIT {
+            let more = text.replacen(from, to, 1);
+            assert!(*name != file || more != *text, "`{file}` has no `{from}`");
+            let text = if *name == file { &more } else { *text };
+            sources.push_str(name, text.replace("runner:step@0.1.0", "runner:step@0.1.1"));
+        }
+        read(sources).expect("it parses")
+    }
+
+    /// What 0.1.0 had when it was frozen. Nobody edits this file: modules that were built then ask for just this.
+    const FROZEN: &str = include_str!("frozen-0.1.0.txt");
+
+    #[test]
+    fn what_was_frozen_is_there_as_it_was() {
+        let now = lines(contract());
+        for line in FROZEN.lines() {
+            assert!(
+                now.iter().any(|has| has == line),
+                "contract 0.1 is frozen, and modules that were built for it need\n  {line}\nadd a function, or another \
+                 version beside it"
+            );
+        }
+        // What is new is in a later patch of 0.1, so that whoever uses it can say which runner it needs.
+        let added: Vec<_> = now.iter().filter(|line| !FROZEN.lines().any(|frozen| frozen == *line)).collect();
+        assert!(added.is_empty() || contract().version > (0, 1, 0), "not in 0.1.0: {added:#?}");
+    }
+
+    #[test]
+    fn a_function_more_takes_nothing_from_who_does_not_know_it() {
+        let later = extended(
+            "timer.wit",
+            "  /// Waits.",
+            "  /// [read] Since the run began.\n  @since(version = 0.1.1)\n  elapsed: func() -> u64;\n\n  /// Waits.",
+        );
+        let has = lines(&later);
+        assert!(FROZEN.lines().all(|line| has.iter().any(|has| has == line)));
+        assert_eq!(has.len(), FROZEN.lines().count() + 1);
+        assert_eq!(later.interfaces["timer"].functions["elapsed"], "func() -> u64");
+        // Another type for what is there already is what the first test refuses.
+        let other = extended("timer.wit", "sleep: func(milliseconds: u32)", "sleep: func(milliseconds: u64)");
+        assert!(!FROZEN.lines().all(|line| lines(&other).iter().any(|has| has == line)));
     }
 }
