@@ -4,10 +4,9 @@ use super::args::Inspect;
 use super::fail::Fail;
 use super::out;
 use super::wrap::wrapped;
-use crate::module::load::{Loader, Module};
+use crate::module::load::Module;
 use crate::module::reach::Reach;
 use crate::module::source::standard;
-use crate::sandbox::engine;
 use runner_model::fields::{Field, fields};
 use runner_model::text::{shown, shown_json};
 use runner_model::words::size;
@@ -24,9 +23,7 @@ pub(crate) fn run(args: &Inspect) -> Result<(), Fail> {
 /// The module of this name, and what it is called.
 pub(super) fn load(name: &str) -> Result<(ModuleRef, Module), Fail> {
     let reference = reference(name)?;
-    let engine = engine::engine()
-        .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
-    let loader = Loader::in_cache(&engine, super::load::cache_folder().as_deref());
+    let loader = super::load::loader()?;
     // A path is relative to the folder that the command is called in: there is no plan.
     let module = super::load::source(&reference, Path::new("."))
         .and_then(|source| loader.load(&source))

@@ -19,6 +19,7 @@ mod load;
 mod lock;
 mod locks;
 mod man;
+mod module_build;
 mod module_diff;
 mod module_verify;
 mod releases;
@@ -65,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args).map(|()| 0),
         Command::Module(module) => match module.command {
             ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),
+            ModuleCommand::New(args) => module_build::new(&args).map(|()| 0),
+            ModuleCommand::Build(args) => module_build::build(&args).map(|()| 0),
             ModuleCommand::Diff(args) => module_diff::run(&args),
             ModuleCommand::Verify(args) => module_verify::builtin(&args).map(|()| 0),
         },

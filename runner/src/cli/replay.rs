@@ -3,15 +3,13 @@
 use super::args::Replay as Args;
 use super::carry_out::{open_store, runtime};
 use super::fail::Fail;
-use super::load::{cache_folder, shown};
+use super::load::{loader, shown};
 use super::runs::{chosen, folder};
 use super::{out, out_json, talk};
 use crate::history;
-use crate::module::load::Loader;
 use crate::replay::{Act, Compared, Replay, ReplayEnd, Replayed, Which, bundle};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
-use crate::sandbox::engine;
 use runner_artifact::Store;
 use runner_journal::{Damage, Record};
 use runner_model::Failure;
@@ -31,9 +29,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Fail> {
         Some(torn @ Damage::Torn { .. }) => talk(&format!("{}: {torn}\n", source.name)),
         Some(damage) => return Err(Fail::refused(format_args!("{}: {damage}", source.name))),
     }
-    let engine = engine::engine()
-        .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
-    let loader = Loader::in_cache(&engine, cache_folder().as_deref());
+    let loader = loader()?;
+    let engine = loader.engine().clone();
     let replay = Replay::new(&source.record, Arc::clone(&source.store), &engine, loader).map_err(lost)?;
     let which = Which { step: args.step.clone(), target: args.target.clone() };
     if replay.invocations(&which).next().is_none() {

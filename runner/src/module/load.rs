@@ -125,6 +125,11 @@ impl Loader {
         Self::new(compiler, descriptions)
     }
 
+    /// The engine that they are compiled for.
+    pub fn engine(&self) -> &wasmtime::Engine {
+        self.compiler.engine()
+    }
+
     /// Loads these modules, each on a thread of its own.
     pub fn load_all(
         &self,

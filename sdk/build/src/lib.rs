@@ -18,6 +18,7 @@ mod component;
 mod env;
 mod language;
 pub mod project;
+pub mod scaffold;
 mod toolchain;
 
 pub use build::{Build, Guest, outer_target_dir};
@@ -60,6 +61,20 @@ pub enum Error {
         file: PathBuf,
         /// What is wrong, and where.
         why: String,
+    },
+    /// A new step's folder has something in it.
+    #[error("`{}` is not empty: nothing is overwritten", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file could not be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// A tool of the language is not installed.
     #[error("to build a step in {} needs {what}, which is not here\n\nhint: {how}", language.word())]

@@ -43,11 +43,7 @@ impl Project {
         let text = std::fs::read_to_string(&file).map_err(read)?;
         let wrong = |why: String| Error::Project { file: file.clone(), why };
         let written: Written = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !written.name.starts_with(|c: char| c.is_ascii_lowercase()) || !written.name.chars().all(letter) {
-            let name = written.name.escape_debug();
-            return Err(wrong(format!("`{name}` is no name for a step: small letters, digits and `-`")));
-        }
+        check_name(&written.name).map_err(wrong)?;
         let folder = std::path::absolute(folder).map_err(read)?;
         Ok(Self {
             sdk: folder.join(written.sdk.unwrap_or_else(|| "sdk".into())),
@@ -82,6 +78,15 @@ impl Project {
     pub fn target(&self) -> PathBuf {
         self.folder.join("target")
     }
+}
+
+/// Whether a step can have this name, which is also that of its files.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(letter) {
+        return Ok(());
+    }
+    Err(format!("`{}` is no name for a step: small letters, digits and `-`", name.escape_debug()))
 }
 
 /// Runs a tool to its end, with the environment of an outer cargo taken away.

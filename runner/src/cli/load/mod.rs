@@ -229,9 +229,7 @@ impl Loaded {
     }
 
     fn with_modules(written: Written, environment: EnvironmentName, sources: Sources) -> Result<Self, Fail> {
-        let engine = engine::engine()
-            .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
-        let loader = Loader::in_cache(&engine, cache_folder().as_deref());
+        let loader = loader()?;
         // Of an environment that the plan does not have the check speaks, and not the policy.
         let is_there = written.plan.environment(environment.as_str()).is_ok();
         let policy = if is_there { policy(&environment)? } else { None };
@@ -256,7 +254,16 @@ impl Loaded {
                 }
             }
         }
-        Ok(Self { written, environment, policy, engine, sources: sources_kept, modules, described, failed })
+        Ok(Self {
+            written,
+            environment,
+            policy,
+            engine: loader.engine().clone(),
+            sources: sources_kept,
+            modules,
+            described,
+            failed,
+        })
     }
 
     /// What was accepted of the plan, where that is still the plan and the operator's policy lets it be.
@@ -391,6 +398,13 @@ impl Loaded {
 /// The answer of a program as problems name it.
 fn answer_of(command: &InventoryCommand) -> String {
     format!("{command} (answer)")
+}
+
+/// Whoever loads modules, and keeps what was compiled for the next time.
+pub(crate) fn loader() -> Result<Loader, Fail> {
+    let engine = engine::engine()
+        .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
+    Ok(Loader::in_cache(&engine, cache_folder().as_deref()))
 }
 
 /// Where artifacts and compiled modules are kept; `None`: the user has no home.
