@@ -4,15 +4,15 @@ use crate::{Figure, Outcome, median};
 use async_trait::async_trait;
 use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
-use runner::module::load::Loader;
+use runner::module::load::{Loader, Module};
 use runner::module::source::Source;
 use runner::sandbox::context::{
     Acts, Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Past, Pending,
     Record, RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
-use runner::sandbox::{Export, Origin, Sandbox};
-use runner_artifact::{Store, Workspace};
+use runner::sandbox::{Ended, Export, Origin, Prepared, Sandbox};
+use runner_artifact::{Snapshot, Store, Workspace};
 use runner_model::grant::{GrantSet, Layers};
 use runner_model::{Acting, Failure, FailureKind, TargetName};
 use serde_json::{Value, json};
@@ -134,43 +134,62 @@ pub(crate) fn one() -> Outcome<Cost> {
     runtime.block_on(calls())
 }
 
-async fn calls() -> Outcome<Cost> {
-    let engine = runner::sandbox::engine::engine()?;
-    let loader = Loader::new(Compiler::without_cache(&engine), Descriptions::without_cache());
-    let module = loader.load(&Source::builtin("smoke-test")?)?;
-    let sandbox = Sandbox::new(&engine)?;
-    let prepared = sandbox.prepare(&module.component, module.imports.wasi, module.manifest.world)?;
-    let place = tempfile::tempdir()?;
-    let store = Arc::new(Store::open(place.path().join("store"))?);
-    std::fs::create_dir(place.path().join("plan"))?;
-    let workspace = Workspace::open(&place.path().join("plan"), Arc::clone(&store))?;
-    let workspace = Arc::new(workspace.snapshot());
-    let get = format!("GET {URL}");
-    let grants = GrantSet::from_lists(std::iter::empty(), std::iter::empty(), [get.as_str()])?;
-    let layers = Arc::new(Layers::new(grants.clone(), grants));
-    let (events, receiver) = runner_engine::events();
-    let target: TargetName = "web-1".parse()?;
-    let world = Arc::new(World);
-    let info = RunInfo {
-        run: "r-1".parse()?,
-        step: "smoke-test".parse()?,
-        target: target.clone(),
-        current: target.clone(),
-        attempt: 1,
-        environment: "bench".to_owned(),
-        release: None,
-        previous: None,
-        subject: Some(target),
-        variables: [].into(),
-    };
-    let params = json!({ "url": URL, "status": 200 }).to_string();
-    let (mut times, mut wholes) = (Vec::with_capacity(CALLS), Vec::with_capacity(CALLS));
-    let mut fuel = 0;
-    for number in 0..CALLS + 100 {
+/// Where a module is called: a sandbox, and folders that it sees nothing of.
+pub(crate) struct Stage {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) loader: Loader,
+    store: Arc<Store>,
+    workspace: Arc<Snapshot>,
+    _place: tempfile::TempDir,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Outcome<Self> {
+        let engine = runner::sandbox::engine::engine()?;
+        let place = tempfile::tempdir()?;
+        let store = Arc::new(Store::open(place.path().join("store"))?);
+        std::fs::create_dir(place.path().join("plan"))?;
+        let workspace = Workspace::open(&place.path().join("plan"), Arc::clone(&store))?;
+        Ok(Self {
+            sandbox: Sandbox::new(&engine)?,
+            loader: Loader::new(Compiler::without_cache(&engine), Descriptions::without_cache()),
+            store,
+            workspace: Arc::new(workspace.snapshot()),
+            _place: place,
+        })
+    }
+
+    /// Linked.
+    pub(crate) fn prepare(&self, module: &Module) -> Outcome<Prepared> {
+        Ok(self.sandbox.prepare(&module.component, module.imports.wasi, module.manifest.world)?)
+    }
+
+    /// Calls it once, with these grants; answers also how long it took until whoever waits for it had the answer.
+    pub(crate) async fn call(
+        &self,
+        prepared: &Prepared,
+        params: &Value,
+        layers: &Arc<Layers>,
+        limits: Limits,
+    ) -> Outcome<(Ended, Duration)> {
+        let (events, receiver) = runner_engine::events();
+        let target: TargetName = "web-1".parse()?;
+        let world = Arc::new(World);
         let context = Context {
-            info: info.clone(),
-            module: "std/smoke-test".to_owned(),
-            events: events.clone(),
+            info: RunInfo {
+                run: "r-1".parse()?,
+                step: "bench".parse()?,
+                target: target.clone(),
+                current: target.clone(),
+                attempt: 1,
+                environment: "bench".to_owned(),
+                release: None,
+                previous: None,
+                subject: Some(target),
+                variables: [].into(),
+            },
+            module: "bench".to_owned(),
+            events,
             cancel: tokio_util::sync::CancellationToken::new(),
             acting: Acting::Login,
             machines: world.clone(),
@@ -178,21 +197,37 @@ async fn calls() -> Outcome<Cost> {
             record: world.clone(),
             marks: Arc::default(),
             given: Arc::default(),
-            store: Arc::clone(&store),
-            workspace: Arc::clone(&workspace),
-            http: world.clone(),
+            store: Arc::clone(&self.store),
+            workspace: Arc::clone(&self.workspace),
+            http: world,
             vault: Arc::default(),
             secrets: std::collections::BTreeMap::new(),
-            layers: Arc::clone(&layers),
+            layers: Arc::clone(layers),
             gate: None,
             diff: false,
             waits: true,
             rehearsal: None,
         };
+        let params = params.to_string();
         let started = Instant::now();
-        let ended =
-            sandbox.invoke(&prepared, (Export::Run, params.clone()), context, Limits::default()).await;
+        let ended = self.sandbox.invoke(prepared, (Export::Run, params), context, limits).await;
         let took = started.elapsed();
+        drop(receiver);
+        Ok((ended, took))
+    }
+}
+
+async fn calls() -> Outcome<Cost> {
+    let stage = Stage::new()?;
+    let prepared = stage.prepare(&stage.loader.load(&Source::builtin("smoke-test")?)?)?;
+    let get = format!("GET {URL}");
+    let grants = GrantSet::from_lists(std::iter::empty(), std::iter::empty(), [get.as_str()])?;
+    let layers = Arc::new(Layers::new(grants.clone(), grants));
+    let params = json!({ "url": URL, "status": 200 });
+    let (mut times, mut wholes) = (Vec::with_capacity(CALLS), Vec::with_capacity(CALLS));
+    let mut fuel = 0;
+    for number in 0..CALLS + 100 {
+        let (ended, took) = stage.call(&prepared, &params, &layers, Limits::default()).await?;
         ended.result.map_err(|failure| failure.to_string())?;
         fuel = ended.tally.fuel;
         // The first ones touch the code for the first time.
@@ -201,6 +236,6 @@ async fn calls() -> Outcome<Cost> {
             wholes.push(took);
         }
     }
-    drop(receiver);
-    Ok(Cost { time: median(&mut times), whole: median(&mut wholes), fuel, rate: rate(&engine)? })
+    let rate = rate(stage.sandbox.engine())?;
+    Ok(Cost { time: median(&mut times), whole: median(&mut wholes), fuel, rate })
 }

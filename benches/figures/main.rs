@@ -5,12 +5,14 @@
 //! cargo bench -p runner --bench figures                 # prints the table
 //! cargo bench -p runner --bench figures -- --check      # exits with 1 when a figure is over its bound
 //! cargo bench -p runner --bench figures -- start call   # only these: start, call, share, journal, memory
+//! cargo bench -p runner --bench figures -- languages    # the reference step in each language, side by side
 //! ```
 //!
 //! Timings belong here and not in tests: a machine that is busy must not fail a change.
 
 mod call;
 mod journal;
+mod languages;
 mod plans;
 mod start;
 mod watch;
@@ -49,6 +51,18 @@ fn main() -> std::process::ExitCode {
         ("journal", journal::cost),
         ("memory", work::memory),
     ];
+    if given.iter().any(|argument| argument == "languages") {
+        return match languages::table() {
+            Ok(table) => {
+                show(&table);
+                0.into()
+            }
+            Err(error) => {
+                eprintln!("languages: {error}");
+                1.into()
+            }
+        };
+    }
     let named: Vec<&String> = given.iter().filter(|argument| !argument.starts_with('-')).collect();
     if let Some(unknown) = named.iter().find(|name| all.iter().all(|(known, _)| known != &name.as_str())) {
         eprintln!("there is no figure `{unknown}`; there are start, call, share, journal and memory");
