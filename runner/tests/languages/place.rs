@@ -1,5 +1,6 @@
 //! Where a candidate runs: a plan for this machine, an init system that writes down what it is asked, and a server.
 
+use super::toml::inline as toml;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -145,20 +146,5 @@ fn of_step(line: &Value) -> Option<Value> {
             Some(entry["what"].clone())
         }
         _ => None,
-    }
-}
-
-/// A value as an inline TOML one.
-fn toml(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let entries: Vec<String> = map
-                .iter()
-                .map(|(key, value)| format!("{} = {}", Value::from(key.as_str()), toml(value)))
-                .collect();
-            format!("{{ {} }}", entries.join(", "))
-        }
-        Value::Array(values) => format!("[{}]", values.iter().map(toml).collect::<Vec<_>>().join(", ")),
-        other => other.to_string(),
     }
 }

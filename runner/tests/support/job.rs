@@ -1,6 +1,7 @@
 //! A plan whose only module is a puppet, run by the real program against real sshd's.
 
 use super::puppet_with;
+use super::toml::inline as toml;
 use runner_artifact::Store;
 use runner_fleet::Fleet;
 use runner_journal::{Entry, Journal, Record};
@@ -140,19 +141,6 @@ impl Job {
                 (text("message"), text("detail"))
             })
             .collect()
-    }
-}
-
-/// A value as TOML has it in a line.
-fn toml(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let pairs: Vec<_> = map.iter().map(|(key, value)| format!("{key:?} = {}", toml(value))).collect();
-            format!("{{ {} }}", pairs.join(", "))
-        }
-        Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
-        // Strings and numbers are written alike in both.
-        other => other.to_string(),
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod ground;
 pub mod job;
+pub mod toml;
 
 /// The component of the puppet; built once for all tests.
 pub static PUPPET: LazyLock<Vec<u8>> = LazyLock::new(|| {
