@@ -1,4 +1,4 @@
-//! What the reference step costs in each language: the kept components of `runner/tests/languages`, which all do the same.
+//! What the reference step costs in each language: the kept components of `runner/tests/it/languages`, which all do the same.
 
 use crate::call::Stage;
 use crate::{Outcome, median, milliseconds};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const CALLS: usize = 100;
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/languages/kept/0.1");
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/languages/kept/0.1");
 /// WebAssembly grows by this.
 const PAGE: usize = 64 * 1024;
 

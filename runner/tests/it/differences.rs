@@ -1,11 +1,8 @@
 //! `--diff`: what people are shown of changes on real targets, and what they are not shown.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::ground::{Via, World};
 use runner_model::{Difference, Hidden};
 use serde_json::{Value, json};
-use support::ground::{Via, World};
 
 /// A folder in which the step may write, and from which it may read nothing.
 async fn write_only(via: Via) -> World {

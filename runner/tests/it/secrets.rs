@@ -1,9 +1,7 @@
 //! Secrets in real runs: the real program, targets over OpenSSH, and a module that nobody vetted. The value is where
 //! the plan sends it, and nowhere else: not on this machine, not on the target, not in a list of processes.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::job::{Job, Ran};
 use runner_fleet::{Fleet, fleet_or_skip};
 use serde_json::{Value, json};
 use std::fs;
@@ -13,7 +11,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use support::job::{Job, Ran};
 
 /// The values. Whoever finds one of them in what a run wrote has found a leak.
 const TOKEN: &str = "tok-5f9Qz/w+8Lp'3x";

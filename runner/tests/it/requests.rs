@@ -1,14 +1,11 @@
 //! Requests of a step, to a server of this machine: what goes out, what comes back, and where it may go.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::{Nowhere, Run};
 use runner::host::Requests;
 use runner::sandbox::limits::Limits;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Nowhere, Run};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 

@@ -19,12 +19,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 use tokio_util::sync::CancellationToken;
 
-pub mod ground;
-pub mod job;
-pub mod toml;
+pub(crate) mod ground;
+pub(crate) mod job;
+pub(crate) mod toml;
 
 /// The component of the puppet; built once for all tests.
-pub static PUPPET: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(crate) static PUPPET: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let executable = std::env::current_exe().expect("a test is a file");
     let target =
         runner_guests::outer_target_dir(&executable).expect("it is in cargo's folder").join("guests");
@@ -37,7 +37,7 @@ pub static PUPPET: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// The component of a puppet that declares these capabilities.
-pub fn puppet_with(capabilities: &Value) -> Vec<u8> {
+pub(crate) fn puppet_with(capabilities: &Value) -> Vec<u8> {
     const MARK: &[u8] = b"capabilities of the puppet:";
     const ROOM: usize = 2048;
     let mut bytes = PUPPET.clone();
@@ -53,7 +53,7 @@ pub fn puppet_with(capabilities: &Value) -> Vec<u8> {
 }
 
 /// The sandbox and the puppet in it.
-pub static SANDBOX: LazyLock<(Sandbox, Prepared)> = LazyLock::new(|| {
+pub(crate) static SANDBOX: LazyLock<(Sandbox, Prepared)> = LazyLock::new(|| {
     let engine = runner::sandbox::engine::engine().expect("an engine");
     let puppet = load(&engine, &PUPPET);
     let sandbox = Sandbox::new(&engine).expect("a sandbox");
@@ -63,20 +63,20 @@ pub static SANDBOX: LazyLock<(Sandbox, Prepared)> = LazyLock::new(|| {
 });
 
 /// Compiles and checks a component of the test's own.
-pub fn load(engine: &wasmtime::Engine, bytes: &[u8]) -> Module {
+pub(crate) fn load(engine: &wasmtime::Engine, bytes: &[u8]) -> Module {
     let loader = Loader::new(Compiler::without_cache(engine), Descriptions::without_cache());
     loader.load_bytes(bytes, Digest::of(bytes)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Links it.
-pub fn link(bytes: &[u8]) -> Prepared {
+pub(crate) fn link(bytes: &[u8]) -> Prepared {
     let module = load(SANDBOX.0.engine(), bytes);
     SANDBOX.0.prepare(&module.component, module.imports.wasi, module.manifest.world).expect("it links")
 }
 
 /// What was recorded: one line a call, as `call kind-or-ok`; and what people are shown of changes.
 #[derive(Default)]
-pub struct Journal(pub Arc<Mutex<Vec<String>>>, pub Arc<Mutex<Vec<Difference>>>);
+pub(crate) struct Journal(pub(crate) Arc<Mutex<Vec<String>>>, pub(crate) Arc<Mutex<Vec<Difference>>>);
 
 struct Intended(Arc<Mutex<Vec<String>>>, String);
 
@@ -121,7 +121,7 @@ impl Record for Journal {
 }
 
 /// No machine and no network: for what must be refused before either is asked.
-pub struct Nowhere;
+pub(crate) struct Nowhere;
 
 #[async_trait]
 impl Machines for Nowhere {
@@ -150,36 +150,34 @@ impl Http for Nowhere {
 }
 
 /// One invocation in the making.
-pub struct Run {
-    pub prepared: Prepared,
-    pub limits: Limits,
-    pub grants: GrantSet,
-    pub cancel: CancellationToken,
-    pub machines: Arc<dyn Machines>,
-    pub http: Arc<dyn Http>,
-    pub marks: Arc<Marks>,
-    pub given: Arc<Given>,
-    pub reserved: Vec<runner_model::RemotePath>,
-    pub attempt: u32,
-    pub acting: Acting,
-    pub origin: Origin,
-    pub place: Arc<tempfile::TempDir>,
-    pub diff: bool,
+pub(crate) struct Run {
+    pub(crate) prepared: Prepared,
+    pub(crate) limits: Limits,
+    pub(crate) grants: GrantSet,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) machines: Arc<dyn Machines>,
+    pub(crate) http: Arc<dyn Http>,
+    pub(crate) marks: Arc<Marks>,
+    pub(crate) given: Arc<Given>,
+    pub(crate) reserved: Vec<runner_model::RemotePath>,
+    pub(crate) attempt: u32,
+    pub(crate) acting: Acting,
+    pub(crate) origin: Origin,
+    pub(crate) place: Arc<tempfile::TempDir>,
+    pub(crate) diff: bool,
 }
 
 /// What came of it.
-pub struct Result_ {
-    pub ended: Ended,
-    /// The invocation alone, without what the test builds around it.
-    pub took: std::time::Duration,
-    pub journal: Vec<String>,
-    pub differences: Vec<Difference>,
-    pub log: Vec<(Level, String)>,
+pub(crate) struct Result_ {
+    pub(crate) ended: Ended,
+    pub(crate) journal: Vec<String>,
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) log: Vec<(Level, String)>,
 }
 
 impl Run {
     /// The puppet without any grant.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(place.path().join("plan")).expect("a folder for the plan");
         Self {
@@ -201,28 +199,28 @@ impl Run {
     }
 
     /// With these grants.
-    pub fn granted<'a>(ssh: &[&'a str], files: &[&'a str], http: &[&'a str]) -> Self {
+    pub(crate) fn granted<'a>(ssh: &[&'a str], files: &[&'a str], http: &[&'a str]) -> Self {
         let grants = GrantSet::from_lists(ssh.iter().copied(), files.iter().copied(), http.iter().copied());
         Self { grants: grants.expect("grants"), ..Self::new() }
     }
 
     /// The folder of the plan.
-    pub fn plan(&self) -> PathBuf {
+    pub(crate) fn plan(&self) -> PathBuf {
         self.place.path().join("plan")
     }
 
     /// The store of artifacts.
-    pub fn store(&self) -> Arc<Store> {
+    pub(crate) fn store(&self) -> Arc<Store> {
         Arc::new(Store::open(self.place.path().join("store")).expect("a store"))
     }
 
     /// Runs these calls.
-    pub async fn calls(&self, calls: Value) -> Result_ {
+    pub(crate) async fn calls(&self, calls: Value) -> Result_ {
         self.with_params(json!({ "do": calls }).to_string()).await
     }
 
     /// Runs with these parameters.
-    pub async fn with_params(&self, params: String) -> Result_ {
+    pub(crate) async fn with_params(&self, params: String) -> Result_ {
         let (events, receiver) = runner_engine::events();
         let journal = Journal::default();
         let (record, differences) = (Arc::clone(&journal.0), Arc::clone(&journal.1));
@@ -266,14 +264,12 @@ impl Run {
             rehearsal: None,
         };
         let info = context.info.clone();
-        let started = std::time::Instant::now();
         let ended =
             SANDBOX.0.invoke(&self.prepared, (Export::Run, params), context, self.limits.clone()).await;
-        let took = started.elapsed();
         self.marks.settle(&info, ended.changed.clone(), ended.result.is_ok());
         let journal = record.lock().expect("no panic").clone();
         let differences = differences.lock().expect("no panic").clone();
-        Result_ { ended, journal, differences, took, log: log(receiver).await }
+        Result_ { ended, journal, differences, log: log(receiver).await }
     }
 }
 
@@ -291,19 +287,19 @@ async fn log(mut receiver: EventReceiver) -> Vec<(Level, String)> {
 
 impl Result_ {
     /// The answers of the calls.
-    pub fn answers(&self) -> Vec<Value> {
+    pub(crate) fn answers(&self) -> Vec<Value> {
         let outputs = self.ended.result.as_ref().unwrap_or_else(|failure| panic!("{failure:?}"));
         let outputs: Value = serde_json::from_str(outputs).expect("JSON");
         outputs["answers"].as_array().expect("answers").clone()
     }
 
     /// The answer of the only call.
-    pub fn answer(&self) -> Value {
+    pub(crate) fn answer(&self) -> Value {
         self.answers().remove(0)
     }
 
     /// The kind of the error that each call was answered with; `ok` where there was none.
-    pub fn kinds(&self) -> Vec<String> {
+    pub(crate) fn kinds(&self) -> Vec<String> {
         self.answers()
             .iter()
             .map(|answer| answer["err"]["kind"].as_str().unwrap_or("ok").to_owned())
@@ -311,7 +307,7 @@ impl Result_ {
     }
 
     /// Why the invocation failed.
-    pub fn failure(&self) -> &Failure {
+    pub(crate) fn failure(&self) -> &Failure {
         self.ended.result.as_ref().expect_err("it must fail")
     }
 }

@@ -27,7 +27,7 @@ static FLEET: LazyLock<Option<Fleet>> =
 
 /// How the targets are reached.
 #[derive(Clone, Copy)]
-pub enum Via {
+pub(crate) enum Via {
     /// This machine, as whoever runs the tests.
     Local,
     /// Hosts of a fleet, as its deploy user.
@@ -36,7 +36,7 @@ pub enum Via {
 
 impl Via {
     /// Over SSH; `None`, and a word about it, where there is no sshd.
-    pub fn ssh() -> Option<Self> {
+    pub(crate) fn ssh() -> Option<Self> {
         let via = FLEET.as_ref().map(Self::Ssh);
         if via.is_none() {
             eprintln!("SKIPPED: {}", std::thread::current().name().unwrap_or("a test"));
@@ -54,7 +54,7 @@ impl Via {
     }
 
     /// Where this machine has a path of the target `web-1`.
-    pub fn outside(self, path: &Path) -> PathBuf {
+    pub(crate) fn outside(self, path: &Path) -> PathBuf {
         match self {
             Self::Local => path.to_owned(),
             Self::Ssh(fleet) => fleet.host(1).outside(path),
@@ -116,24 +116,24 @@ impl Machines for There {
 }
 
 /// A folder that may be touched, one beside it that may not, and a step in between. Paths are the target's.
-pub struct World {
-    pub run: Run,
-    pub via: Via,
-    pub granted: PathBuf,
-    pub secret: PathBuf,
+pub(crate) struct World {
+    pub(crate) run: Run,
+    pub(crate) via: Via,
+    pub(crate) granted: PathBuf,
+    pub(crate) secret: PathBuf,
     base: PathBuf,
     /// Who logs in.
-    pub owner: u32,
+    pub(crate) owner: u32,
 }
 
 impl World {
     /// `grants`: with `{granted}` and `{secret}` for the folders.
-    pub async fn new(via: Via, grants: &[&str]) -> Self {
+    pub(crate) async fn new(via: Via, grants: &[&str]) -> Self {
         Self::with_root(via, grants, true).await
     }
 
     /// The same; `has_root`: whether the granted folder is the release root, or the plan has none.
-    pub async fn with_root(via: Via, grants: &[&str], has_root: bool) -> Self {
+    pub(crate) async fn with_root(via: Via, grants: &[&str], has_root: bool) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let parent = via.parent();
@@ -168,20 +168,20 @@ impl World {
     }
 
     /// Both, below the folder only.
-    pub async fn read_write(via: Via) -> Self {
+    pub(crate) async fn read_write(via: Via) -> Self {
         Self::new(via, &["read:{granted}", "write:{granted}"]).await
     }
 
-    pub fn in_granted(&self, path: &str) -> String {
+    pub(crate) fn in_granted(&self, path: &str) -> String {
         self.granted.join(path).to_string_lossy().into_owned()
     }
 
-    pub fn in_secret(&self, path: &str) -> String {
+    pub(crate) fn in_secret(&self, path: &str) -> String {
         self.secret.join(path).to_string_lossy().into_owned()
     }
 
     /// Where this machine has a path of the target.
-    pub fn outside(&self, path: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn outside(&self, path: impl AsRef<Path>) -> PathBuf {
         self.via.outside(path.as_ref())
     }
 
@@ -190,7 +190,7 @@ impl World {
     }
 
     /// Makes a folder of whoever logs in.
-    pub fn mkdir(&self, path: impl AsRef<Path>) {
+    pub(crate) fn mkdir(&self, path: impl AsRef<Path>) {
         let path = self.outside(path);
         fs::create_dir(&path).expect("a folder");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
@@ -198,50 +198,50 @@ impl World {
     }
 
     /// Writes a file of whoever logs in.
-    pub fn write(&self, path: impl AsRef<Path>, text: &str) {
+    pub(crate) fn write(&self, path: impl AsRef<Path>, text: &str) {
         let path = self.outside(path);
         fs::write(&path, text).expect("a file");
         self.own(&path);
     }
 
     /// Makes a link of whoever logs in.
-    pub fn link(&self, points_to: impl AsRef<Path>, at: impl AsRef<Path>) {
+    pub(crate) fn link(&self, points_to: impl AsRef<Path>, at: impl AsRef<Path>) {
         let at = self.outside(at);
         symlink(points_to, &at).expect("a link");
         self.own(&at);
     }
 
-    pub fn read(&self, path: impl AsRef<Path>) -> String {
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> String {
         fs::read_to_string(self.outside(path)).expect("a file")
     }
 
-    pub fn exists(&self, path: impl AsRef<Path>) -> bool {
+    pub(crate) fn exists(&self, path: impl AsRef<Path>) -> bool {
         self.outside(path).exists()
     }
 
-    pub fn mode(&self, path: impl AsRef<Path>) -> u32 {
+    pub(crate) fn mode(&self, path: impl AsRef<Path>) -> u32 {
         fs::metadata(self.outside(path)).expect("it is there").permissions().mode() & 0o7777
     }
 
     /// Gives it to another user.
-    pub fn give(&self, path: impl AsRef<Path>, owner: u32) {
+    pub(crate) fn give(&self, path: impl AsRef<Path>, owner: u32) {
         lchown(self.outside(path), Some(owner), Some(owner)).expect("given away");
     }
 
-    pub fn set_mode(&self, path: impl AsRef<Path>, mode: u32) {
+    pub(crate) fn set_mode(&self, path: impl AsRef<Path>, mode: u32) {
         fs::set_permissions(self.outside(path), fs::Permissions::from_mode(mode)).expect("a mode");
     }
 
-    pub fn owner_of(&self, path: impl AsRef<Path>) -> u32 {
+    pub(crate) fn owner_of(&self, path: impl AsRef<Path>) -> u32 {
         fs::symlink_metadata(self.outside(path)).expect("it is there").uid()
     }
 
-    pub async fn calls(&self, calls: Value) -> Result_ {
+    pub(crate) async fn calls(&self, calls: Value) -> Result_ {
         self.run.calls(calls).await
     }
 
     /// Nothing of the folder that is not granted was read, changed or added to.
-    pub fn assert_untouched(&self) {
+    pub(crate) fn assert_untouched(&self) {
         assert_eq!(self.read(self.secret.join("key")), "hunter2");
         let secret = self.outside(&self.secret);
         assert_eq!(fs::read_dir(&secret).expect("still there").count(), 1);
@@ -256,6 +256,6 @@ impl Drop for World {
     }
 }
 
-pub fn remote(path: &Path) -> RemotePath {
+pub(crate) fn remote(path: &Path) -> RemotePath {
     path.to_string_lossy().parse().expect("a path")
 }

@@ -1,8 +1,6 @@
 //! Requests over TLS, to a server of this machine whose certificate nobody vouches for.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::{Nowhere, Run};
 use runner::host::Requests;
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
@@ -11,7 +9,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{Nowhere, Run};
 
 /// A TLS server that ends with the test.
 struct Server(Child);

@@ -1,6 +1,6 @@
 //! Paths: what is not granted, what goes up, links that lead elsewhere, and somebody who swaps folders meanwhile.
 
-use crate::every_verb;
+use super::every_verb;
 use crate::support::ground::{Via, World};
 use serde_json::json;
 use std::path::Path;

@@ -4,7 +4,7 @@ use super::{Candidate, manifest, suite};
 use std::path::Path;
 
 fn kept() -> Vec<Candidate> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/languages/kept/0.1");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/languages/kept/0.1");
     let mut all: Vec<Candidate> = std::fs::read_dir(&folder)
         .expect("the kept components")
         .map(|entry| {

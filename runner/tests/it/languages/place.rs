@@ -1,6 +1,6 @@
 //! Where a candidate runs: a plan for this machine, an init system that writes down what it is asked, and a server.
 
-use super::toml::inline as toml;
+use crate::support::toml::inline as toml;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -9,9 +9,6 @@ mod kept;
 mod manifest;
 mod place;
 mod suite;
-#[expect(unreachable_pub, reason = "shared by several tests")]
-#[path = "../support/toml.rs"]
-mod toml;
 
 use std::collections::BTreeMap;
 

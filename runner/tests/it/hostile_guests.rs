@@ -1,14 +1,11 @@
 //! Modules that do what no module should, and fail alone: with a message that names the step, the module and the
 //! limit. None of this needs a target.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::{Result_, Run, link};
 use runner::sandbox::limits::Limits;
 use runner_model::{FailureKind, Level};
 use serde_json::json;
 use std::time::{Duration, Instant};
-use support::{Result_, Run, link};
 
 const WHO: &str = "step `puppet` (module `test/puppet`) ";
 

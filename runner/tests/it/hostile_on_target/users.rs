@@ -1,6 +1,6 @@
 //! Users: folders of others, and becoming another one.
 
-use crate::every_verb;
+use super::every_verb;
 use crate::support::ground::{Via, World};
 use serde_json::json;
 use std::path::Path;

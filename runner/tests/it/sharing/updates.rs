@@ -1,7 +1,7 @@
 //! An update of a module that asks for more than the lock has.
 
 use super::project::Project;
-use super::support::puppet_with;
+use crate::support::puppet_with;
 use serde_json::json;
 
 #[test]

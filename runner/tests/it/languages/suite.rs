@@ -5,9 +5,12 @@ use super::{Candidate, all_the_same};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Runs a candidate, and answers what the journal says of it.
+type Check = fn(&Candidate) -> Vec<Value>;
+
 /// Everything, for all of them. A failure names the candidate.
 pub(crate) fn passes(candidates: &[Candidate]) {
-    let check: [(&str, fn(&Candidate) -> Vec<Value>); 9] = [
+    let check: [(&str, Check); 9] = [
         ("it makes the service use what it wrote", writes),
         ("nothing to do is nothing done", again),
         ("what is not granted is refused", denied),

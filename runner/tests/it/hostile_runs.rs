@@ -2,9 +2,7 @@
 //! the journal with the layer that refused and the line that mends it there, the exit code is the documented one, and
 //! nothing is changed.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::job::{Job, digest};
 use runner_fleet::{Fleet, fleet_or_skip};
 use runner_journal::{Answer, Entry, Payload};
 use runner_model::text::is_unsafe;
@@ -12,7 +10,6 @@ use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
-use support::job::{Job, digest};
 
 /// The exit codes: something failed in the run, it was refused before it began, a file that people write is wrong.
 const FAILED: i32 = 4;
@@ -186,7 +183,7 @@ fn what_the_lock_did_not_accept_does_not_begin() {
     refused(&job, INVALID, "a lock that was changed by hand");
 
     let job = Job::locked(&fleet, &json!({ "ssh": ["read:/srv/app"] }), &write(), "");
-    let swapped = support::puppet_with(&both());
+    let swapped = crate::support::puppet_with(&both());
     std::fs::write(job.plan().join("puppet.wasm"), swapped).expect("another module");
     refused(&job, REFUSED, "a module that was swapped after the lock");
 

@@ -1,13 +1,10 @@
 //! A module that imports WASI, as the runtimes of most languages do: it finds nothing of this machine, and its clocks
 //! and random numbers come from the record of the run and from nowhere else.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::{Run, SANDBOX, link, load};
 use runner::sandbox::Origin;
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{Run, SANDBOX, link, load};
 
 /// A step that asks WASI for all it has, and answers in numbers: random, insecure random, time, time for people
 /// (seconds, nanoseconds), time after a sleep of 30 ms; how many variables, arguments, folders; whether it has a

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// A value as TOML has it in a line.
-pub fn inline(value: &Value) -> String {
+pub(crate) fn inline(value: &Value) -> String {
     match value {
         Value::Object(map) => {
             let pairs: Vec<_> = map

@@ -1,13 +1,10 @@
 //! Host functions that touch the runner's own machine or the network, attacked: the workspace, the store, requests.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::Run;
 use runner_model::Digest;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
-use support::Run;
 
 fn home(files: &[&str]) -> Run {
     let run = Run::granted(&[], files, &[]);

@@ -12,25 +12,25 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// A folder with a plan, its inventory and its module.
-pub struct Job {
+pub(crate) struct Job {
     place: tempfile::TempDir,
-    pub policy: Option<String>,
+    pub(crate) policy: Option<String>,
     /// Variables of the program.
-    pub env: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
 }
 
 /// What the program said, and how it ended.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Job {
     /// A plan with one step that makes these calls. `capabilities`: what the module declares; `step`: more lines of
     /// the step.
-    pub fn new(fleet: &Fleet, capabilities: &Value, calls: &Value, step: &str) -> Self {
+    pub(crate) fn new(fleet: &Fleet, capabilities: &Value, calls: &Value, step: &str) -> Self {
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let job = Self { place, policy: None, env: Vec::new() };
         fs::create_dir(job.plan()).expect("a folder");
@@ -48,7 +48,7 @@ impl Job {
     }
 
     /// The same, with its lock.
-    pub fn locked(fleet: &Fleet, capabilities: &Value, calls: &Value, step: &str) -> Self {
+    pub(crate) fn locked(fleet: &Fleet, capabilities: &Value, calls: &Value, step: &str) -> Self {
         let job = Self::new(fleet, capabilities, calls, step);
         let locked = job.runner(&["lock"]);
         assert_eq!(locked.code, 0, "{locked:?}");
@@ -56,30 +56,30 @@ impl Job {
     }
 
     /// Everything that is the job's own: its plan, its runs, its home and what is temporary.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.place.path()
     }
 
     /// Writes the lock, which must work.
-    pub fn lock(&self) {
+    pub(crate) fn lock(&self) {
         let locked = self.runner(&["lock"]);
         assert_eq!(locked.code, 0, "{locked:?}");
     }
 
     /// Adds to the plan: a table of its own.
-    pub fn add(&self, toml: &str) {
+    pub(crate) fn add(&self, toml: &str) {
         let file = self.plan().join("plan.toml");
         let plan = fs::read_to_string(&file).expect("a plan");
         fs::write(file, format!("{plan}\n{toml}\n")).expect("a plan");
     }
 
     /// The plan's folder.
-    pub fn plan(&self) -> PathBuf {
+    pub(crate) fn plan(&self) -> PathBuf {
         self.place.path().join("plan")
     }
 
     /// Runs the program: the command and its options come before the plan.
-    pub fn runner(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn runner(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
         command.args(arguments).arg(self.plan().join("plan.toml")).current_dir(self.place.path());
         // Shared by all jobs: what is compiled once is compiled for all of them.
@@ -100,7 +100,7 @@ impl Job {
     }
 
     /// The entries of the journal of the only run; `None`: nothing ran.
-    pub fn journal(&self) -> Option<Vec<Value>> {
+    pub(crate) fn journal(&self) -> Option<Vec<Value>> {
         let runs: Vec<_> = fs::read_dir(self.plan().join(".runner/runs")).ok()?.flatten().collect();
         assert_eq!(runs.len(), 1, "one run");
         let text = fs::read_to_string(runs[0].path().join("journal.jsonl")).expect("a journal");
@@ -110,7 +110,7 @@ impl Job {
 
     /// Gives the journal of the only run other entries, sealed as if they had been written so; `ends`: the first one that
     /// is forged is the last one.
-    pub fn forge(&self, ends: bool, forge: impl Fn(&mut Entry) -> bool) {
+    pub(crate) fn forge(&self, ends: bool, forge: impl Fn(&mut Entry) -> bool) {
         let runs: Vec<_> = fs::read_dir(self.plan().join(".runner/runs")).expect("runs").flatten().collect();
         assert_eq!(runs.len(), 1, "one run");
         let file = runs[0].path().join("journal.jsonl");
@@ -130,7 +130,7 @@ impl Job {
     }
 
     /// The refusals in the journal: of each its message and its detail.
-    pub fn denials(&self) -> Vec<(String, String)> {
+    pub(crate) fn denials(&self) -> Vec<(String, String)> {
         let entries = self.journal().expect("a journal");
         let calls = entries.iter().filter(|entry| entry["kind"] == "call");
         let failures = calls.filter_map(|entry| entry["answer"].get("failed"));
@@ -145,7 +145,7 @@ impl Job {
 }
 
 /// Everything below the folder of releases of each host, but for what the runner keeps for itself.
-pub fn digest(fleet: &Fleet) -> Vec<String> {
+pub(crate) fn digest(fleet: &Fleet) -> Vec<String> {
     let script = "cd /srv && find app -path app/.runner -prune -o -printf '%p %y %m %U %s %l\\n' | sort; \
                   find app -path app/.runner -prune -o -type f -exec sha256sum {} + | sort";
     fleet

@@ -2,10 +2,6 @@
 //! connection, and hosts of a fleet over OpenSSH, as a user who is not root. One list of attacks, two ways to go.
 //! What must not happen is looked for on the target's disk, not only in the answers.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-#[path = "../support/mod.rs"]
-mod support;
-
 use serde_json::{Value, json};
 
 /// Every attack as a test in `local`, and as one in `ssh`.

@@ -1,16 +1,13 @@
 //! Secrets in encrypted files beside the plan: `runner secrets`, the real `age` and the real `sops` read what the others
 //! write.
 
-#[expect(dead_code, unreachable_pub, reason = "shared by several tests; each uses a part")]
-mod support;
-
+use crate::support::job::Job;
 use runner_fleet::{Fleet, fleet_or_skip};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use support::job::Job;
 
 const WRITTEN: &str = "secrets.age is written, for the 1 key in secrets.age.recipients\n";
 const TEXT: &str = "db-password = \"correct-horse\"\n[smtp]\npassword = \"battery-staple\"\n";

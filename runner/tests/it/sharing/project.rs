@@ -1,6 +1,6 @@
 //! A folder with a plan for this machine, and the program on it.
 
-use super::support::toml;
+use crate::support::toml;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ impl Project {
         let with = toml::inline(&serde_json::json!({ "do": calls }));
         project.write(
             "plan.toml",
-            &format!(
+            format!(
                 "plan = 1\nname = \"sharing\"\n\n[modules]\nown = {module}\n\n[environment.home]\n\
                  inventory = \"home.toml\"\n\n[strategy]\nrole = \"web\"\n\n[[rollout]]\nid = \"own\"\nuses = \"own\"\n\
                  with = {with}\n"
