@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod limit;
 pub mod lock;
 pub mod manifest;
+pub mod oci;
 pub mod plan;
 pub mod policy;
 pub mod quantity;
@@ -57,7 +58,7 @@ pub use name::{
     SecretName, StepId, TargetName, UndoKey, UserName, VarName,
 };
 pub use path::{BadPath, RemotePath};
-pub use plan::{ModuleRef, OciModule, OnFailure, Plan};
+pub use plan::{ModuleRef, OnFailure, Plan};
 pub use quantity::{ByteSize, Period};
 pub use release::{ArtifactOutput, ReleaseSpec, release_id};
 pub use resolved::{Facts, Limits, Resolved, ResolvedStep, RootGrants, StepScope};

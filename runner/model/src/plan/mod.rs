@@ -5,7 +5,6 @@ mod cluster;
 mod gaps;
 mod inventory;
 mod module;
-mod oci;
 mod read;
 mod read_modules;
 mod read_secrets;
@@ -18,7 +17,6 @@ pub(crate) use strategy::batches;
 
 pub use inventory::{AskedFor, BadInventoryCommand, InventoryCommand, InventorySource};
 pub use module::{ModuleRef, ModuleSource};
-pub use oci::{BadOci, OciModule, OciRepository, Requirement, Wanted};
 pub use secrets::{GivenSecret, SecretEntry, SecretSource, SecretTable};
 pub use strategy::{BadGoal, Goal, OnFailure};
 

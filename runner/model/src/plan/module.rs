@@ -1,7 +1,7 @@
 //! Which modules a plan uses, and where they come from.
 
-use super::oci::{BadOci, OciModule};
 use super::{Plan, Step};
+use crate::oci::{BadModule, OciModule};
 use crate::suggest::closest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ pub enum BadModuleRef {
     Form(String),
     /// It is to be one of a registry.
     #[error(transparent)]
-    Oci(#[from] BadOci),
+    Oci(#[from] BadModule),
 }
 
 impl FromStr for ModuleRef {

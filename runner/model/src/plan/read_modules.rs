@@ -1,9 +1,9 @@
 //! Reads `[modules]`.
 
 use super::module::ModuleSource;
-use super::oci::{BadOci, OciModule, OciRepository, Wanted};
 use crate::ModuleName;
 use crate::diagnostic::Code;
+use crate::oci::{BadModule, OciModule, Reference, Wanted};
 use crate::plan::gaps::Names;
 use crate::read::{Item, Reader, Table};
 use crate::source::Spanned;
@@ -111,13 +111,21 @@ fn of_registry(
     version: Option<&Item<'_>>,
 ) -> Option<OciModule> {
     let text = reader.line(oci)?.value;
-    let refused = |item: &Item<'_>, error: BadOci| {
-        let problem = reader.problem(Code::BadValue, item.span, error.to_string());
-        reader.push(problem.hint("as in `{ oci = \"registry.example.org/team/greet\", version = \"1.2\" }`"));
+    let refused = |item: &Item<'_>, error: BadModule| {
+        reader.push(reader.problem(Code::BadValue, item.span, error.to_string()).hint(error.mend()));
     };
+    let reference: Reference = match text.parse() {
+        Ok(reference) => reference,
+        Err(error) => {
+            refused(oci, error.into());
+            return None;
+        }
+    };
+    let says_which = reference.tag().is_some() || reference.digest().is_some();
     let Some(version) = version else {
-        if let Ok(repository) = text.parse::<OciRepository>() {
+        if !says_which {
             let message = format!("the module `{}` does not say which version", entry.name);
+            let repository = reference.repository();
             reader.push(
                 reader
                     .problem(Code::Missing, oci.span, message)
@@ -129,42 +137,13 @@ fn of_registry(
             );
             return None;
         }
-        // `@1.2` is for the lock: in a plan the requirement has a key of its own.
-        return match text.parse::<OciModule>() {
-            Ok(module) if matches!(module.wanted(), Wanted::Version(_)) => {
-                let problem =
-                    reader.problem(Code::BadValue, oci.span, "a version requirement has a key of its own");
-                let Wanted::Version(version) = module.wanted() else { return None };
-                reader.push(
-                    problem
-                        .hint(format!("write `oci = \"{}\", version = \"{version}\"`", module.repository())),
-                );
-                None
-            }
-            Ok(module) => Some(module),
-            Err(error) => {
-                refused(oci, error);
-                None
-            }
-        };
+        return reference.try_into().map_err(|error| refused(oci, error)).ok();
     };
-    let repository = match text.parse::<OciRepository>() {
-        Ok(repository) => repository,
-        Err(_) if text.parse::<OciModule>().is_ok() => {
-            let message = format!("`{}` names one module twice: by `version`, and in `oci`", entry.name);
-            reader.push(reader.problem(Code::Conflict, version.key, message).hint("remove one of them"));
-            return None;
-        }
-        Err(error) => {
-            refused(oci, error);
-            return None;
-        }
-    };
-    match reader.line(version)?.value.parse() {
-        Ok(requirement) => Some(OciModule::new(repository, Wanted::Version(requirement))),
-        Err(error) => {
-            refused(version, error);
-            None
-        }
+    if says_which {
+        let message = format!("`{}` names one module twice: by `version`, and in `oci`", entry.name);
+        reader.push(reader.problem(Code::Conflict, version.key, message).hint("remove one of them"));
+        return None;
     }
+    let requirement = reader.line(version)?.value.parse().map_err(|error| refused(version, error)).ok()?;
+    Some(OciModule { repository: reference.repository().clone(), wanted: Wanted::Version(requirement) })
 }
