@@ -1,8 +1,10 @@
 //! What `wit-bindgen` makes of `wit/`. Hidden: the modules of this crate are what a module uses.
+//!
+//! In the repository `wit` is a link to the contract, so that a copy of this folder is whole.
 
 wit_bindgen::generate!({
     world: "step",
-    path: "../../wit",
+    path: "wit",
     pub_export_macro: true,
     export_macro_name: "__export_step",
     default_bindings_module: "runner_sdk::bindings",
@@ -12,7 +14,7 @@ wit_bindgen::generate!({
 pub mod cluster {
     wit_bindgen::generate!({
         world: "cluster",
-        path: "../../wit",
+        path: "wit",
         with: {
             "runner:step/types@0.1.0": crate::bindings::runner::step::types,
             "runner:step/log@0.1.0": crate::bindings::runner::step::log,

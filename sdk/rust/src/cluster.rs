@@ -126,5 +126,9 @@ macro_rules! export_cluster {
 
     $crate::bindings::cluster::__export_cluster!(Component with_types_in $crate::bindings::cluster);
         };
+
+        // So that the compiler knows that the cluster is used.
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(&str) -> $crate::Result<$crate::Standing> = $crate::call_observe::<$cluster>;
     };
 }

@@ -4,6 +4,7 @@ pub use crate::changed::Changed;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -114,6 +115,23 @@ impl Folder {
 impl fmt::Display for Folder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Takes what a plan cannot say out of the schema of a struct: that an optional parameter may be null (TOML has no null),
+/// and how wide an integer is in Rust. `#[schemars(transform = params::plain)]` on the struct.
+pub fn plain(schema: &mut Schema) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(|all| all.values_mut()).filter_map(Value::as_object_mut) {
+        if let Some(Value::Array(types)) = property.get_mut("type") {
+            types.retain(|one| one != "null");
+            if let [only] = types.as_slice() {
+                property["type"] = only.clone();
+            }
+        }
+        if property.get("type").is_some_and(|one| one == "integer") {
+            property.remove("format");
+        }
     }
 }
 
@@ -228,6 +246,23 @@ mod tests {
         for text in ["", "8", "0888", "17777"] {
             assert!(serde_json::from_value::<Mode>(text.into()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_plain_schema_has_no_null_and_no_width() {
+        #[derive(JsonSchema)]
+        #[schemars(transform = plain)]
+        #[expect(dead_code, reason = "only its schema is asked for")]
+        struct Params {
+            unit: Option<String>,
+            tries: u32,
+        }
+        let schema = schemars::schema_for!(Params).to_value();
+        assert_eq!(
+            schema["properties"],
+            serde_json::json!({ "unit": { "type": "string" }, "tries": { "type": "integer", "minimum": 0 } })
+        );
+        assert_eq!(schema["required"], serde_json::json!(["tries"]));
     }
 
     #[test]

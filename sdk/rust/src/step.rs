@@ -184,5 +184,9 @@ macro_rules! export {
 
     $crate::bindings::__export_step!(Component with_types_in $crate::bindings);
         };
+
+        // So that the compiler knows that the step is used.
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(&str) -> $crate::Result<::std::string::String> = $crate::call::<$step>;
     };
 }
