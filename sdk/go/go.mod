@@ -1,0 +1,3 @@
+module runner/step
+
+go 1.27
