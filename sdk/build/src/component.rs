@@ -14,5 +14,9 @@ pub fn componentize(path: &Path, core: &[u8]) -> Result<Vec<u8>, Error> {
         .validate(true)
         .module(core)
         .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| Error::Component { path: path.to_owned(), why: format!("{error:#}") })
+        .map_err(|error| failed(path, &format!("{error:#}")))
+}
+
+pub(crate) fn failed(path: &Path, why: &str) -> Error {
+    Error::Component { path: path.to_owned(), why: why.to_owned() }
 }

@@ -14,12 +14,18 @@
 //! cargo leaves behind is taken away (see `env.rs`).
 
 mod build;
+mod c;
 mod component;
+mod contract;
 mod env;
+mod files;
+mod go;
 mod language;
 pub mod project;
 pub mod scaffold;
 mod toolchain;
+mod tools;
+mod zig;
 
 pub use build::{Build, Guest, outer_target_dir};
 pub use component::componentize;

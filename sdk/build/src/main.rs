@@ -1,18 +1,18 @@
-//! `runner-guests CRATE… [--to FOLDER]`: builds steps to components, for authors and scripts.
+//! `runner-guests STEP… [--to FOLDER]`: builds steps to components, for authors and scripts.
 
-use runner_guests::{Build, Toolchain};
+use runner_guests::{Build, Language, Project, Toolchain, project};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
 const USAGE: &str = "\
-Builds crates of steps to WebAssembly components.
+Builds steps to WebAssembly components.
 
-usage: runner-guests CRATE... [--to FOLDER]
+usage: runner-guests STEP... [--to FOLDER]
 
-  CRATE        a folder with a Cargo.toml, or the Cargo.toml
-  --to FOLDER  where NAME.wasm is written; without, `target` of each crate";
+  STEP         a folder with a step.toml or a Cargo.toml, or the Cargo.toml
+  --to FOLDER  where NAME.wasm is written; without, `target` of each step";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -39,18 +39,29 @@ fn arguments() -> Result<(Vec<PathBuf>, Option<PathBuf>), Failure> {
     if crates.is_empty() { Err(USAGE.into()) } else { Ok((crates, to)) }
 }
 
-fn build(crates: &[PathBuf], to: Option<&Path>) -> Result<(), Failure> {
-    eprintln!("compiler: {}", Toolchain::find()?.describe());
-    for path in crates {
+fn build(steps: &[PathBuf], to: Option<&Path>) -> Result<(), Failure> {
+    for path in steps {
+        if path.join(project::FILE).is_file() {
+            let project = Project::read(path)?;
+            if project.language != Language::Rust {
+                write(to.unwrap_or(&project.target()), &project.name, &project.build()?)?;
+                continue;
+            }
+        }
+        eprintln!("compiler: {}", Toolchain::find()?.describe());
         let manifest = if path.is_dir() { path.join("Cargo.toml") } else { path.clone() };
         let target = manifest.with_file_name("target");
         for guest in Build::new(&manifest, &target).run()? {
-            let folder = to.unwrap_or(&target);
-            fs::create_dir_all(folder)?;
-            let file = folder.join(format!("{}.wasm", guest.name));
-            fs::write(&file, &guest.component)?;
-            writeln!(std::io::stdout(), "{}", file.display())?;
+            write(to.unwrap_or(&target), &guest.name, &guest.component)?;
         }
     }
+    Ok(())
+}
+
+fn write(folder: &Path, name: &str, component: &[u8]) -> Result<(), Failure> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join(format!("{name}.wasm"));
+    fs::write(&file, component)?;
+    writeln!(std::io::stdout(), "{}", file.display())?;
     Ok(())
 }

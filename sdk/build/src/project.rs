@@ -1,6 +1,6 @@
 //! A step's own folder: `step.toml` says in which language it is written and where its source is.
 
-use crate::{Build, Error, Language};
+use crate::{Build, Error, Language, c, go, zig};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -60,6 +60,9 @@ impl Project {
     /// [`Error::Missing`] for a tool that is not installed, and all else that can go wrong in a build.
     pub fn build(&self) -> Result<Vec<u8>, Error> {
         match self.language {
+            Language::C => c::build(self),
+            Language::Go => go::build(self),
+            Language::Zig => zig::build(self),
             Language::Rust => {
                 let guests = Build::new(self.folder.join("Cargo.toml"), self.target()).run()?;
                 let found = guests.into_iter().find(|guest| guest.name == self.name);

@@ -5,8 +5,11 @@ use crate::{Error, Language, Project, project};
 use include_dir::{Dir, DirEntry, include_dir};
 use std::path::{Path, PathBuf};
 
-static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
+pub(crate) static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
+static C: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../c");
+static GO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../go");
 static RUST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../rust");
+static ZIG: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../zig");
 
 /// Makes the folder of a step in a language. Answers the files, relative to it.
 ///
@@ -41,7 +44,10 @@ pub fn new(folder: &Path, name: &str, language: Language) -> Result<Vec<PathBuf>
 /// The SDK of a language, the folder of its template in it, and where the SDK is in a step's folder.
 fn parts(language: Language) -> (&'static Dir<'static>, &'static str, &'static str) {
     match language {
+        Language::C => (&C, "template", "sdk"),
+        Language::Go => (&GO, "template", "sdk"),
         Language::Rust => (&RUST, "template", "sdk/rust"),
+        Language::Zig => (&ZIG, "template", "sdk"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finds a compiler for steps.
 
-use crate::{Error, env};
+use crate::{Error, env, tools};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -60,7 +60,9 @@ fn debian(active: &Path) -> Result<Kind, String> {
     if !sources.join("library/std/Cargo.toml").is_file() {
         return Err(format!("`{}` is missing (package rust-web-src)", sources.display()));
     }
-    let linker = rust_lld(active).or_else(wasm_ld).ok_or("neither `rust-lld` nor `wasm-ld` is installed")?;
+    let linker = rust_lld(active)
+        .or_else(|| tools::newest("wasm-ld"))
+        .ok_or("neither `rust-lld` nor `wasm-ld` is installed")?;
     Ok(Kind::FromSource { sources, linker })
 }
 
@@ -69,23 +71,6 @@ fn rust_lld(rustc: &Path) -> Option<PathBuf> {
     let sysroot = print(rustc, &["--print", "sysroot"]).ok()?;
     let hosts = std::fs::read_dir(Path::new(&sysroot).join("lib/rustlib")).ok()?;
     hosts.flatten().map(|host| host.path().join("bin/rust-lld")).find(|lld| lld.is_file())
-}
-
-/// The linker of the system: `wasm-ld`, or the newest `wasm-ld-N`.
-fn wasm_ld() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path)
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flat_map(|entries| entries.flatten())
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let version = match name.strip_prefix("wasm-ld")? {
-                "" => u32::MAX,
-                rest => rest.strip_prefix('-')?.parse().ok()?,
-            };
-            Some((version, entry.path()))
-        });
-    found.max().map(|(_, path)| path)
 }
 
 fn has_std(libraries: &Path) -> bool {
