@@ -20,9 +20,11 @@ mod host;
 mod layout;
 mod needs;
 mod process;
+mod registry;
 
 pub use host::{Answer, Host};
 pub use needs::Missing;
+pub use registry::{Registry, RegistryBuilder};
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};

@@ -3,22 +3,32 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+const FLEET: &str = "a fleet of real hosts";
+
 /// What the machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
+    /// What cannot be had.
+    of: &'static str,
     what: Vec<String>,
     packages: Vec<&'static str>,
 }
 
 impl Missing {
     pub(crate) fn root(what: &str) -> Self {
-        Self { what: vec![format!("root, for {what}")], packages: Vec::new() }
+        Self { of: FLEET, what: vec![format!("root, for {what}")], packages: Vec::new() }
+    }
+
+    /// Programs, with the packages that have them.
+    pub(crate) fn programs(of: &'static str, programs: &[(&str, &'static str)]) -> Self {
+        let what = programs.iter().map(|(program, _)| format!("`{program}`")).collect();
+        Self { of, what, packages: programs.iter().map(|(_, package)| *package).collect() }
     }
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a fleet of real hosts needs {}", self.what.join(", "))?;
+        write!(f, "{} needs {}", self.of, self.what.join(", "))?;
         if !self.packages.is_empty() {
             write!(f, " (hint: `apt-get install {}`)", self.packages.join(" "))?;
         }
@@ -50,7 +60,7 @@ pub(crate) struct Ssh {
 impl Tools {
     pub(crate) fn find() -> Result<Self, Missing> {
         let root = rustix::process::geteuid().is_root();
-        let mut missing = Missing { what: Vec::new(), packages: Vec::new() };
+        let mut missing = Missing { of: FLEET, what: Vec::new(), packages: Vec::new() };
         let mut need = |program: &str, package| {
             let found = find_program(program);
             if found.is_none() {
@@ -85,6 +95,7 @@ impl Tools {
         let python = find_program("nginx").is_none();
         if python && find_program("python3").is_none() {
             return Err(Missing {
+                of: FLEET,
                 what: vec!["`nginx` or `python3`".to_owned()],
                 packages: vec!["nginx-light"],
             });
