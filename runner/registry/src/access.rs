@@ -3,9 +3,9 @@
 
 use crate::credentials::Secret;
 use crate::error::Error;
-use crate::name::Repository;
 use base64::Engine as _;
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use runner_model::oci::Repository;
 use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;

@@ -11,9 +11,9 @@
 use crate::REFERRERS_MAX;
 use crate::error::Error;
 use crate::layout::Descriptor;
-use crate::name::Repository;
 use runner_artifact::Store;
 use runner_model::Digest;
+use runner_model::oci::Repository;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;

@@ -3,12 +3,12 @@
 use crate::access::{Action, Challenge, TOKEN_MAX, TokenRequest, basic, bearer, token};
 use crate::credentials::{Credentials, Secret, Source};
 use crate::error::{Error, said};
-use crate::name::{Repository, is_loopback};
 use crate::place::Guard;
 use crate::tls::{Clients, failed, speaks_no_tls};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode};
+use runner_model::oci::{Repository, is_loopback};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::PathBuf;

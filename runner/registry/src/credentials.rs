@@ -10,9 +10,9 @@
 //! Nothing that it prints is shown, but for why it fails.
 
 use crate::error::{Error, line};
-use crate::name::Repository;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use runner_model::oci::Repository;
 use runner_model::text::shown;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 //! character.
 
 use crate::credentials::Source;
-use crate::name::{NotAReference, Repository, Tag};
 use runner_model::Digest;
+use runner_model::oci::{NotAReference, Repository, Tag};
 use runner_model::text::shown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

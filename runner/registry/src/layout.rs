@@ -1,10 +1,10 @@
 //! The layout of a module in a registry: that of the CNCF's Wasm working group, which `wkg` writes too, and the manifests
 //! of the OCI's image specification that it is made of.
 
-use crate::name::Repository;
 use crate::{COMPONENT_MAX, Error};
 use jiff::Timestamp;
 use runner_model::Digest;
+use runner_model::oci::Repository;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -34,7 +34,6 @@ mod connection;
 mod credentials;
 mod error;
 mod layout;
-mod name;
 mod place;
 mod referrers;
 mod tls;
@@ -44,8 +43,8 @@ pub use client::{Client, Overwrite, Pulled, Pushed, Settings};
 pub use credentials::{Credentials, Source};
 pub use error::Error;
 pub use layout::{BadEpoch, Metadata, source_date_epoch};
-pub use name::{NotAReference, Reference, Repository, Tag};
 pub use referrers::{Attached, Attachment, File, Referrer};
+pub use runner_model::oci::{NotAReference, Reference, Repository, Tag};
 
 /// The largest component that is pulled or pushed, in bytes.
 pub const COMPONENT_MAX: u64 = 256 * 1024 * 1024;

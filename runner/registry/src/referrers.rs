@@ -9,12 +9,12 @@ use crate::client::{Client, blocking, check_manifest, unwritable};
 use crate::connection::Ask;
 use crate::error::{Error, line};
 use crate::layout::{self, Descriptor, INDEX, Index, Kind, MANIFEST};
-use crate::name::{Repository, Tag};
 use crate::{FILE_MAX, FILES_MAX, MANIFEST_MAX, REFERRERS_MAX};
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
 use reqwest::StatusCode;
 use runner_model::Digest;
+use runner_model::oci::{Repository, Tag};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

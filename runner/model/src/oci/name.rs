@@ -37,8 +37,8 @@ impl NotAReference {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repository {
     /// With its port, when it has one.
-    registry: String,
-    path: String,
+    registry: Box<str>,
+    path: Box<str>,
 }
 
 impl Repository {
@@ -59,7 +59,7 @@ impl Repository {
 
     /// Where the registry is spoken to, for Docker Hub is not where its name says.
     pub fn authority(&self) -> &str {
-        if self.registry == DOCKER_HUB.0 { DOCKER_HUB.1 } else { &self.registry }
+        if &*self.registry == DOCKER_HUB.0 { DOCKER_HUB.1 } else { &self.registry }
     }
 
     /// Whether the registry is on this machine, by its name or its literal address.
@@ -99,7 +99,7 @@ impl FromStr for Repository {
 
 /// A name of a version, which the registry may move: `1.2`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(String);
+pub struct Tag(Box<str>);
 
 impl Tag {
     /// The text.
@@ -109,7 +109,7 @@ impl Tag {
 
     /// The tag under which a registry that does not know referrers keeps the list of them.
     pub fn of_referrers(subject: &Digest) -> Self {
-        Self(format!("sha256-{}", subject.hex()))
+        Self(format!("sha256-{}", subject.hex()).into())
     }
 
     /// Whether it is such a tag, and so no version of a module.
@@ -142,7 +142,7 @@ impl FromStr for Tag {
         if let Some(c) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "_.-".contains(*c))) {
             return Err(refused(&format!("the tag has `{}`", c.escape_debug())));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -214,7 +214,7 @@ impl FromStr for Reference {
         };
         let registry = parse_registry(text, registry)?;
         check_path(text, path)?;
-        Ok(Self { repository: Repository { registry, path: path.to_owned() }, tag, digest })
+        Ok(Self { repository: Repository { registry: registry.into(), path: path.into() }, tag, digest })
     }
 }
 
