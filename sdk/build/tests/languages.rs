@@ -50,6 +50,12 @@ fn new_project(language: Language, name: &str, target: &Path) -> PathBuf {
     let _ = fs::remove_dir_all(&folder);
     scaffold::new(&folder, name, language).expect("a new project");
     fs::create_dir_all(target).expect("a folder");
+    if language == Language::Rust {
+        // That of the example, which has the same dependencies: to make one, cargo would ask the registry.
+        let lock = fs::read_to_string(repository().join("examples/steps/rust/Cargo.lock")).expect("a lock");
+        let lock = lock.replace("name = \"config\"", &format!("name = \"{name}\""));
+        fs::write(folder.join("Cargo.lock"), lock).expect("a file");
+    }
     std::os::unix::fs::symlink(fs::canonicalize(target).expect("a folder"), folder.join("target"))
         .expect("a link");
     folder
