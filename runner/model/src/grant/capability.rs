@@ -175,20 +175,21 @@ impl Capability {
                     ssh::Shape::Socket { class, path } => {
                         ssh::Shape::Socket { class: one(class, "read")?, path: one(path, "/x")? }
                     }
-                    ssh::Shape::Exec { class, variables, argv } => ssh::Shape::Exec {
-                        class: one(class, "read")?,
-                        variables: variables
-                            .iter()
-                            .map(|(name, value)| Ok((name.clone(), one(value, "x")?)))
-                            .collect::<Result<_, Miss>>()?,
-                        argv: argv
-                            .iter()
-                            .map(|word| fill(word, "x"))
-                            .collect::<Result<Vec<_>, _>>()?
-                            .into_iter()
-                            .flatten()
-                            .collect(),
-                    },
+                    ssh::Shape::Exec { class, variables, argv } => {
+                        let words = argv.iter().map(|word| fill(word, "x")).collect::<Result<Vec<_>, _>>()?;
+                        // An empty list of arguments asks for no command: as good as left out.
+                        if words.iter().all(Vec::is_empty) && !argv.is_empty() {
+                            return Err(Miss::Missing);
+                        }
+                        ssh::Shape::Exec {
+                            class: one(class, "read")?,
+                            variables: variables
+                                .iter()
+                                .map(|(name, value)| Ok((name.clone(), one(value, "x")?)))
+                                .collect::<Result<_, Miss>>()?,
+                            argv: words.into_iter().flatten().collect(),
+                        }
+                    }
                 };
                 grants.ssh.push(SshGrant(ssh::Verb::new(&shape)?));
             }

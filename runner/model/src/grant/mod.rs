@@ -69,7 +69,7 @@
 //! In a manifest, `${root}` is a parameter, `${argv...}` all elements of an array as arguments of their own, and
 //! `${env...}` in front of the program a table of variables, and behind it `NAME=value` for each; an array in any other place, also on the way to a value,
 //! makes one grant for each element: `write:${files.path}` is one for each table in `files`. A parameter that is
-//! missing drops its grants. Elsewhere, `${a.b}` are the plan's references. What the run knows only later (`${target.name}`, `${package.version}`) fills one segment
+//! missing drops its grants, and so does a command that is an empty array. Elsewhere, `${a.b}` are the plan's references. What the run knows only later (`${target.name}`, `${package.version}`) fills one segment
 //! of a path, one argument, or the host, the port, one segment or one part of the query of a URL, and is refused when
 //! it would be more. Values are filled in after a grant is split, so none becomes a star, an option or two arguments.
 //!

@@ -165,7 +165,9 @@ fn no_value_becomes_a_star_an_option_or_two_arguments() {
         Ok(vec!["exec-read:ls '*' ${target.name} $${x} 5 true".to_owned()])
     );
     assert!(bind("exec-read:${argv...}", json!({"argv": ["LD_PRELOAD=x", "ls"]})).is_err());
-    assert!(bind("exec-read:${argv...}", json!({"argv": []})).is_err());
+    // No arguments at all are as good as left out: the default of a command that may be given.
+    assert_eq!(bind("exec-read:${argv...}", json!({"argv": []})), Ok(vec![]));
+    assert_eq!(bind("exec-read:${env...} ${argv...}", json!({"env": {"A": "x"}, "argv": []})), Ok(vec![]));
     // A table behind the program is arguments, in the order of its names.
     let table = json!({"env": {"B": "${target.name}", "A": "-x y"}, "argv": ["ls"]});
     let bound = bind("exec-read:env ${env...} ${argv...}", table).expect("bound");
