@@ -3,7 +3,7 @@
 //! It is pure, so the answer is kept by the digest of the module and asked for once.
 
 use super::compile::{Refused, private_folder};
-use super::imports::Imports;
+use super::imports::{Imports, PACKAGE};
 use crate::sandbox::clock::{Clock, Origin, SleepsView};
 use crate::sandbox::limits::{Limits, Meter};
 use crate::sandbox::wasi::{Clocked, Tail, nothing};
@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceTable, ResourceType};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -87,7 +88,7 @@ fn call(
     if imports.wasi {
         crate::sandbox::wasi::link(&mut linker)?;
     }
-    linker.define_unknown_imports_as_traps(component)?;
+    refuse_all(engine, &mut linker, component)?;
     let clock = Clock::new(false);
     let bare = Bare {
         table: ResourceTable::new(),
@@ -114,6 +115,31 @@ fn call(
         let (answer,) = describe.call_async(&mut store, ()).await?;
         Ok(answer)
     })
+}
+
+/// Puts a function that fails in the place of every function of the contract that the component imports. Not wasmtime's
+/// `define_unknown_imports_as_traps`, which takes WASI for unknown where a module names another 0.2 than this host does.
+fn refuse_all(engine: &Engine, linker: &mut Linker<Bare>, component: &Component) -> wasmtime::Result<()> {
+    for (interface, import) in component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(instance) = import.ty else { continue };
+        if !interface.starts_with(PACKAGE) {
+            continue;
+        }
+        let mut linked = linker.instance(interface)?;
+        for (name, export) in instance.exports(engine) {
+            match export.ty {
+                ComponentItem::ComponentFunc(_) => {
+                    let called = format!("unknown import: `{interface}#{name}` has not been defined");
+                    linked.func_new(name, move |_, _, _, _| Err(wasmtime::Error::msg(called.clone())))?;
+                }
+                ComponentItem::Resource(_) => {
+                    linked.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Runs a future that has nothing to wait for: `describe` can reach no host function that waits, except those of WASI

@@ -12,7 +12,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ResourceType};
 
 /// The package of the contract.
-const PACKAGE: &str = "runner:step/";
+pub(super) const PACKAGE: &str = "runner:step/";
 
 /// The interfaces of WASI 0.2 that are there for modules of languages whose runtimes import them; nothing is behind
 /// any of them.
