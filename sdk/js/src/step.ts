@@ -1,0 +1,53 @@
+// What a step is: what the manifest says of it, and a function.
+import { object, type Schema } from "./schema.ts";
+
+/** A step. */
+export interface Step<P, O> {
+  /** As `step.toml` has it. */
+  name: string;
+  /** The author's version of it. */
+  version: string;
+  /** One line: what it does. */
+  summary: string;
+  /** More, in Markdown. */
+  documentation?: string;
+  /** Where it runs; without, on each target. */
+  runs?: "each-target" | "once";
+  /** What the plan gives it: `object({ … })`. */
+  params: Schema<P>;
+  /** What later steps may refer to: `object({ … })`; without, nothing. */
+  outputs?: Schema<O>;
+  /** What it needs on targets: templates of grants over the parameters, as in `write:${file}`. Ask for the least. */
+  ssh?: string[];
+  /** What it needs over HTTP. */
+  http?: string[];
+  /** What it needs beside the plan. */
+  files?: string[];
+  /** The secrets that it needs. */
+  secrets?: string[];
+  /** Does the work, once per fresh instance. */
+  run(params: P): O;
+}
+
+/** Declares a step: `export default step({ … })`. */
+export function step<P, O = void>(declared: Step<P, O>): Step<P, O> {
+  return declared;
+}
+
+/** The manifest, for `JSON.stringify`. */
+export function manifest(step: Step<any, any>): Record<string, unknown> {
+  const { ssh, http, files, secrets } = step;
+  const needs = Object.entries({ ssh, http, files, secrets }).filter(([, grants]) => grants && grants.length > 0);
+  // Later versions may give more: whoever reads outputs takes what they know.
+  const { additionalProperties: _, ...outputs } = (step.outputs ?? object({})).json;
+  return {
+    name: step.name,
+    version: step.version,
+    summary: step.summary,
+    documentation: (step.documentation ?? "").trim(),
+    runs: step.runs ?? "each-target",
+    parameters: step.params.json,
+    outputs,
+    capabilities: Object.fromEntries(needs),
+  };
+}
