@@ -20,11 +20,14 @@ mod contract;
 mod env;
 mod files;
 mod go;
+mod javascript;
 mod language;
 pub mod project;
+mod python;
 pub mod scaffold;
 mod toolchain;
 mod tools;
+mod world;
 mod zig;
 
 pub use build::{Build, Guest, outer_target_dir};
@@ -32,6 +35,7 @@ pub use component::componentize;
 pub use language::Language;
 pub use project::Project;
 pub use toolchain::{TARGET, Toolchain};
+pub use world::Interface;
 
 use std::path::PathBuf;
 

@@ -17,7 +17,7 @@ usage: runner-guests STEP... [--to FOLDER]
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    match arguments().and_then(|(crates, to)| build(&crates, to.as_deref())) {
+    match arguments().and_then(|(steps, to)| build(&steps, to.as_deref())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -27,16 +27,16 @@ fn main() -> ExitCode {
 }
 
 fn arguments() -> Result<(Vec<PathBuf>, Option<PathBuf>), Failure> {
-    let (mut crates, mut to) = (Vec::new(), None);
+    let (mut steps, mut to) = (Vec::new(), None);
     let mut arguments = env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--to") => to = Some(arguments.next().ok_or("`--to` needs a folder")?.into()),
             Some(option) if option.starts_with('-') => return Err(USAGE.into()),
-            _ => crates.push(PathBuf::from(argument)),
+            _ => steps.push(PathBuf::from(argument)),
         }
     }
-    if crates.is_empty() { Err(USAGE.into()) } else { Ok((crates, to)) }
+    if steps.is_empty() { Err(USAGE.into()) } else { Ok((steps, to)) }
 }
 
 fn build(steps: &[PathBuf], to: Option<&Path>) -> Result<(), Failure> {

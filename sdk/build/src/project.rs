@@ -1,6 +1,6 @@
 //! A step's own folder: `step.toml` says in which language it is written and where its source is.
 
-use crate::{Build, Error, Language, c, go, zig};
+use crate::{Build, Error, Interface, Language, c, go, javascript, python, zig};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +21,8 @@ pub struct Project {
     pub source: PathBuf,
     /// The folder of the language's SDK, absolute: `sdk` when `step.toml` does not say.
     pub sdk: PathBuf,
+    /// The interfaces that the component may import, sorted; for languages where this must be said.
+    pub imports: Vec<Interface>,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +32,7 @@ struct Written {
     language: Language,
     source: Option<PathBuf>,
     sdk: Option<PathBuf>,
+    imports: Option<Vec<Interface>>,
 }
 
 impl Project {
@@ -44,6 +47,15 @@ impl Project {
         let wrong = |why: String| Error::Project { file: file.clone(), why };
         let written: Written = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         check_name(&written.name).map_err(wrong)?;
+        if written.imports.is_some() && !written.language.names_imports() {
+            let word = written.language.word();
+            return Err(wrong(format!(
+                "a step in {word} has no `imports`: it imports what it uses, and nothing else"
+            )));
+        }
+        let mut imports = written.imports.unwrap_or_default();
+        imports.sort();
+        imports.dedup();
         let folder = std::path::absolute(folder).map_err(read)?;
         Ok(Self {
             sdk: folder.join(written.sdk.unwrap_or_else(|| "sdk".into())),
@@ -51,6 +63,7 @@ impl Project {
             folder,
             name: written.name,
             language: written.language,
+            imports,
         })
     }
 
@@ -63,6 +76,8 @@ impl Project {
             Language::C => c::build(self),
             Language::Go => go::build(self),
             Language::Zig => zig::build(self),
+            Language::JavaScript | Language::TypeScript => javascript::build(self),
+            Language::Python => python::build(self),
             Language::Rust => {
                 let guests = Build::new(self.folder.join("Cargo.toml"), self.target()).run()?;
                 let found = guests.into_iter().find(|guest| guest.name == self.name);

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub(crate) static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
 static C: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../c");
 static GO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../go");
+static JS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../js");
+static PYTHON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../python");
 static RUST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../rust");
 static ZIG: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../zig");
 
@@ -46,7 +48,10 @@ fn parts(language: Language) -> (&'static Dir<'static>, &'static str, &'static s
     match language {
         Language::C => (&C, "template", "sdk"),
         Language::Go => (&GO, "template", "sdk"),
+        Language::JavaScript => (&JS, "template-js", "sdk"),
+        Language::Python => (&PYTHON, "template", "sdk"),
         Language::Rust => (&RUST, "template", "sdk/rust"),
+        Language::TypeScript => (&JS, "template-ts", "sdk"),
         Language::Zig => (&ZIG, "template", "sdk"),
     }
 }

@@ -1,0 +1,85 @@
+//! Steps in JavaScript and TypeScript are built with esbuild and componentize-qjs, and say what is wrong with them.
+
+#[expect(unreachable_pub, reason = "shared by several tests; each uses a part")]
+mod support;
+
+use support::{assert_imports, built, example, project, without_tools};
+
+#[test]
+fn the_examples_import_what_they_name() {
+    for (language, source) in [("javascript", "src/step.js"), ("typescript", "src/step.ts")] {
+        let (_folder, project) = example(language, "js", source);
+        let Some(component) = built(&project) else { return };
+        assert_imports(
+            &component.unwrap(),
+            &["artifacts", "commands", "http", "log", "secrets", "targets", "timer", "types"],
+        );
+    }
+}
+
+#[test]
+fn what_is_not_used_needs_no_interface() {
+    let source = "import { log, object, step } from \"runner-sdk\";\n\
+                  export default step({ name: \"config\", version: \"0.1.0\", summary: \"says so\", params: object({}),\n\
+                  run() { log.info(\"so\"); } });\n";
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
+    let Some(component) = built(&project) else { return };
+    assert_imports(&component.unwrap(), &["log", "types"]);
+}
+
+#[test]
+fn an_interface_that_is_not_named_is_told() {
+    let source = "import { object, step, timer } from \"runner-sdk\";\n\
+                  export default step({ name: \"config\", version: \"0.1.0\", summary: \"waits\", params: object({}),\n\
+                  run() { timer.sleep(1); } });\n";
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
+    let Some(result) = built(&project) else { return };
+    let error = result.unwrap_err();
+    assert!(
+        error.ends_with("the step uses the interface `timer`: add \"timer\" to `imports` in step.toml"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_file_and_line() {
+    let source = "import { step } from \"runner-sdk\";\n\nexport default step({ name: \n";
+    for (language, file) in [("javascript", "src/step.js"), ("typescript", "src/step.ts")] {
+        let (_folder, project) = project(language, "js", "[]", &[(file, source)]);
+        let Some(result) = built(&project) else { return };
+        let error = result.unwrap_err();
+        assert!(error.contains(&format!("{file}:4:")) || error.contains(&format!("{file}(4,")), "{error}");
+    }
+}
+
+#[test]
+fn a_type_that_does_not_fit_is_shown_with_its_file_and_line() {
+    let source = "import { object, step, string, Target } from \"runner-sdk\";\n\
+                  export default step({ name: \"config\", version: \"0.1.0\", summary: \"reads\",\n\
+                  params: object({ file: string(\"It.\").optional() }),\n\
+                  run({ file }) { Target.current().read(file); } });\n";
+    let (_folder, project) = project("typescript", "js", "[\"targets\"]", &[("src/step.ts", source)]);
+    let Some(result) = built(&project) else { return };
+    let error = result.unwrap_err();
+    assert!(error.contains("src/step.ts(4,39): error TS2345"), "{error}");
+}
+
+#[test]
+fn a_step_of_another_name_is_told() {
+    let source = "import { object, step } from \"runner-sdk\";\n\
+                  export default step({ name: \"other\", version: \"0.1.0\", summary: \"x\", params: object({}), run() {} });\n";
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
+    let Some(result) = built(&project) else { return };
+    let error = result.unwrap_err();
+    assert!(error.contains("the step is called `other`, and in step.toml `config`"), "{error}");
+}
+
+#[test]
+fn a_missing_tool_is_named_with_the_way_to_get_it() {
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", "")]);
+    assert_eq!(
+        without_tools(&project),
+        "to build a step in javascript needs `node`, which runs its tools, which is not here\n\nhint: on Debian: \
+         apt-get install nodejs npm\n"
+    );
+}
