@@ -12,6 +12,7 @@ pub mod limit;
 pub mod lock;
 pub mod manifest;
 pub mod oci;
+pub mod pattern;
 pub mod plan;
 pub mod policy;
 pub mod quantity;

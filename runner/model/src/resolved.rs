@@ -305,8 +305,8 @@ impl Resolved {
         .collect()
     }
 
-    /// What a step may do for a target: the module's grants, the step's `allow`, the lock and the policy, with all of the
-    /// run filled in. The files of the workspace that no step may write are for the caller to add.
+    /// What a step may do for a target: the module's grants, the step's `allow`, the lock, the policy and the ceilings of
+    /// vettings, with all of the run filled in. The files of the workspace that no step may write are for the caller to add.
     ///
     /// # Errors
     /// A value of the run makes no grant: it is more than one segment, argument or part of a URL.
@@ -329,11 +329,14 @@ impl Resolved {
         let root = self.root(step.acts_on(target));
         let own = step.grants.iter().find(|grants| grants.root.as_ref() == root).map(|grants| &grants.grants);
         let reserved = root.map(|root| root.join(".runner")).transpose();
+        let ceilings =
+            policy.as_ref().map(|policy| policy.ceilings_of(&step.module).to_vec()).unwrap_or_default();
         Ok(Layers {
             manifest: own.map(fill).transpose()?.unwrap_or_default(),
             allow: step.allow.as_ref().map(fill).transpose()?,
             lock: fill(&locked.grants)?,
             policy,
+            ceilings,
             reserved: reserved
                 .map_err(|error| Failure::new(FailureKind::Invalid, error))?
                 .into_iter()

@@ -52,6 +52,38 @@ struct PolicyFile {
     /// and what it denies holds in all. With a policy, an environment that it does not speak of is refused.
     #[schemars(default)]
     environment: BTreeMap<String, PolicySection>,
+    /// Whom to believe, where `modules` of an environment asks who signed or reviewed a module.
+    trust: Option<TrustTable>,
+}
+
+/// Whom to believe, in every environment. The files are the operator's, and never beside a plan.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(dead_code, reason = "as `PolicyFile`")]
+struct TrustTable {
+    /// Whose SSH keys are whose: a file in the format that ssh-keygen(1) calls ALLOWED SIGNERS, relative to the policy's
+    /// folder. `signed-by` and `vetted-by` need it.
+    allowed_signers: Option<String>,
+    /// Components and vettings that count no more, in any environment, whoever signed them: `"sha256:…"`.
+    #[schemars(default)]
+    revoked: Vec<String>,
+}
+
+/// Which modules may be used in an environment, but for the standard ones. Each key that is given must be fulfilled, and so
+/// must those of `"*"`, in every environment. An empty list refuses all.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(dead_code, reason = "as `PolicyFile`")]
+struct ModulesTable {
+    /// Where modules may come from: registries, or parts of them, such as `"registry.example.org/team"`. Left out: any.
+    registries: Option<Vec<String>>,
+    /// Whether modules may come from files. Left out: they may, and not where `registries` is given.
+    files: Option<bool>,
+    /// Who must have signed the component: one of these names of `allowed-signers`. `*` is any text, `?` one character.
+    signed_by: Option<Vec<String>>,
+    /// Who must have reviewed the module: one of these. The ceiling of the newest review that counts caps what its steps may
+    /// do.
+    vetted_by: Option<Vec<String>>,
 }
 
 /// What may be done in one environment.
@@ -66,6 +98,8 @@ struct PolicySection {
     /// Whether the inventory may come from a program, which then runs on this machine. Left out: it may. `false` for
     /// `"*"` holds in all environments.
     inventory_commands: Option<bool>,
+    /// Which modules may be used. Left out: all that the lock has.
+    modules: Option<ModulesTable>,
 }
 
 /// What a module says of itself: the JSON that its `describe` returns.
@@ -260,6 +294,8 @@ mod tests {
             case(None, "qqqqqqqq = 1"),
             case(Some("PolicySection"), "[environment.x]\nqqqqqqqq = 1"),
             case(Some("AllowTable"), "[environment.x]\nallow = { qqqqqqqq = 1 }"),
+            case(Some("ModulesTable"), "[environment.x]\nmodules = { qqqqqqqq = 1 }"),
+            case(Some("TrustTable"), "[trust]\nqqqqqqqq = 1"),
         ];
         agree(Kind::Policy, &cases, |bytes| Policy::parse("policy.toml", bytes).expect_err("refused"));
     }

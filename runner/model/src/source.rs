@@ -26,6 +26,14 @@ impl Source {
         Self { name: name.into(), text, shown }
     }
 
+    /// A source from the bytes of a file that a person wrote.
+    ///
+    /// # Errors
+    /// They are more than [`MAX_SOURCE_BYTES`], or no text in UTF-8.
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, crate::Problems> {
+        crate::read::text_of(name, bytes)
+    }
+
     /// The file's name as it is shown.
     pub fn name(&self) -> &str {
         &self.name

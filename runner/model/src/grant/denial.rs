@@ -2,6 +2,7 @@
 
 use super::ask::{Ask, printable};
 use super::set::List;
+use crate::policy::Ceiling;
 use crate::{EffectClass, EnvironmentName, Failure, FailureKind};
 use std::fmt;
 
@@ -23,13 +24,25 @@ pub enum Layer {
         /// The policy's file.
         file: String,
     },
+    /// The review of the module that the operator's policy asks for.
+    Ceiling {
+        /// Who reviewed it, and which vetting it is.
+        whose: String,
+    },
+}
+
+impl Layer {
+    /// The layer of a ceiling.
+    pub(super) fn ceiling(ceiling: &Ceiling) -> Self {
+        Self::Ceiling { whose: ceiling.to_string() }
+    }
 }
 
 /// A refusal. It becomes the `denied` of the contract, with the mend as its detail.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{ask}: {why}")]
 pub struct Denial {
-    /// Who refused. The first one in the order runner, policy's `deny`, manifest, `allow`, lock, policy's `allow`.
+    /// Who refused. The first one in the order runner, policy's `deny`, manifest, `allow`, lock, policy's `allow`, ceilings.
     pub layer: Layer,
     /// What was asked for, printable.
     pub ask: String,
@@ -64,6 +77,7 @@ impl Denial {
             Layer::Allow => "the step's `allow`".to_owned(),
             Layer::Lock => "`plan.lock`".to_owned(),
             Layer::Policy { environment, .. } => format!("the operator's policy for `{environment}`"),
+            Layer::Ceiling { whose } => whose.clone(),
         };
         let why = match instead {
             Some(class) => format!("{who} grants it as `{}` only", super::ssh::class_word(class)),
@@ -93,6 +107,11 @@ fn mend(ask: &Ask<'_>, layer: &Layer) -> String {
                 key(environment.as_str())
             )
         }
+        Layer::Ceiling { .. } => format!(
+            "the module would have to be vetted anew, with this in the ceiling:\n\"{}\": [{}]",
+            list.key(),
+            serde_json::Value::String(grant)
+        ),
     }
 }
 

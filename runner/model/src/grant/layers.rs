@@ -6,7 +6,7 @@ use super::files::WorkspacePath;
 use super::origin::Authority;
 use super::set::{GrantSet, SshGrant};
 use super::ssh::Verb;
-use crate::policy::EnvironmentPolicy;
+use crate::policy::{Ceiling, EnvironmentPolicy};
 use crate::{EffectClass, RemotePath};
 
 /// The grants of one step on one target: bound, filled in, and to be checked at every call.
@@ -20,6 +20,8 @@ pub struct Layers {
     pub lock: GrantSet,
     /// The operator's policy for this environment; `None`: there is no policy.
     pub policy: Option<EnvironmentPolicy>,
+    /// What vettings of the module let it do at most.
+    pub ceilings: Vec<Ceiling>,
     /// Paths on the target that belong to the runner, beside every `.runner`: `<root>/.runner` of this target, so that
     /// the folders above it cannot be moved or removed as a whole.
     pub reserved: Vec<RemotePath>,
@@ -92,6 +94,7 @@ impl Layers {
             let layer = Layer::Policy { environment: policy.environment.clone(), file: policy.file.clone() };
             layers.push((layer, allow));
         }
+        layers.extend(self.ceilings.iter().map(|ceiling| (Layer::ceiling(ceiling), &ceiling.grants)));
         layers
     }
 
@@ -122,8 +125,8 @@ impl Layers {
         let named_literally = match ask {
             Ask::Http { .. } => {
                 layers.iter().all(|(layer, grants)| match layer {
-                    // A policy may well allow a whole origin without meaning to vouch for its address.
-                    Layer::Policy { .. } => true,
+                    // A policy or a review may well allow a whole origin without meaning to vouch for its address.
+                    Layer::Policy { .. } | Layer::Ceiling { .. } => true,
                     _ => grants
                         .http
                         .iter()

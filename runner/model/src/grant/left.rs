@@ -6,7 +6,7 @@ use super::denial::{Denial, Layer};
 use super::layers::{ban, covers};
 use super::set::{GrantSet, List};
 use super::ssh::{Actions, Verb};
-use crate::policy::EnvironmentPolicy;
+use crate::policy::{Ceiling, EnvironmentPolicy};
 use crate::{RemotePath, ServiceAction};
 
 /// A grant of which a policy leaves nothing.
@@ -20,10 +20,15 @@ pub struct Lost {
     pub denial: Denial,
 }
 
-/// The grants of which the policy leaves nothing: `deny` covers them as a whole, or nothing in `allow` overlaps with
-/// them. What has references of the run or stars in it is left to the run. `narrowed`: the step's own `allow`; what it
+/// The grants of which the policy leaves nothing: `deny` covers them as a whole, or nothing in `allow`, or in a ceiling of
+/// the module, overlaps with them. What has references of the run or stars in it is left to the run. `narrowed`: the step's own `allow`; what it
 /// leaves out is not the policy's doing.
-pub(crate) fn lost(grants: &GrantSet, narrowed: Option<&GrantSet>, policy: &EnvironmentPolicy) -> Vec<Lost> {
+pub(crate) fn lost(
+    grants: &GrantSet,
+    narrowed: Option<&GrantSet>,
+    policy: &EnvironmentPolicy,
+    ceilings: &[Ceiling],
+) -> Vec<Lost> {
     let mut lost = Vec::new();
     let mut look = |list: List, grant: String, single: &GrantSet| {
         let of_the_step = |asks: &[Ask<'_>]| {
@@ -32,7 +37,7 @@ pub(crate) fn lost(grants: &GrantSet, narrowed: Option<&GrantSet>, policy: &Envi
                 || asks.iter().any(|ask| matches!(ask, Ask::As(_)))
         };
         let denial = with_asks(single, |asks| {
-            if asks.is_empty() || !of_the_step(asks) { None } else { refused(single, asks, policy) }
+            if asks.is_empty() || !of_the_step(asks) { None } else { refused(single, asks, policy, ceilings) }
         });
         lost.extend(denial.map(|denial| Lost { list, grant, denial }));
     };
@@ -55,18 +60,24 @@ pub(crate) fn lost(grants: &GrantSet, narrowed: Option<&GrantSet>, policy: &Envi
     lost
 }
 
-/// Why the policy refuses every one of the asks.
-fn refused(grant: &GrantSet, asks: &[Ask<'_>], policy: &EnvironmentPolicy) -> Option<Denial> {
+/// Why the policy, or a ceiling, refuses every one of the asks.
+fn refused(
+    grant: &GrantSet,
+    asks: &[Ask<'_>],
+    policy: &EnvironmentPolicy,
+    ceilings: &[Ceiling],
+) -> Option<Denial> {
     let bans: Option<Vec<String>> = asks.iter().map(|ask| ban(&policy.deny, ask)).collect();
     let first = asks.first()?;
     if let Some(ban) = bans.as_ref().and_then(|bans| bans.first()) {
         return Some(Denial::banned(first, &policy.environment, &policy.file, ban));
     }
-    let allow = policy.allow.as_ref()?;
-    (!overlap(grant, allow, asks)).then(|| {
-        let layer = Layer::Policy { environment: policy.environment.clone(), file: policy.file.clone() };
-        Denial::not_granted(first, layer, None)
-    })
+    let allow = policy.allow.iter().map(|allow| {
+        (Layer::Policy { environment: policy.environment.clone(), file: policy.file.clone() }, allow)
+    });
+    let ceilings = ceilings.iter().map(|ceiling| (Layer::ceiling(ceiling), &ceiling.grants));
+    let (layer, _) = allow.chain(ceilings).find(|(_, allowed)| !overlap(grant, allowed, asks))?;
+    Some(Denial::not_granted(first, layer, None))
 }
 
 /// Whether a single grant and others have something in common. A grant of others that is not known yet counts as if.
@@ -175,13 +186,7 @@ mod tests {
 
     fn policy(allow: Option<GrantSet>, deny: GrantSet) -> EnvironmentPolicy {
         let environment = "staging".parse().expect("a name");
-        EnvironmentPolicy {
-            environment,
-            file: "policy.toml".to_owned(),
-            allow,
-            deny,
-            inventory_commands: true,
-        }
+        EnvironmentPolicy { allow, deny, ..EnvironmentPolicy::open(environment, "policy.toml") }
     }
 
     fn names(lost: &[Lost]) -> Vec<&str> {
@@ -216,7 +221,7 @@ mod tests {
             &["read:."],
             &["GET http://shop.example.org/"],
         );
-        let lost = lost(&grants, None, &policy(None, deny));
+        let lost = lost(&grants, None, &policy(None, deny), &[]);
         // A part of `/srv`, most of what php-fpm may be asked, and whatever `du` gets to see are left to the run.
         assert_eq!(
             names(&lost),
@@ -245,7 +250,7 @@ mod tests {
             &[],
             &["GET http://shop.example.org/health"],
         );
-        let lost = lost(&grants, None, &policy(Some(allow), GrantSet::default()));
+        let lost = lost(&grants, None, &policy(Some(allow), GrantSet::default()), &[]);
         assert_eq!(names(&lost), ["read:/srv/shop", "as:root", "POST http://shop.example.org/"]);
         assert!(lost[0].denial.mend.contains("[environment.staging]"), "{}", lost[0].denial.mend);
     }
@@ -258,7 +263,7 @@ mod tests {
             &["GET http://${target.address}/"],
         );
         let none = policy(Some(GrantSet::default()), GrantSet::default());
-        assert!(lost(&grants, None, &none).is_empty());
+        assert!(lost(&grants, None, &none, &[]).is_empty());
     }
 
     #[test]
@@ -266,7 +271,24 @@ mod tests {
         let grants = set(&["service:nginx restart", "service:nginx reload", "as:root"], &[], &[]);
         let narrowed = set(&["service:nginx reload"], &[], &[]);
         let deny = set(&["service:nginx restart", "as:root"], &[], &[]);
-        let lost = lost(&grants, Some(&narrowed), &policy(None, deny));
+        let lost = lost(&grants, Some(&narrowed), &policy(None, deny), &[]);
         assert_eq!(names(&lost), ["as:root"]);
+    }
+
+    #[test]
+    fn what_a_ceiling_leaves_out_is_lost_and_names_the_reviewer() {
+        let grants = set(&["write:/srv/shop", "service:nginx restart", "as:root"], &[], &[]);
+        let ceiling = |ssh: &[&str]| Ceiling {
+            grants: set(ssh, &[], &[]),
+            vetting: crate::Digest::of("a vetting"),
+            reviewer: "security@example.org".to_owned(),
+        };
+        let open = policy(None, GrantSet::default());
+        let wide = ceiling(&["write:/srv", "service:* *", "as:root"]);
+        assert!(lost(&grants, None, &open, std::slice::from_ref(&wide)).is_empty());
+        // With two of them, both count.
+        let lost = lost(&grants, None, &open, &[wide, ceiling(&["write:/srv/shop/releases", "as:root"])]);
+        assert_eq!(names(&lost), ["service:nginx restart"]);
+        insta::assert_snapshot!(format!("{}\n{}", lost[0].denial, lost[0].denial.mend));
     }
 }

@@ -28,10 +28,12 @@ const INVENTORY: [Section; 5] = [
     ("`[target.NAME]`", Some("TargetEntry")),
 ];
 
-const POLICY: [Section; 3] = [
+const POLICY: [Section; 5] = [
     ("The policy", None),
     ("`[environment.NAME]`", Some("PolicySection")),
     ("`allow` and `deny`", Some("AllowTable")),
+    ("`modules`", Some("ModulesTable")),
+    ("`[trust]`", Some("TrustTable")),
 ];
 
 /// The order of a file's own keys, where it says more than that of the alphabet.

@@ -358,8 +358,8 @@ proptest! {
         let mut all = Layers::new(ssh(&manifest), ssh(&lock));
         all.allow = Some(ssh(&allow));
         all.policy = Some(crate::policy::EnvironmentPolicy {
-            inventory_commands: true,
-            environment: name("test"), file: "policy.toml".to_owned(), allow: Some(ssh(&policy)), deny: ssh(&deny),
+            allow: Some(ssh(&policy)), deny: ssh(&deny),
+            ..crate::policy::EnvironmentPolicy::open(name("test"), "policy.toml")
         });
         let each = [&manifest, &allow, &lock, &policy].into_iter().all(|grants| layers(ssh(grants)).check(&ask).is_ok());
         // A ban never needs less than a grant of the same text.

@@ -240,3 +240,22 @@ fn an_allow_with_a_list_left_out_denies_that_list() {
     layers.allow = Some(GrantSet::default());
     assert!(layers.check(&Ask::Read(&path("/x"))).is_err());
 }
+
+#[test]
+fn a_ceiling_is_a_layer_that_names_the_reviewer() {
+    let path = path("/srv/shop/x");
+    let mut layers = layers(ssh(&["write:/srv", "as:root"]));
+    assert!(layers.check(&Ask::Write(&path)).is_ok());
+    layers.ceilings.push(crate::policy::Ceiling {
+        grants: ssh(&["write:/srv/blog"]),
+        vetting: crate::Digest::of("a vetting"),
+        reviewer: "security@example.org".to_owned(),
+    });
+    insta::assert_snapshot!(shown(&layers, &Ask::Write(&path)));
+    // It bounds whom a step becomes, too: what was read was not read with that in mind.
+    assert!(layers.check(&Ask::As(&name("root"))).is_err());
+    layers.ceilings[0].grants = ssh(&["write:/srv/shop", "as:root"]);
+    let granted = layers.check(&Ask::Write(&path)).expect("granted");
+    assert_eq!(granted.prefixes, ["/srv/shop".parse().expect("a path")], "no link leads out of the ceiling");
+    assert!(layers.check(&Ask::As(&name("root"))).is_ok());
+}

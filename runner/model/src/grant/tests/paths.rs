@@ -232,8 +232,8 @@ proptest! {
         let mut layers = Layers::new(set(&manifest), set(&lock));
         layers.allow = allow.as_deref().map(set);
         layers.policy = policy.as_ref().map(|(allow, deny)| crate::policy::EnvironmentPolicy {
-            inventory_commands: true,
-            environment: name("test"), file: "policy.toml".to_owned(), allow: Some(set(allow)), deny: set(deny),
+            allow: Some(set(allow)), deny: set(deny),
+            ..crate::policy::EnvironmentPolicy::open(name("test"), "policy.toml")
         });
         let covers = |paths: &[String], asked: &RemotePath| paths.iter().any(|prefix| asked.is_within(&path(prefix)));
         let ask = if write { Ask::Write(&asked) } else { Ask::Read(&asked) };

@@ -74,13 +74,10 @@ fn a_module_asks_by_parameters() {
 fn a_policy_bans_kinds_of_sources_before_anything_is_fetched() {
     let grants = secrets(&["db from command pass show db", "token from env TOKEN"]);
     let policy = EnvironmentPolicy {
-        environment: name("production"),
-        file: "policy.toml".to_owned(),
-        inventory_commands: true,
-        allow: None,
         deny: secrets(&["* from command"]),
+        ..EnvironmentPolicy::open(name("production"), "policy.toml")
     };
-    let lost = lost(&grants, None, &policy);
+    let lost = lost(&grants, None, &policy, &[]);
     assert_eq!(lost.len(), 1, "{lost:?}");
     assert_eq!(lost[0].grant, "db from command pass show db");
     let mut all = layers(grants);

@@ -52,11 +52,8 @@ fn the_sockets_of_the_runner_are_its_own() {
 fn a_ban_of_a_socket_is_one_for_every_class_and_below() {
     let mut layers = layers(ssh(&["socket-read:/run/docker.sock", "socket-read:/run/haproxy/admin.sock"]));
     layers.policy = Some(EnvironmentPolicy {
-        environment: "staging".parse().expect("a name"),
-        file: "policy.toml".to_owned(),
-        allow: None,
         deny: ssh(&["socket-opaque:/run/haproxy"]),
-        inventory_commands: true,
+        ..EnvironmentPolicy::open("staging".parse().expect("a name"), "policy.toml")
     });
     assert!(!speaks(&layers, EffectClass::Read, "/run/haproxy/admin.sock"));
     assert!(speaks(&layers, EffectClass::Read, "/run/docker.sock"));
