@@ -105,11 +105,14 @@ fn keys_of_every_kind_sign_here_and_there() {
         let sig = folder.path("greet.wasm.sig");
         let theirs = std::fs::read(&sig).expect("a signature");
         std::fs::remove_file(sig).expect("removed");
-        // And by a third program, that has nothing in common with OpenSSH.
-        let private = PrivateKey::from_openssh(std::fs::read(&key).expect("read")).expect("a key");
-        let third = private.sign(MODULE_NAMESPACE, HashAlg::Sha256, MESSAGE).expect("signed");
-        let third = third.to_pem(LineEnding::LF).expect("an armor").into_bytes();
-        for armored in [&ours, &theirs, &third] {
+        // And by a third program, that has nothing in common with OpenSSH. It cannot read a private key of ECDSA whose
+        // number begins with a zero, one in 256; here no private key is ever read.
+        let third = (!kind.contains(&"ecdsa")).then(|| {
+            let private = PrivateKey::from_openssh(std::fs::read(&key).expect("read")).expect("a key");
+            let made = private.sign(MODULE_NAMESPACE, HashAlg::Sha256, MESSAGE).expect("signed");
+            made.to_pem(LineEnding::LF).expect("an armor").into_bytes()
+        });
+        for armored in [&ours, &theirs].into_iter().chain(&third) {
             let signer = signers.verify(MODULE_NAMESPACE, MESSAGE, armored, Timestamp::now()).expect(name);
             assert!(signer.is(WHO), "{name}");
             let fingerprint =
