@@ -25,3 +25,14 @@ pub(super) fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     new.persist(&file)?;
     Ok(())
 }
+
+/// Writes bytes that were made: whole or not at all, folders as needed.
+pub(super) fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut whole = tempfile::NamedTempFile::new_in(folder)?;
+    whole.write_all(bytes)?;
+    whole.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    whole.persist(file)?;
+    Ok(())
+}

@@ -2,6 +2,7 @@
 
 use super::args::Inspect;
 use super::fail::Fail;
+use super::load::Lazy;
 use super::out;
 use super::wrap::wrapped;
 use crate::module::load::Module;
@@ -25,7 +26,7 @@ pub(super) fn load(name: &str) -> Result<(ModuleRef, Module), Fail> {
     let reference = reference(name)?;
     let loader = super::load::loader()?;
     // A path is relative to the folder that the command is called in: there is no plan.
-    let module = super::load::source(&reference, Path::new("."))
+    let module = super::load::source_of(&reference, &Lazy::default())
         .and_then(|source| loader.load(&source))
         .map_err(|error| {
             Fail::usage(format_args!(
@@ -37,7 +38,7 @@ pub(super) fn load(name: &str) -> Result<(ModuleRef, Module), Fail> {
 }
 
 /// The module that is meant. A plan may call the standard ones otherwise than `std`; here there is no plan.
-fn reference(text: &str) -> Result<ModuleRef, Fail> {
+pub(super) fn reference(text: &str) -> Result<ModuleRef, Fail> {
     if let Some(name) = text.strip_prefix("std/") {
         return Ok(ModuleRef::Builtin(name.to_owned()));
     }

@@ -3,10 +3,11 @@
 use super::args::Lock as Args;
 use super::fail::Fail;
 use super::files::replace;
-use super::load::{Loaded, Programs, Written, shown};
+use super::load::{Choice, Loaded, Programs, Written, shown};
 use super::talk;
 use runner_model::lock::{Lock, LockedEnvironment};
-use runner_model::{EnvironmentName, Resolved};
+use runner_model::{EnvironmentName, ModuleRef, Pinned, Resolved};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     let written = Written::read(&args.plan)?;
@@ -16,8 +17,27 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     };
     let mut problems = written.problems.clone();
     let mut checked = Vec::new();
+    let file = written.lock_file();
+    let before = written.lock();
+    let known = before.as_ref().ok().and_then(Option::as_ref);
+    let update = match &args.update {
+        None => BTreeSet::new(),
+        Some(module) => written.of_registries(module.as_slice())?,
+    };
+    // A plan that is refused anyway asks no registry.
+    if problems.has_errors() {
+        return Err(problems.into());
+    }
     for environment in &environments {
-        let loaded = Loaded::load(written.clone(), environment.clone())?;
+        let pinned = pinned(known, environment);
+        let choice = match args.check {
+            true => Choice::Locked(known.and_then(|lock| lock.environment(environment))),
+            false => Choice::Anew { before: &pinned, update: &update, may_move: args.accept },
+        };
+        let loaded = Loaded::load(written.clone(), environment.clone(), &choice)?;
+        for (reference, module) in &loaded.modules {
+            say(reference, pinned.get(reference), module.pinned.as_ref());
+        }
         match loaded.check(&args.vars, None, Programs::Any) {
             Ok(plan) => checked.push(plan.resolved),
             Err(Fail::Invalid(more)) => problems.extend(more),
@@ -25,8 +45,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         }
     }
     problems.or(Some(()))?;
-    let file = written.lock_file();
-    let before = written.lock();
     if args.check {
         let lock = before?;
         for resolved in &checked {
@@ -63,6 +81,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         names.join(", ")
     ));
     Ok(())
+}
+
+/// What a lock pins so far: for this environment, else for another one, so that both get the same.
+fn pinned(lock: Option<&Lock>, environment: &EnvironmentName) -> BTreeMap<ModuleRef, Pinned> {
+    let Some(lock) = lock else { return BTreeMap::new() };
+    let own = lock.environment(environment).into_iter();
+    let all = lock.environments().map(|(_, locked)| locked).chain(own);
+    let modules = all.flat_map(|locked| &locked.modules);
+    modules.filter_map(|(reference, module)| Some((reference.clone(), module.pinned.clone()?))).collect()
+}
+
+/// Says which one of a registry is locked, where that is news.
+fn say(reference: &ModuleRef, before: Option<&Pinned>, now: Option<&Pinned>) {
+    let name = |pinned: &Pinned| match pinned.tag.as_str() {
+        "" => pinned.manifest.to_string(),
+        tag => tag.to_owned(),
+    };
+    match (before, now) {
+        (None, Some(now)) => talk(&format!("`{reference}` is {}\n", name(now))),
+        (Some(before), Some(now)) if before != now => {
+            talk(&format!("`{reference}`: {} -> {}\n", name(before), name(now)));
+        }
+        _ => {}
+    }
 }
 
 /// Refuses an update of a module by which a step would get more than a review accepted.

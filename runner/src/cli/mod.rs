@@ -21,6 +21,8 @@ mod locks;
 mod man;
 mod module_build;
 mod module_diff;
+mod module_share;
+mod module_sign;
 mod module_verify;
 mod releases;
 mod replay;
@@ -69,7 +71,15 @@ pub fn main() -> ExitCode {
             ModuleCommand::New(args) => module_build::new(&args).map(|()| 0),
             ModuleCommand::Build(args) => module_build::build(&args).map(|()| 0),
             ModuleCommand::Diff(args) => module_diff::run(&args),
-            ModuleCommand::Verify(args) => module_verify::builtin(&args).map(|()| 0),
+            ModuleCommand::Push(args) => module_share::push(&args).map(|()| 0),
+            ModuleCommand::Pull(args) => module_share::pull(&args).map(|()| 0),
+            ModuleCommand::Sign(args) => module_sign::sign(&args).map(|()| 0),
+            ModuleCommand::Vet(args) => module_sign::vet(&args).map(|()| 0),
+            ModuleCommand::Revoke(args) => module_sign::revoke(&args).map(|()| 0),
+            ModuleCommand::Verify(args) if args.what == "builtin" => {
+                module_verify::builtin(&args).map(|()| 0)
+            }
+            ModuleCommand::Verify(args) => module_sign::verify(&args).map(|()| 0),
         },
         Command::Status(args) => status::run(&args),
         Command::Releases(args) => releases::run(&args),

@@ -2,6 +2,7 @@
 
 use super::args::{Build, New};
 use super::fail::Fail;
+use super::files::write_whole;
 use super::load::{loader, shown};
 use super::{out, talk};
 use crate::module::reach::Reach;
@@ -9,8 +10,7 @@ use runner_guests::{Project, scaffold};
 use runner_model::Digest;
 use runner_model::text::shown as shown_text;
 use runner_model::words::size;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) fn new(args: &New) -> Result<(), Fail> {
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(&args.name));
@@ -51,7 +51,7 @@ pub(crate) fn build(args: &Build) -> Result<(), Fail> {
     }
     let file =
         args.to.clone().unwrap_or_else(|| args.folder.join("target").join(format!("{}.wasm", project.name)));
-    write(&file, &bytes)
+    write_whole(&file, &bytes)
         .map_err(|error| Fail::internal(format_args!("cannot write `{}`: {error}", shown(&file))))?;
     talk(&format!(
         "{} {}, {}, {}\n",
@@ -67,15 +67,4 @@ pub(crate) fn build(args: &Build) -> Result<(), Fail> {
         talk(&format!("  {cannot}\n"));
     }
     out(&format!("{}\n", file.display()))
-}
-
-fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut whole = tempfile::NamedTempFile::new_in(folder)?;
-    whole.write_all(bytes)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    whole.as_file().set_permissions(mode)?;
-    whole.persist(file)?;
-    Ok(())
 }

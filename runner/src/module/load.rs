@@ -5,8 +5,11 @@ use super::compile::{Compiler, Invalid};
 use super::describe::{DescribeError, Descriptions};
 use super::imports::{Imports, NotAStep};
 use super::shape::NotAComponent;
-use super::source::{LARGEST, Source};
+use super::source::{LARGEST, Origin, Source};
+use runner_model::oci::Repository;
+use runner_model::text::shown;
 use runner_model::{Digest, Manifest, ManifestError, ModuleRef, Pinned};
+use semver::Version;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use wasmtime::component::Component;
@@ -39,6 +42,47 @@ pub enum LoadError {
         /// What there is.
         known: Vec<&'static str>,
     },
+    /// The registry has no version that the plan takes.
+    #[error("the registry has no version that fits `{requirement}`; {}", Versions(there))]
+    NoVersion {
+        /// What the plan takes.
+        requirement: String,
+        /// The newest that are there.
+        there: Vec<String>,
+    },
+    /// It calls itself otherwise than its registry does.
+    #[error("it calls itself `{}`, and `{repository}` is another name", shown(says))]
+    OtherName {
+        /// Its own name.
+        says: String,
+        /// Where it is.
+        repository: Repository,
+    },
+    /// It says that it is another version than its tag says.
+    #[error("its tag is `{tag}`, and it says itself that it is {}", shown(says))]
+    OtherVersion {
+        /// Its own version.
+        says: String,
+        /// The registry's.
+        tag: String,
+    },
+    /// More is attached to it than anybody looks at.
+    #[error("{count} signatures and statements are attached to it, and at most {most} are looked at")]
+    TooMuchSaid {
+        /// How many there are.
+        count: usize,
+        /// How many are taken.
+        most: usize,
+    },
+    /// Its registry.
+    #[error(transparent)]
+    Registry(#[from] runner_registry::Error),
+    /// The operator's policy does not let it be used.
+    #[error(transparent)]
+    Refused(#[from] Box<runner_trust::Refusal>),
+    /// No lock says which one of its registry is meant.
+    #[error("no lock says yet which one it is: `runner lock` asks its registry")]
+    NotChosen,
     /// The lock of then does not name it.
     #[error("its lock does not name it")]
     NotLocked,
@@ -85,6 +129,32 @@ pub enum LoadError {
     /// What it says makes no sense.
     #[error("its manifest is not usable: {0}")]
     Manifest(#[from] ManifestError),
+}
+
+impl LoadError {
+    /// What mends it, where more helps than its message.
+    pub fn mend(&self) -> Option<String> {
+        match self {
+            Self::Registry(error) => Some(error.mend()),
+            Self::Refused(refusal) => Some(refusal.hint()),
+            Self::OtherName { .. } | Self::OtherVersion { .. } => Some(
+                "ask whoever published it: a registry may name what it likes, a signed module may not"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+struct Versions<'a>(&'a [String]);
+
+impl std::fmt::Display for Versions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            [] => f.write_str("it has no version at all"),
+            newest => write!(f, "the newest there are {}", newest.join(", ")),
+        }
+    }
 }
 
 struct Names<'a>(&'a [&'static str]);
@@ -159,7 +229,10 @@ impl Loader {
     /// It cannot be used.
     pub fn load(&self, source: &Source) -> Result<Module, LoadError> {
         let module = self.load_bytes(&source.bytes, source.digest)?;
-        Ok(Module { pinned: source.pinned.clone(), ..module })
+        if let Origin::Registry { repository, pinned } = &source.origin {
+            named_alike(&module.manifest, repository, pinned)?;
+        }
+        Ok(Module { pinned: source.pinned().cloned(), ..module })
     }
 
     /// Loads a module from its bytes, whose digest the caller knows.
@@ -176,5 +249,20 @@ impl Loader {
             return Err(LoadError::OtherWorld { says: manifest.world.word(), is: imports.world.word() });
         }
         Ok(Module { digest, size: bytes.len(), component, imports, manifest, pinned: None })
+    }
+}
+
+/// Whether a module calls itself what its registry calls it. Its own name and version are in the bytes that people sign and
+/// that the lock pins; those of a registry are in nobody's hand but the registry's, which could give an older version a
+/// newer tag.
+fn named_alike(manifest: &Manifest, repository: &Repository, pinned: &Pinned) -> Result<(), LoadError> {
+    if manifest.name != repository.name() {
+        return Err(LoadError::OtherName { says: manifest.name.clone(), repository: repository.clone() });
+    }
+    match Version::parse(&pinned.tag) {
+        Ok(version) if version.to_string() != manifest.version => {
+            Err(LoadError::OtherVersion { says: manifest.version.clone(), tag: pinned.tag.clone() })
+        }
+        _ => Ok(()),
     }
 }

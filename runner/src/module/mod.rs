@@ -5,6 +5,7 @@
 
 pub mod compile;
 pub mod describe;
+pub mod fetch;
 pub mod imports;
 pub mod load;
 pub mod reach;

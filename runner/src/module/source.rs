@@ -1,10 +1,11 @@
 //! Where a module's bytes come from, before anything of them is believed.
 
 use super::load::LoadError;
+use runner_model::oci::Repository;
 use runner_model::{Digest, Pinned};
 use std::borrow::Cow;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest component that is read. A Python interpreter has 19 MB.
 pub const LARGEST: u64 = 256 * 1024 * 1024;
@@ -16,8 +17,34 @@ pub struct Source {
     pub bytes: Cow<'static, [u8]>,
     /// Of the bytes.
     pub digest: Digest,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a module comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It is a part of the runner.
+    Builtin,
+    /// A file on this machine.
+    File(PathBuf),
+    /// A registry.
+    Registry {
+        /// Where in it.
+        repository: Repository,
+        /// What the registry has there, under which name.
+        pinned: Pinned,
+    },
+}
+
+impl Source {
     /// What its registry has under which name; `None`: it is from no registry.
-    pub pinned: Option<Pinned>,
+    pub fn pinned(&self) -> Option<&Pinned> {
+        match &self.origin {
+            Origin::Registry { pinned, .. } => Some(pinned),
+            Origin::Builtin | Origin::File(_) => None,
+        }
+    }
 }
 
 impl Source {
@@ -30,7 +57,7 @@ impl Source {
             .ok_or_else(|| LoadError::Unknown { name: name.to_owned(), known: standard().collect() })?;
         // A digest that does not read would be a bug of the build; computing it is always right.
         let digest = module.digest.parse().unwrap_or_else(|_| Digest::of(module.bytes));
-        Ok(Self { bytes: Cow::Borrowed(module.bytes), digest, pinned: None })
+        Ok(Self { bytes: Cow::Borrowed(module.bytes), digest, origin: Origin::Builtin })
     }
 
     /// A component in a file.
@@ -50,7 +77,7 @@ impl Source {
             return Err(LoadError::TooLarge { path: path.to_owned() });
         }
         let digest = Digest::of(&bytes);
-        Ok(Self { bytes: Cow::Owned(bytes), digest, pinned: None })
+        Ok(Self { bytes: Cow::Owned(bytes), digest, origin: Origin::File(path.to_owned()) })
     }
 }
 

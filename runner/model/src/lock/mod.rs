@@ -75,6 +75,11 @@ impl Lock {
         self.environments.get(environment)
     }
 
+    /// Everything that was accepted, in the order of the environments' names.
+    pub fn environments(&self) -> impl Iterator<Item = (&EnvironmentName, &LockedEnvironment)> {
+        self.environments.iter()
+    }
+
     /// Accepts this for an environment.
     pub fn set(&mut self, environment: EnvironmentName, locked: LockedEnvironment) {
         self.environments.insert(environment, locked);

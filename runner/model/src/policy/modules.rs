@@ -34,6 +34,11 @@ pub struct ModuleRules {
 }
 
 impl ModuleRules {
+    /// Whether what others say of a module decides anything.
+    pub fn wants_evidence(&self) -> bool {
+        self.signed_by.is_some() || self.vetted_by.is_some()
+    }
+
     /// Whether modules may come from files: where nothing is said of it, when nothing is said of registries either.
     pub fn lets_files(&self) -> bool {
         self.files.unwrap_or(self.registries.is_none())

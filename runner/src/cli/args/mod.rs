@@ -14,7 +14,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use runner_model::quantity::Period;
-use runner_model::{EnvironmentName, Limit, TargetName};
+use runner_model::{EnvironmentName, Limit, ModuleName, TargetName};
 use std::path::PathBuf;
 
 const STYLES: Styles = Styles::styled()
@@ -243,6 +243,10 @@ pub(crate) struct Lock {
     /// Write nothing; exit with 3 when the lock is missing or stale.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Take the newest versions of modules from registries that the plan lets be taken; with a name of `[modules]`, of that
+    /// one. Without, those that are locked stay.
+    #[arg(long, value_name = "MODULE", num_args = 0..=1, require_equals = true, conflicts_with = "check")]
+    pub(crate) update: Option<Option<ModuleName>>,
     /// Let updated modules have what they ask for beyond the lock. Without, such an update ends with 3, and is shown.
     #[arg(long, conflicts_with = "check")]
     pub(crate) accept: bool,

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 use runner_guests::Language;
+use runner_model::grant::{FileGrant, HttpGrant, SecretGrant, SshGrant};
+use runner_model::{Digest, EnvironmentName};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -31,11 +33,115 @@ pub(crate) enum ModuleCommand {
     ///
     /// Nothing runs but their `describe`, with no grant.
     Diff(Diff),
-    /// Say whether the standard modules of this runner are those of a release.
+    /// Put a module into a registry, for others.
     ///
-    /// Without `--against`, print their digests as `sha256sum` does: that is the file which a release publishes. The same
-    /// sources give the same bytes in every folder and on every machine, so that anybody can build them and compare.
+    /// In the CNCF's layout for Wasm, so that other tools read it. Who you are there is what `docker login` or `podman
+    /// login` know. A version that is there already is not changed. Prints the reference by digest.
+    Push(Push),
+    /// Fetch a module from a registry, with what others say of it, and verify it by its digests.
+    Pull(Pull),
+    /// Sign a module with an SSH key.
+    ///
+    /// By `ssh-keygen`, with all that it can: keys with a passphrase, the agent, security keys. A file gets `FILE.sig`
+    /// beside it; to a module in a registry the signature is attached. Anybody can check it:
+    /// `ssh-keygen -Y verify -n runner-module …`.
+    Sign(Sign),
+    /// Say that you have reviewed a module, what it may be granted at most, and until when that holds.
+    ///
+    /// A statement that is bound to the component by its digest, and signed with an SSH key. Prints what it is called. An
+    /// operator's policy can ask for one: then no step that uses the module may have more than it says.
+    Vet(Vet),
+    /// Take a vetting back, or warn of a module.
+    Revoke(Revoke),
+    /// Say whether a module may be used, and who answers for it.
+    ///
+    /// With `builtin`: whether the standard modules of this runner are those of a release. Without `--against` their digests
+    /// are printed as `sha256sum` does: that is the file which a release publishes. The same sources give the same bytes in
+    /// every folder and on every machine, so that anybody can build them and compare.
     Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// The component, or the folder of a step that was built.
+    #[arg(value_name = "FILE")]
+    pub(crate) what: PathBuf,
+    /// Where to: `registry.example.org/team/greet`. Without a tag it gets the module's version.
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) to: String,
+    /// Sign it with this SSH key, private or public with the private one in the agent, and attach that.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) sign: Option<PathBuf>,
+    /// Let a tag that names another module name this one.
+    #[arg(long)]
+    pub(crate) move_tag: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pull {
+    /// Which one: `registry.example.org/team/greet:1.2.0`, with `@sha256:…` or `@1.2` for the newest that fits.
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) from: String,
+    /// Where to write the component; without, it is only kept for plans that use it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The module: `path:FILE` or `oci:REFERENCE`.
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: String,
+    /// The SSH key: private, or public with the private one in the agent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vet {
+    /// The module: `path:FILE` or `oci:REFERENCE`.
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: String,
+    /// The SSH key: private, or public with the private one in the agent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Who reviewed it: the name that the operator's `allowed_signers` have for the key.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) reviewer: String,
+    /// The first day on which the review does not count any more: `2027-06-30`, UTC.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expires: jiff::civil::Date,
+    /// A grant for targets that steps of it may have at most: `write:/srv`. May be given several times; none: nothing.
+    #[arg(long, value_name = "GRANT")]
+    pub(crate) ssh: Vec<SshGrant>,
+    /// The same for files beside the plan.
+    #[arg(long, value_name = "GRANT")]
+    pub(crate) files: Vec<FileGrant>,
+    /// The same for requests.
+    #[arg(long, value_name = "GRANT")]
+    pub(crate) http: Vec<HttpGrant>,
+    /// The same for secrets.
+    #[arg(long, value_name = "GRANT")]
+    pub(crate) secrets: Vec<SecretGrant>,
+    /// What there is to say about it.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The module: `oci:REFERENCE`.
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: String,
+    /// The vetting to take back, as `vet` printed it. Without, all are warned of the module itself.
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) vetting: Option<Digest>,
+    /// The SSH key: private, or public with the private one in the agent. Its name must be one that may vet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -70,10 +176,13 @@ fn language(word: &str) -> Result<Language, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// What to verify: `builtin`.
-    #[arg(value_name = "WHAT", value_parser = ["builtin"])]
+    /// What to verify: `builtin`, `path:FILE` or `oci:REFERENCE`.
+    #[arg(value_name = "WHAT")]
     pub(crate) what: String,
-    /// The file that the release has published. Ends with 3 when something differs.
+    /// The environment whose rules are asked, of the operator's policy.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) environment: Option<EnvironmentName>,
+    /// Of `builtin`: the file that the release has published. Ends with 3 when something differs.
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
 }

@@ -3,10 +3,11 @@
 
 mod modules;
 mod policy;
+mod trust;
 
-use modules::Sources;
-pub(crate) use modules::source;
-use policy::policy;
+pub(crate) use modules::{Choice, Lazy, evidence as evidence_of, named as source_of};
+pub(crate) use policy::policy;
+pub(crate) use trust::{Judge, with};
 
 use super::fail::Fail;
 use super::{inventory_command, permitted, stale, vars_files};
@@ -14,6 +15,7 @@ use crate::host::Kept;
 use crate::module::load::{Loader, Module};
 use crate::module::source::{Source, standard};
 use crate::sandbox::engine;
+use modules::Found;
 use runner_artifact::Store;
 use runner_model::check::{LoadedModule, Modules, check};
 use runner_model::diagnostic::{Code, Problem};
@@ -210,34 +212,32 @@ impl Loaded {
     pub(crate) fn read(file: &Path, named: Option<&EnvironmentName>) -> Result<Self, Fail> {
         let written = Written::read(file)?;
         let environment = written.environment(named)?;
-        Self::load(written, environment)
+        // A lock that cannot be read is reported by whoever needs what it accepted.
+        let lock = written.lock().ok().flatten();
+        let choice = Choice::Locked(lock.as_ref().and_then(|lock| lock.environment(&environment)));
+        Self::load(written, environment, &choice)
     }
 
     /// Loads the modules that the plan uses in an environment.
-    pub(crate) fn load(written: Written, environment: EnvironmentName) -> Result<Self, Fail> {
-        let sources = modules::today(&written);
-        Self::with_modules(written, environment, sources)
-    }
-
-    /// A plan of another time, in the place of the one in this file; its modules are those that its lock names.
-    pub(crate) fn of_then(&self, kept: &Kept, store: &Store) -> Result<Self, Fail> {
-        let written = Written::of_then(&self.written, kept)?;
-        let name = format!("{} of `{}`", shown(&written.lock_file()), kept.release);
-        let lock = Lock::parse(&name, kept.lock.as_bytes())?;
-        let sources = modules::of_then(&written, lock.environment(&kept.environment), store);
-        Self::with_modules(written, kept.environment.clone(), sources)
-    }
-
-    fn with_modules(written: Written, environment: EnvironmentName, sources: Sources) -> Result<Self, Fail> {
-        let loader = loader()?;
+    pub(crate) fn load(
+        written: Written,
+        environment: EnvironmentName,
+        choice: &Choice<'_>,
+    ) -> Result<Self, Fail> {
         // Of an environment that the plan does not have the check speaks, and not the policy.
         let is_there = written.plan.environment(environment.as_str()).is_ok();
-        let policy = if is_there { policy(&environment)? } else { None };
-        let (mut modules, mut described, mut failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let bytes = sources
+        let mut policy = if is_there { policy(&environment)? } else { None };
+        let Found { sources, ceilings } = modules::find(&written, policy.as_ref(), choice)?;
+        if let Some(policy) = &mut policy {
+            policy.ceilings = ceilings;
+        }
+        let loader = loader()?;
+        let kept = sources
             .iter()
-            .filter_map(|(reference, source)| Some((reference.clone(), source.as_ref().ok()?.clone())));
-        let sources_kept = bytes.collect();
+            .filter_map(|(reference, source)| Some((reference.clone(), source.as_ref().ok()?.clone())))
+            .collect();
+        let (mut modules, mut described, mut failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut refused = Vec::new();
         for (reference, loaded) in loader.load_all(sources) {
             match loaded {
                 Ok(module) => {
@@ -249,21 +249,25 @@ impl Loaded {
                     described.insert(reference.clone(), known);
                     modules.insert(reference, module);
                 }
+                // Nothing in the plan mends what a registry serves.
+                Err(error) if matches!(reference, ModuleRef::Oci(_)) => refused.push((reference, error)),
                 Err(error) => {
                     failed.insert(reference, error.to_string());
                 }
             }
         }
-        Ok(Self {
-            written,
-            environment,
-            policy,
-            engine: loader.engine().clone(),
-            sources: sources_kept,
-            modules,
-            described,
-            failed,
-        })
+        modules::refuse(&refused)?;
+        let engine = loader.engine().clone();
+        Ok(Self { written, environment, policy, engine, modules, sources: kept, described, failed })
+    }
+
+    /// A plan of another time, in the place of the one in this file; its modules are those that its lock names.
+    pub(crate) fn of_then(&self, kept: &Kept, store: &Store) -> Result<Self, Fail> {
+        let written = Written::of_then(&self.written, kept)?;
+        let name = format!("{} of `{}`", shown(&written.lock_file()), kept.release);
+        let lock = Lock::parse(&name, kept.lock.as_bytes())?;
+        let choice = Choice::Then(lock.environment(&kept.environment), store);
+        Self::load(written, kept.environment.clone(), &choice)
     }
 
     /// What was accepted of the plan, where that is still the plan and the operator's policy lets it be.

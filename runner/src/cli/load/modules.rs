@@ -1,56 +1,218 @@
-//! The modules of a plan: where their bytes come from.
+//! The modules of a plan: which ones are meant, where their bytes come from, and whether the operator's policy lets them
+//! be used. All of it before anything of them is compiled.
 
-use super::Written;
+use super::trust::Judge;
+use super::{Written, cache_folder};
+use crate::cli::fail::Fail;
+use crate::module::fetch::Registries;
 use crate::module::load::LoadError;
 use crate::module::source::{LARGEST, Source};
 use runner_artifact::Store;
-use runner_model::{LockedEnvironment, ModuleRef};
-use std::collections::BTreeMap;
+use runner_model::oci::OciModule;
+use runner_model::policy::{Ceiling, EnvironmentPolicy};
+use runner_model::text::shown;
+use runner_model::{LockedEnvironment, ModuleName, ModuleRef, Pinned};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What was found of each module that a plan uses.
-pub(super) type Sources = BTreeMap<ModuleRef, Result<Source, LoadError>>;
-
-/// The modules as they are today.
-pub(super) fn today(written: &Written) -> Sources {
-    let of = |reference: ModuleRef| {
-        let source = source(&reference, &written.folder);
-        (reference, source)
-    };
-    written.plan.module_refs().into_keys().map(of).collect()
+#[derive(Default)]
+pub(super) struct Found {
+    /// Where its bytes are from.
+    pub(super) sources: BTreeMap<ModuleRef, Result<Source, LoadError>>,
+    /// What reviews let it do at most.
+    pub(super) ceilings: BTreeMap<ModuleRef, Vec<Ceiling>>,
 }
 
-/// The modules as a lock of another time names them: those of today where they are still that, else from the store.
-pub(super) fn of_then(written: &Written, locked: Option<&LockedEnvironment>, store: &Store) -> Sources {
-    let of = |reference: ModuleRef| {
-        let source = locked_source(&reference, written, locked, store);
-        (reference, source)
-    };
-    written.plan.module_refs().into_keys().map(of).collect()
+/// Which module of a registry is meant.
+pub(crate) enum Choice<'a> {
+    /// The one that the lock names.
+    Locked(Option<&'a LockedEnvironment>),
+    /// The one that a lock names already, else the newest that fits.
+    Anew {
+        /// What the lock names so far, of this environment or of another one.
+        before: &'a BTreeMap<ModuleRef, Pinned>,
+        /// Those that are looked for again.
+        update: &'a BTreeSet<ModuleRef>,
+        /// Whether a version may name something else than it did.
+        may_move: bool,
+    },
+    /// The one that a lock of another time names: that of today where it is still that, else from the store.
+    Then(Option<&'a LockedEnvironment>, &'a Store),
 }
 
-fn locked_source(
-    reference: &ModuleRef,
+impl Written {
+    /// The modules that these entries of `[modules]` stand for.
+    ///
+    /// # Errors
+    /// The plan has no such entry, or it is of no registry.
+    pub(crate) fn of_registries(&self, names: &[ModuleName]) -> Result<BTreeSet<ModuleRef>, Fail> {
+        let all =
+            self.plan.module_refs().into_keys().filter(|reference| matches!(reference, ModuleRef::Oci(_)));
+        if names.is_empty() {
+            return Ok(all.collect());
+        }
+        let named = |name: &ModuleName| match self.plan.modules.get(name).map(|entry| &entry.value) {
+            Some(runner_model::plan::ModuleSource::Oci(module)) => Ok(ModuleRef::Oci(module.clone())),
+            Some(_) => {
+                Err(Fail::usage(format_args!("`{name}` is of no registry: the lock takes it as it is")))
+            }
+            None => Err(Fail::usage(format_args!("`[modules]` has no `{name}`"))),
+        };
+        names.iter().map(named).collect()
+    }
+}
+
+/// Finds the modules that a plan uses.
+pub(super) fn find(
     written: &Written,
-    locked: Option<&LockedEnvironment>,
-    store: &Store,
-) -> Result<Source, LoadError> {
-    let locked = locked.and_then(|locked| locked.modules.get(reference)).ok_or(LoadError::NotLocked)?;
-    let digest = locked.digest;
-    match source(reference, &written.folder) {
-        Ok(source) if source.digest == digest => Ok(source),
-        _ => {
-            let bytes = store.read_bytes(&digest, LARGEST).map_err(|_| LoadError::Lost { digest })?;
-            Ok(Source { bytes: bytes.into(), digest, pinned: locked.pinned.clone() })
+    policy: Option<&EnvironmentPolicy>,
+    choice: &Choice<'_>,
+) -> Result<Found, Fail> {
+    let (registries, judge) = (Lazy::default(), Judge::new(policy)?);
+    let (mut found, mut refused) = (Found::default(), Vec::new());
+    for reference in written.plan.module_refs().into_keys() {
+        let source = of(&reference, written, choice, &registries).and_then(|source| {
+            let fresh = matches!(choice, Choice::Anew { .. });
+            let evidence =
+                judge.wants_evidence().then(|| evidence(&source, &registries, fresh)).transpose()?;
+            let ceilings = judge.judge(&source, evidence.unwrap_or_default())?;
+            found.ceilings.insert(reference.clone(), ceilings);
+            Ok(source)
+        });
+        match source {
+            // Of a file and of the standard modules the check speaks, with the place in the plan.
+            Err(error)
+                if matches!(reference, ModuleRef::Oci(_)) || matches!(error, LoadError::Refused(_)) =>
+            {
+                refused.push((reference, error));
+            }
+            source => {
+                found.sources.insert(reference, source);
+            }
+        }
+    }
+    refuse(&refused)?;
+    Ok(found)
+}
+
+/// Refuses what cannot be had, or must not be used.
+pub(super) fn refuse(refused: &[(ModuleRef, LoadError)]) -> Result<(), Fail> {
+    match refused {
+        [] => Ok(()),
+        [(reference, error)] => {
+            let message = format!("the module `{}`: {error}", shown(&reference.to_string()));
+            let mend = error.mend().unwrap_or_default();
+            Err(Fail::refused(message).hint(mend))
+        }
+        many => {
+            let mut detail = String::new();
+            for (reference, error) in many {
+                detail.push_str(&format!("{}: {error}\n", shown(&reference.to_string())));
+                for line in error.mend().iter().flat_map(|mend| mend.lines()) {
+                    detail.push_str(&format!("  hint: {line}\n"));
+                }
+            }
+            Err(Fail::refused(format_args!("{} modules cannot be used", many.len())).detail(detail))
         }
     }
 }
 
-/// A module by its reference. `plan`: the folder that paths are relative to.
-pub(crate) fn source(reference: &ModuleRef, plan: &Path) -> Result<Source, LoadError> {
+/// Registries, opened when the first one is needed.
+#[derive(Default)]
+pub(crate) struct Lazy(OnceCell<Registries>);
+
+impl Lazy {
+    pub(crate) fn get(&self) -> Result<&Registries, LoadError> {
+        if self.0.get().is_none() {
+            let opened = Registries::open(cache_folder().as_deref())?;
+            return Ok(self.0.get_or_init(|| opened));
+        }
+        self.0.get().ok_or(LoadError::NotChosen)
+    }
+}
+
+fn of(
+    reference: &ModuleRef,
+    written: &Written,
+    choice: &Choice<'_>,
+    registries: &Lazy,
+) -> Result<Source, LoadError> {
+    let ModuleRef::Oci(module) = reference else {
+        let today = local(reference, &written.folder);
+        let Choice::Then(locked, store) = choice else { return today };
+        let digest =
+            locked.and_then(|locked| locked.modules.get(reference)).ok_or(LoadError::NotLocked)?.digest;
+        return match today {
+            Ok(source) if source.digest == digest => Ok(source),
+            _ => {
+                let bytes = store.read_bytes(&digest, LARGEST).map_err(|_| LoadError::Lost { digest })?;
+                let origin = match reference {
+                    ModuleRef::Builtin(_) => crate::module::source::Origin::Builtin,
+                    _ => crate::module::source::Origin::File(written.folder.clone()),
+                };
+                Ok(Source { bytes: bytes.into(), digest, origin })
+            }
+        };
+    };
+    match choice {
+        Choice::Locked(locked) | Choice::Then(locked, _) => {
+            let locked =
+                locked.and_then(|locked| locked.modules.get(reference)).ok_or(LoadError::NotChosen)?;
+            let pinned = locked.pinned.as_ref().ok_or(LoadError::NotChosen)?;
+            let source = registries.get()?.fetch(&module.repository, pinned)?;
+            match source.digest == locked.digest {
+                true => Ok(source),
+                // A lock that contradicts itself.
+                false => Err(LoadError::Lost { digest: locked.digest }),
+            }
+        }
+        Choice::Anew { before, update, may_move } => {
+            let known = before.get(reference);
+            let pinned = match known {
+                Some(known) if !update.contains(reference) => known.clone(),
+                _ => registries.get()?.choose(module, known, *may_move)?,
+            };
+            Ok(registries.get()?.fetch(&module.repository, &pinned)?)
+        }
+    }
+}
+
+/// What others say of a module.
+pub(crate) fn evidence(
+    source: &Source,
+    registries: &Lazy,
+    fresh: bool,
+) -> Result<runner_trust::Evidence, LoadError> {
+    use crate::module::source::Origin;
+    match &source.origin {
+        Origin::Builtin => Ok(runner_trust::Evidence::default()),
+        Origin::File(file) => Ok(super::trust::beside(file)),
+        Origin::Registry { repository, pinned } => {
+            registries.get()?.evidence(repository, &pinned.manifest, fresh)
+        }
+    }
+}
+
+/// A module that is in no registry. `plan`: the folder that paths are relative to.
+fn local(reference: &ModuleRef, plan: &Path) -> Result<Source, LoadError> {
     match reference {
         ModuleRef::Builtin(name) => Source::builtin(name),
         ModuleRef::Path(path) => Source::file(&plan.join(path)),
-        ModuleRef::Oci(_) => Err(LoadError::NotLocked),
+        ModuleRef::Oci(_) => Err(LoadError::NotChosen),
     }
+}
+
+/// A module that somebody names on the command line: of a registry, as it has it now.
+pub(crate) fn named(reference: &ModuleRef, registries: &Lazy) -> Result<Source, LoadError> {
+    match reference {
+        ModuleRef::Oci(module) => newest(module, registries),
+        other => local(other, Path::new(".")),
+    }
+}
+
+fn newest(module: &OciModule, registries: &Lazy) -> Result<Source, LoadError> {
+    let pinned = registries.get()?.choose(module, None, false)?;
+    Ok(registries.get()?.fetch(&module.repository, &pinned)?)
 }

@@ -7,7 +7,7 @@ use runner_model::policy::{EnvironmentPolicy, Policy};
 use std::path::PathBuf;
 
 /// What the operator's policy says of the environment; `None`: there is no policy.
-pub(super) fn policy(environment: &EnvironmentName) -> Result<Option<EnvironmentPolicy>, Fail> {
+pub(crate) fn policy(environment: &EnvironmentName) -> Result<Option<EnvironmentPolicy>, Fail> {
     let Some(file) = policy_file() else { return Ok(None) };
     let text = match named_policy() {
         Some(_) => read_or(&file, "`RUNNER_POLICY` names it: correct that, or write the policy")?,

@@ -1,0 +1,235 @@
+//! Modules in registries, for those who wait: which one is meant, its bytes, and what others say of it.
+//!
+//! What was fetched once is kept by digest, so that a plan whose modules are kept needs no network.
+
+use super::load::LoadError;
+use super::source::{Origin, Source};
+use runner_model::oci::{OciModule, Reference, Repository, Tag, Wanted};
+use runner_model::{Digest, Pinned};
+use runner_registry::{
+    Attached, Attachment, Cache, Client, Error, File, Metadata, Overwrite, Pushed, Settings,
+};
+use runner_trust::{Evidence, Signed, Statement};
+use std::path::Path;
+use tokio::runtime::Runtime;
+
+/// What signatures over a component are attached as.
+const SIGNATURE: &str = "application/vnd.runner.signature.v1";
+/// What statements about a component are attached as: the statement, and a signature over it.
+const STATEMENT: &str = "application/vnd.runner.statement.v1";
+/// What Sigstore's tools attach as.
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// The most that is fetched of what others say: whoever may push to a registry may attach to everything in it.
+const MOST: usize = 200;
+/// How many versions a message names.
+const NAMED: usize = 5;
+
+/// Registries, spoken to when that is needed and not before.
+pub struct Registries {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Registries {
+    /// What is fetched is kept below `cache`, the user's folder; `None`: nothing is kept.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn open(cache: Option<&Path>) -> Result<Self, Error> {
+        let cache = cache.map(|folder| Cache::open(&folder.join("registries"))).transpose()?;
+        let client = Client::new(Settings { cache, ..Settings::default() })?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Cache { why: error.to_string(), mend: String::new() })?;
+        Ok(Self { runtime, client })
+    }
+
+    /// The module that is meant, as its registry has it now. `before`: which one it was until now; a version that was
+    /// published does not change, so one that names something else is refused unless `moved` lets it.
+    ///
+    /// # Errors
+    /// There is none, the registry cannot be asked, or the version names something else than it did.
+    pub fn choose(
+        &self,
+        module: &OciModule,
+        before: Option<&Pinned>,
+        may_move: bool,
+    ) -> Result<Pinned, LoadError> {
+        let repository = &module.repository;
+        let tag = match &module.wanted {
+            Wanted::Manifest(manifest) => return Ok(Pinned { tag: String::new(), manifest: *manifest }),
+            Wanted::Tag(tag) => tag.clone(),
+            Wanted::Version(requirement) => {
+                let tags = self.runtime.block_on(self.client.tags(repository))?;
+                let newest = requirement.newest(&tags).cloned();
+                newest.ok_or_else(|| LoadError::NoVersion {
+                    requirement: requirement.to_string(),
+                    there: versions(&tags),
+                })?
+            }
+        };
+        let reference = Reference::new(repository.clone(), Some(tag.clone()), None);
+        let manifest = self.runtime.block_on(self.client.resolve(&reference))?;
+        match before {
+            Some(before)
+                if matches!(module.wanted, Wanted::Version(_))
+                    && before.tag == tag.as_str()
+                    && before.manifest != manifest
+                    && !may_move =>
+            {
+                Err(Error::TagMoved {
+                    repository: repository.clone(),
+                    tag,
+                    was: before.manifest,
+                    is: manifest,
+                }
+                .into())
+            }
+            _ => Ok(Pinned { tag: tag.as_str().to_owned(), manifest }),
+        }
+    }
+
+    /// A module that was chosen: kept, or fetched, and verified by its digests.
+    ///
+    /// # Errors
+    /// It is not there, or not what its digest says.
+    pub fn fetch(&self, repository: &Repository, pinned: &Pinned) -> Result<Source, Error> {
+        let pulled = self.runtime.block_on(self.client.pull(repository, &pinned.manifest))?;
+        Ok(Source {
+            bytes: Vec::from(pulled.component).into(),
+            digest: pulled.digest,
+            origin: Origin::Registry { repository: repository.clone(), pinned: pinned.clone() },
+        })
+    }
+
+    /// What others say of a module. `fresh`: the registry is asked; else what was said when it was last asked, if it was.
+    ///
+    /// # Errors
+    /// It cannot be asked, or answers with something else.
+    pub fn evidence(
+        &self,
+        repository: &Repository,
+        manifest: &Digest,
+        fresh: bool,
+    ) -> Result<Evidence, LoadError> {
+        self.runtime.block_on(async {
+            let seen = match fresh {
+                true => None,
+                false => self.client.referrers_seen(repository, manifest, None).await?,
+            };
+            let list = match seen {
+                Some(seen) => seen,
+                None => self.client.referrers(repository, manifest, None).await?,
+            };
+            let ours = |referrer: &&runner_registry::Referrer| {
+                [SIGNATURE, STATEMENT, BUNDLE].contains(&referrer.artifact_type.as_str())
+            };
+            let list: Vec<_> = list.iter().filter(ours).collect();
+            if list.len() > MOST {
+                return Err(LoadError::TooMuchSaid { count: list.len(), most: MOST });
+            }
+            let mut evidence = Evidence::default();
+            for referrer in list {
+                let attached = self.client.pull_referrer(repository, manifest, &referrer.manifest).await?;
+                add(&mut evidence, attached);
+            }
+            Ok(evidence)
+        })
+    }
+
+    /// Pushes a component under a tag.
+    ///
+    /// # Errors
+    /// The tag names another one and `overwrite` does not let it be moved, or the registry refuses.
+    pub fn push(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        component: Vec<u8>,
+        metadata: &Metadata,
+        overwrite: Overwrite,
+    ) -> Result<Pushed, Error> {
+        self.runtime.block_on(self.client.push(repository, tag, component, metadata, overwrite))
+    }
+
+    /// Attaches a signature over the component to what the registry has.
+    ///
+    /// # Errors
+    /// The registry refuses.
+    pub fn attach_signature(
+        &self,
+        repository: &Repository,
+        manifest: &Digest,
+        armored: String,
+    ) -> Result<Digest, Error> {
+        let files = vec![file("module.sig", "application/vnd.runner.sshsig", armored.into_bytes())];
+        self.attach(repository, manifest, SIGNATURE, files)
+    }
+
+    /// Attaches a statement with its signature.
+    ///
+    /// # Errors
+    /// The registry refuses.
+    pub fn attach_statement(
+        &self,
+        repository: &Repository,
+        manifest: &Digest,
+        signed: Signed,
+    ) -> Result<Digest, Error> {
+        let files = vec![
+            file("statement.json", "application/vnd.in-toto+json", signed.statement),
+            file("statement.json.sig", "application/vnd.runner.sshsig", signed.signature),
+        ];
+        self.attach(repository, manifest, STATEMENT, files)
+    }
+
+    fn attach(
+        &self,
+        repository: &Repository,
+        manifest: &Digest,
+        kind: &str,
+        files: Vec<File>,
+    ) -> Result<Digest, Error> {
+        let attachment =
+            Attachment { artifact_type: kind.to_owned(), files, annotations: Default::default() };
+        self.runtime.block_on(self.client.attach(repository, manifest, &attachment))
+    }
+}
+
+fn file(name: &str, media_type: &str, content: Vec<u8>) -> File {
+    File { media_type: media_type.to_owned(), name: name.to_owned(), content: content.into() }
+}
+
+/// Sorts what is attached; what makes no sense is for the judge to refuse.
+fn add(evidence: &mut Evidence, attached: Attached) {
+    let named =
+        |name: &str| attached.files.iter().find(|file| file.name == name).map(|file| file.content.to_vec());
+    match attached.artifact_type.as_str() {
+        SIGNATURE => evidence.signatures.extend(attached.files.iter().map(|file| file.content.to_vec())),
+        STATEMENT => {
+            let signed = Signed {
+                statement: named("statement.json").unwrap_or_default(),
+                signature: named("statement.json.sig").unwrap_or_default(),
+            };
+            add_statement(evidence, signed);
+        }
+        _ => {}
+    }
+}
+
+/// A statement, by what it says.
+pub fn add_statement(evidence: &mut Evidence, signed: Signed) {
+    match Statement::parse(&signed.statement) {
+        Ok(Statement::Revocation(_)) => evidence.revocations.push(signed),
+        _ => evidence.vettings.push(signed),
+    }
+}
+
+/// The newest versions among the tags, for a message.
+fn versions(tags: &[Tag]) -> Vec<String> {
+    let mut versions: Vec<_> =
+        tags.iter().filter_map(|tag| semver::Version::parse(tag.as_str()).ok()).collect();
+    versions.sort_by(|a, b| b.cmp(a));
+    versions.into_iter().take(NAMED).map(|version| version.to_string()).collect()
+}
