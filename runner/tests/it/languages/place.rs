@@ -68,11 +68,14 @@ impl Place {
         );
         fs::write(place.path("home.toml"), inventory).expect("an inventory");
         let text = place.fill(&toml(with));
+        // What a step is given and does not ask for is refused.
+        let given = with.get("token").is_some();
+        let secrets = if given { "secrets = [\"health\"]" } else { "" };
+        let source = if given { "[secrets]\nhealth = { env = \"HEALTH_TOKEN\" }\n\n" } else { "" };
         let plan = format!(
             "plan = 1\nname = \"languages\"\n\n[modules]\nown = {{ path = \"step.wasm\" }}\n\n\
-             [secrets]\nhealth = {{ env = \"HEALTH_TOKEN\" }}\n\n[environment.home]\ninventory = \"home.toml\"\n\n\
-             [strategy]\nrole = \"web\"\n\n[[rollout]]\nid = \"config\"\nuses = \"own\"\nwith = {text}\n\
-             secrets = [\"health\"]\n{}\n",
+             {source}[environment.home]\ninventory = \"home.toml\"\n\n\
+             [strategy]\nrole = \"web\"\n\n[[rollout]]\nid = \"config\"\nuses = \"own\"\nwith = {text}\n{secrets}\n{}\n",
             place.fill(more)
         );
         fs::write(place.path("plan.toml"), plan).expect("a plan");
@@ -90,6 +93,11 @@ impl Place {
 
     pub(crate) fn read(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.path(name)).ok()
+    }
+
+    /// How often the unit was restarted.
+    pub(crate) fn restarts(&self) -> usize {
+        self.read("asked").unwrap_or_default().lines().filter(|line| *line == "restart shop").count()
     }
 
     /// Runs the program on the plan.
@@ -126,7 +134,10 @@ impl Place {
         let here = self.0.path().to_string_lossy().into_owned();
         let port = port.map(|port| format!(":{port}")).unwrap_or(":none".to_owned());
         let text = journal.replace(&here, "{here}").replace(&port, ":{port}");
-        text.lines().filter_map(|line| of_step(&serde_json::from_str(line).expect("JSON"))).collect()
+        let all = text.lines().filter_map(|line| of_step(&serde_json::from_str(line).expect("JSON")));
+        // Lines and progress go their own way: only among themselves do they have an order.
+        let (said, did): (Vec<Value>, Vec<Value>) = all.partition(|entry| entry.get("event").is_some());
+        said.into_iter().chain(did).collect()
     }
 }
 
@@ -136,7 +147,7 @@ fn of_step(line: &Value) -> Option<Value> {
         "call" | "intent" | "outcome" => {
             let mut entry = entry.clone();
             // What the target says of times and inodes, and copies for an undo, are of this run.
-            for of_this_run in ["undo", "before", "after", "hash"] {
+            for of_this_run in ["undo", "before", "after", "hash", "acts"] {
                 entry.as_object_mut()?.remove(of_this_run);
             }
             Some(entry)

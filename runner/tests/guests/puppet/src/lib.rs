@@ -53,15 +53,18 @@ struct Puppet;
 
 impl Guest for Puppet {
     fn describe() -> String {
+        let mut capabilities = capabilities();
+        // A test that needs another version puts it beside them.
+        let version = capabilities.as_object_mut().and_then(|all| all.remove("version"));
         serde_json::json!({
             "name": "puppet",
-            "version": "0.1.0",
+            "version": version.unwrap_or_else(|| "0.1.0".into()),
             "summary": "does what it is told",
             "documentation": "For tests.",
             "parameters": { "type": "object" },
             "outputs": { "type": "object" },
             "runs": "each-target",
-            "capabilities": capabilities(),
+            "capabilities": capabilities,
         })
         .to_string()
     }
