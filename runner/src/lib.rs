@@ -8,3 +8,4 @@ pub mod replay;
 pub mod report;
 pub mod sandbox;
 pub mod secret;
+pub mod trial;

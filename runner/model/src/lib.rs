@@ -21,6 +21,7 @@ pub mod source;
 pub mod suggest;
 pub mod template;
 pub mod text;
+pub mod trial;
 pub mod words;
 
 mod act;

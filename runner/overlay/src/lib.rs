@@ -15,7 +15,9 @@
 //! | `observe`, `record` | what a change would find and leave; making it on the tree |
 //! | `release` | the releases of a root |
 //! | `target` | the verbs |
+//! | `left` | all that is there then, for whoever has made the machine up |
 
+mod left;
 mod node;
 mod observe;
 mod reads;
@@ -28,6 +30,8 @@ mod unknown;
 mod view;
 mod way;
 mod whole;
+
+pub use left::Left;
 
 use node::Node;
 use reads::Reads;

@@ -198,7 +198,7 @@ impl Host {
         self.record.started(step, target, *attempt, begun.step.digest, given);
         let sent_before = self.fleet.bytes_sent(&current);
         let called = (export, begun.params.to_string());
-        let Ended { result, stderr, mut tally, changed, time: _ } =
+        let Ended { result, stderr, mut tally, changed, .. } =
             self.sandbox.invoke(&begun.module.prepared, called, context, limits).await;
         let who = format!("step `{step}` (module `{}`)", begun.step.uses);
         let result = result.and_then(|text| match export {
@@ -262,7 +262,7 @@ fn as_text(value: &Value) -> String {
 }
 
 /// The limits of a step, in the sandbox's own words.
-fn limits(step: &ResolvedStep) -> Limits {
+pub(crate) fn limits(step: &ResolvedStep) -> Limits {
     let bytes =
         |size: runner_model::quantity::ByteSize| usize::try_from(size.as_bytes()).unwrap_or(usize::MAX);
     Limits {

@@ -27,6 +27,7 @@ pub use events::EventJournal;
 pub use faults::Faults;
 pub use fleet::{Connect, Connections};
 pub use http::Requests;
+pub(crate) use invoke::limits;
 pub use kept::Kept;
 pub use lock::Locking;
 pub use record::Carried;

@@ -162,6 +162,15 @@ impl Replay {
         Ok(Replayed { key: key.clone(), calls, fuel, end })
     }
 
+    /// What the module of an invocation calls itself.
+    ///
+    /// # Errors
+    /// It is lost, or none any more.
+    pub async fn module_name(&self, key: &InvocationKey) -> Result<String, Failure> {
+        let module = self.of(key)?.module;
+        Ok(self.module(&module).await?.module.manifest.name.clone())
+    }
+
     fn of(&self, key: &InvocationKey) -> Result<&PastInvocation, Failure> {
         self.past.invocations.get(key).ok_or_else(|| {
             Failure::new(FailureKind::NotFound, format_args!("the run has no step `{}` on {}", key.0, key.1))
@@ -187,6 +196,7 @@ impl Replay {
                 tally: Default::default(),
                 time: Default::default(),
                 changed: Default::default(),
+                answered: false,
             },
         }
     }

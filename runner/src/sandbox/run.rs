@@ -91,6 +91,8 @@ pub struct Ended {
     /// What it changed, for [`Marks::settle`](super::context::Marks::settle): whether the invocation ended well is
     /// known only when its outputs are judged.
     pub changed: BTreeSet<(TargetName, String)>,
+    /// Whether the guest gave the end itself: it was not ended by a limit, a trap or the host.
+    pub answered: bool,
 }
 
 impl Sandbox {
@@ -161,6 +163,7 @@ impl Sandbox {
                 tally: Tally::default(),
                 time: Duration::ZERO,
                 changed: BTreeSet::new(),
+                answered: false,
             },
         }
     }
@@ -284,6 +287,7 @@ async fn answer(
 fn finish(names: &Names, mut store: Store<State>, limits: &Limits, end: End) -> Ended {
     let fuel = limits.fuel - store.get_fuel().unwrap_or_default();
     let state = store.data_mut();
+    let answered = matches!(end, End::Answered(_));
     let result = match end {
         End::Answered(Ok(outputs)) if outputs.len() > limits.output => Err(Failure::new(
             FailureKind::Other,
@@ -307,7 +311,7 @@ fn finish(names: &Names, mut store: Store<State>, limits: &Limits, end: End) -> 
     let changed = std::mem::take(&mut state.changed);
     let mut tally = state.tally;
     tally.fuel = fuel;
-    Ended { result, stderr, tally, time: Duration::ZERO, changed }
+    Ended { result, stderr, tally, time: Duration::ZERO, changed, answered }
 }
 
 /// A limit that ended the invocation, and how it is raised.

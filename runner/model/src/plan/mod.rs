@@ -12,7 +12,7 @@ mod secrets;
 mod strategy;
 
 pub(crate) use gaps::Gaps;
-pub(crate) use read::{below, part_of};
+pub(crate) use read::{allow, below, limits, part_of, with};
 pub(crate) use strategy::batches;
 
 pub use inventory::{AskedFor, BadInventoryCommand, InventoryCommand, InventorySource};

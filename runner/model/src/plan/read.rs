@@ -334,7 +334,7 @@ fn goals(reader: &Reader, item: &Item<'_>) -> Option<Spanned<Vec<Spanned<Goal>>>
     Some(Spanned::new(goals, item.span)).filter(|goals| !goals.is_empty())
 }
 
-fn limits(reader: &Reader, item: &Item<'_>, what: &'static str) -> LimitsTable {
+pub(crate) fn limits(reader: &Reader, item: &Item<'_>, what: &'static str) -> LimitsTable {
     let Some(table) = reader.table(item, what) else { return LimitsTable::default() };
     let limits = LimitsTable {
         memory: table
@@ -508,7 +508,7 @@ fn retry(reader: &Reader, item: &Item<'_>) -> Option<Spanned<RetryTable>> {
     Some(Spanned::new(RetryTable { times: times?, delay }, item.span))
 }
 
-fn allow(reader: &Reader, item: &Item<'_>) -> Option<Spanned<AllowTable>> {
+pub(crate) fn allow(reader: &Reader, item: &Item<'_>) -> Option<Spanned<AllowTable>> {
     let table = reader.table(item, "`allow`")?;
     let grants = |key| {
         let elements = table.take(key).and_then(|item| reader.array(&item, "a list of grants"));
@@ -524,7 +524,7 @@ fn allow(reader: &Reader, item: &Item<'_>) -> Option<Spanned<AllowTable>> {
     Some(Spanned::new(allow, item.span))
 }
 
-fn with(reader: &Reader, item: &Item<'_>) -> With {
+pub(crate) fn with(reader: &Reader, item: &Item<'_>) -> With {
     let mut with = With::default();
     if matches!(item.value, DeValue::Table(_)) {
         with.value = values(reader, item, "", &mut with).unwrap_or(with.value);
