@@ -23,6 +23,7 @@ mod module_build;
 mod module_diff;
 mod module_share;
 mod module_sign;
+mod module_test;
 mod module_verify;
 mod releases;
 mod replay;
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
             ModuleCommand::Inspect(args) => inspect::run(&args).map(|()| 0),
             ModuleCommand::New(args) => module_build::new(&args).map(|()| 0),
             ModuleCommand::Build(args) => module_build::build(&args).map(|()| 0),
+            ModuleCommand::Test(args) => module_test::run(&args),
             ModuleCommand::Diff(args) => module_diff::run(&args),
             ModuleCommand::Push(args) => module_share::push(&args).map(|()| 0),
             ModuleCommand::Pull(args) => module_share::pull(&args).map(|()| 0),

@@ -100,7 +100,9 @@ impl Record for Account {
         let of_name = made.calls.iter().filter(|made| made.call == call.call).count();
         for (index, planned) in self.planned.iter().enumerate() {
             let is_here = match &planned.at {
-                At::Name(name, nth) => name == call.call && usize::try_from(*nth).is_ok_and(|nth| nth == of_name),
+                At::Name(name, nth) => {
+                    name == call.call && usize::try_from(*nth).is_ok_and(|nth| nth == of_name)
+                }
                 At::Number(at) => *at == number,
             };
             if !is_here {

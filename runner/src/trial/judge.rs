@@ -95,7 +95,9 @@ pub(super) async fn attempt(trial: &Trial, world: &World<'_>, attempt: &Attempt)
     }
     match world.there().await {
         Ok(there) => wrong.extend(left(trial, world, &there)),
-        Err(failure) => wrong.push(Wrong::new(format!("nobody can tell what is there then: {failure}"), None)),
+        Err(failure) => {
+            wrong.push(Wrong::new(format!("nobody can tell what is there then: {failure}"), None))
+        }
     }
     for (path, text) in &expect.workspace {
         let found = world.file(path);
@@ -266,7 +268,9 @@ pub(super) fn again(trial: &Trial, world: &World<'_>, again: &Attempt) -> Option
         Err(failure) if failure.kind == FailureKind::Unknown => {
             Some(Wrong::new(format!("run once more: {}", failure.message), span).mend(failure.detail.clone()))
         }
-        Err(failure) => Some(Wrong::new("run once more, it fails", span).sides("it ends well", told(failure))),
+        Err(failure) => {
+            Some(Wrong::new("run once more, it fails", span).sides("it ends well", told(failure)))
+        }
         Ok(_) => {
             let effects = effects(&again.calls);
             let found = world.hide(&effects.join("\n"));

@@ -77,10 +77,10 @@ impl Bench {
     /// What is wrong with the test itself: nothing ran.
     pub async fn run(&self, trial: &Trial) -> Result<Verdict, Problems> {
         let mut world = World::new(trial, self).await?;
-        let planned = trial.faults.iter().map(|fault| Planned {
-            at: At::Name(fault.call.clone(), fault.nth),
-            goes: fault.what.clone(),
-        });
+        let planned = trial
+            .faults
+            .iter()
+            .map(|fault| Planned { at: At::Name(fault.call.clone(), fault.nth), goes: fault.what.clone() });
         let attempt = world.attempt(self, trial.attempt, planned.collect()).await;
         let mut wrong = judge::attempt(trial, &world, &attempt).await;
         if wrong.is_empty() && trial.expect.again.is_some() {

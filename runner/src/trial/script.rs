@@ -4,7 +4,7 @@
 use runner_artifact::Store;
 use runner_model::source::Span;
 use runner_model::trial::{CommandAnswer, RequestAnswer, SocketAnswer, Trial};
-use runner_model::{Content, Failure, FailureKind, Request, RemotePath};
+use runner_model::{Content, Failure, FailureKind, RemotePath, Request};
 use runner_secret::Vault;
 use std::sync::{Mutex, PoisonError};
 use toml::Value;
@@ -73,9 +73,11 @@ impl Script {
     /// Answers that nobody asked for, and where they are.
     pub(super) fn unused(&self) -> Vec<(String, Span)> {
         let commands = self.commands.unused().into_iter();
-        let commands = commands.map(|answer| (format!("ran `{}`", shell_words::join(&answer.argv)), answer.span));
+        let commands =
+            commands.map(|answer| (format!("ran `{}`", shell_words::join(&answer.argv)), answer.span));
         let requests = self.requests.unused().into_iter();
-        let requests = requests.map(|answer| (format!("sent `{} {}`", answer.method, answer.url), answer.span));
+        let requests =
+            requests.map(|answer| (format!("sent `{} {}`", answer.method, answer.url), answer.span));
         let sockets = self.sockets.unused().into_iter();
         let sockets = sockets.map(|answer| (format!("asked `{}`", answer.path), answer.span));
         commands.chain(requests).chain(sockets).collect()
@@ -100,10 +102,12 @@ impl Script {
         vault: &Vault,
     ) -> Result<&CommandAnswer, Failure> {
         let fits = |answer: &CommandAnswer| {
-            answer.argv == argv && answer.stdin.as_deref().is_none_or(|text| text == stdin.unwrap_or_default())
+            answer.argv == argv
+                && answer.stdin.as_deref().is_none_or(|text| text == stdin.unwrap_or_default())
         };
         self.commands.next(fits).ok_or_else(|| {
-            let words = argv.iter().map(|word| text(&vault.hide(word.as_str()))).collect::<Vec<_>>().join(", ");
+            let words =
+                argv.iter().map(|word| text(&vault.hide(word.as_str()))).collect::<Vec<_>>().join(", ");
             let mut block = format!("[[command]]\nargv = [{words}]\n");
             if self.commands.all.iter().any(|answer| answer.argv == argv) {
                 block.push_str(&format!("stdin = {}\n", text(&vault.hide(stdin.unwrap_or_default()))));
@@ -141,7 +145,11 @@ impl Script {
             if self.requests.all.iter().any(is) {
                 block.push_str(&format!("sent = {}\n", text(&vault.hide(sent.unwrap_or_default()))));
                 for (name, value) in &headers {
-                    block.push_str(&format!("sent-headers.{} = {}\n", text(name), text(&vault.hide(value.as_str()))));
+                    block.push_str(&format!(
+                        "sent-headers.{} = {}\n",
+                        text(name),
+                        text(&vault.hide(value.as_str()))
+                    ));
                 }
             }
             block.push_str("status = 200\nbody = \"\"\n");

@@ -48,7 +48,8 @@ impl Bench {
             return Ok(None);
         }
         let world = World::new(trial, self).await?;
-        let Attempt { result: Ok(outputs), calls, .. } = world.attempt(self, trial.attempt, vec![]).await else {
+        let Attempt { result: Ok(outputs), calls, .. } = world.attempt(self, trial.attempt, vec![]).await
+        else {
             // The test itself has said so.
             return Ok(None);
         };
@@ -128,7 +129,8 @@ fn wrong_end(first: &Attempt, there: Option<&There>, good: &Good, cancelled: boo
             format!("{}\n{}", failure.message, failure.detail)
         }
         Err(failure) if !first.answered => {
-            let must = if cancelled { "a cancelled step hands the error on" } else { "a step hands errors on" };
+            let must =
+                if cancelled { "a cancelled step hands the error on" } else { "a step hands errors on" };
             format!("it was ended and gave no error of its own; {must}\n{}", told(failure))
         }
         Err(_) => String::new(),
@@ -137,7 +139,10 @@ fn wrong_end(first: &Attempt, there: Option<&There>, good: &Good, cancelled: boo
             format!("it ended well although the call failed, and gave out {outputs}, not {}", good.outputs)
         }
         Ok(_) => {
-            format!("it ended well although the call failed, and left the machine otherwise\n{}", differs(there, good))
+            format!(
+                "it ended well although the call failed, and left the machine otherwise\n{}",
+                differs(there, good)
+            )
         }
     }
 }
@@ -158,8 +163,13 @@ fn wrong_then(first: &Attempt, then: &Attempt, there: Option<&There>, good: &Goo
         return format!("tried again, it leaves the machine otherwise\n{}", differs(there, good));
     }
     let done: Vec<String> = effects(&first.calls).into_iter().chain(effects(&then.calls)).collect();
-    let missing: Vec<String> = effects(&good.calls).into_iter().filter(|effect| !done.contains(effect)).collect();
-    if missing.is_empty() { String::new() } else { format!("tried again, it leaves out\n{}", missing.join("\n")) }
+    let missing: Vec<String> =
+        effects(&good.calls).into_iter().filter(|effect| !done.contains(effect)).collect();
+    if missing.is_empty() {
+        String::new()
+    } else {
+        format!("tried again, it leaves out\n{}", missing.join("\n"))
+    }
 }
 
 /// The first paths and units that differ.
@@ -168,7 +178,9 @@ fn differs(there: Option<&There>, good: &Good) -> String {
     let paths = good.there.files.keys().chain(there.files.keys());
     let mut other: Vec<String> = paths
         .filter(|path| good.there.files.get(*path) != there.files.get(*path))
-        .map(|path| format!("{path}: {}", side(good.there.files.contains_key(path), there.files.contains_key(path))))
+        .map(|path| {
+            format!("{path}: {}", side(good.there.files.contains_key(path), there.files.contains_key(path)))
+        })
         .collect();
     other.extend(good.there.services.iter().filter(|(unit, is)| there.services.get(*unit) != Some(*is)).map(
         |(unit, is)| {

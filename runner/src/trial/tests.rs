@@ -13,8 +13,17 @@ fn called() -> BTreeSet<String> {
         for (at, _) in text.match_indices('"') {
             let word = text[at + 1..].split('"').next().unwrap_or_default();
             let plain = |c: char| c.is_ascii_lowercase() || c == '-';
-            let interfaces =
-                ["targets", "commands", "http", "sockets", "secrets", "artifacts", "workspace", "releases", "timer"];
+            let interfaces = [
+                "targets",
+                "commands",
+                "http",
+                "sockets",
+                "secrets",
+                "artifacts",
+                "workspace",
+                "releases",
+                "timer",
+            ];
             if let Some((interface, name)) = word.split_once('.')
                 && interfaces.contains(&interface)
                 && !name.is_empty()

@@ -1,11 +1,11 @@
 //! What a step of a test acts in: a machine, files beside a plan, artifacts and secrets, all of which are made for it and
 //! gone with it.
 
+use super::Bench;
 use super::account::{Account, Made, Planned};
 use super::machine::{self, MOMENT, Machine, There};
 use super::requests::Requests;
 use super::script::Script;
-use super::Bench;
 use crate::sandbox::context::{Context, Given, Machines, Marks, RunInfo};
 use crate::sandbox::{Ended, Export, Origin};
 use async_trait::async_trait;
@@ -14,8 +14,8 @@ use runner_model::diagnostic::{Code, Problem};
 use runner_model::source::Span;
 use runner_model::trial::{ArtifactContent, Asks, Trial};
 use runner_model::{
-    Acting, Digest, Event, Facts, Failure, FailureKind, Level, LockedEnvironment, LockedStep, Problems, Resolved,
-    ResolvedStep, Runs, TargetName, VarName,
+    Acting, Digest, Event, Facts, Failure, FailureKind, Level, LockedEnvironment, LockedStep, Problems,
+    Resolved, ResolvedStep, Runs, TargetName, VarName,
 };
 use runner_secret::Vault;
 use serde_json::Value;
@@ -92,7 +92,12 @@ impl<'t> World<'t> {
         };
         machine.seed(trial, acting.as_ref()).await.map_err(|failure| {
             let start = Span { start: 0, end: trial.source.text().find('\n').unwrap_or(0) };
-            Problem::at(Code::BadValue, &trial.source, start, format!("the target cannot be as it is said: {failure}"))
+            Problem::at(
+                Code::BadValue,
+                &trial.source,
+                start,
+                format!("the target cannot be as it is said: {failure}"),
+            )
         })?;
         let plan = place.path().join("plan");
         std::fs::create_dir(&plan).map_err(|error| internal(&error))?;
@@ -273,7 +278,11 @@ impl Machines for One {
         name == self.0.name()
     }
 
-    async fn acting(&self, name: &TargetName, user: &Acting) -> Result<Arc<dyn runner_transport::Target>, Failure> {
+    async fn acting(
+        &self,
+        name: &TargetName,
+        user: &Acting,
+    ) -> Result<Arc<dyn runner_transport::Target>, Failure> {
         if !self.has(name) {
             let message = format!("`{name}` is not the machine of the test");
             return Err(Failure::new(FailureKind::Unreachable, message));
@@ -293,7 +302,12 @@ fn artifacts(trial: &Trial, store: &Store) -> Result<BTreeMap<VarName, Digest>, 
             ArtifactContent::Tree(files) => machine::tree(store, files),
         };
         let digest = made.map_err(|failure| {
-            Problem::at(Code::BadValue, &trial.source, artifact.span, format!("the artifact `{name}`: {failure}"))
+            Problem::at(
+                Code::BadValue,
+                &trial.source,
+                artifact.span,
+                format!("the artifact `{name}`: {failure}"),
+            )
         })?;
         Ok((name.clone(), digest))
     };

@@ -10,6 +10,7 @@ mod hostile_on_target;
 mod hostile_runs;
 mod https;
 mod languages;
+mod module_test;
 mod requests;
 mod secrets;
 mod sharing;

@@ -15,9 +15,7 @@ pub use read::CALLS;
 
 use crate::plan::{AllowTable, LimitsTable, With};
 use crate::source::{Source, Span, Spanned};
-use crate::{
-    FailureKind, Fact, Mark, ReleaseId, RemotePath, SecretName, TargetName, UserName, VarName,
-};
+use crate::{Fact, FailureKind, Mark, ReleaseId, RemotePath, SecretName, TargetName, UserName, VarName};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -1,19 +1,19 @@
 //! A test as a plan with one step in it: the rules of plans then hold for it as they are.
 
-use super::{Artifact, Asks, Given, Machine, Trial};
+use super::{Artifact, Given, Machine, Trial};
 use crate::check::{LoadedModule, Modules, check};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::inventory::{Host, SshSettings};
 use crate::manifest::World;
 use crate::plan::{
-    Environment, Gaps, GivenSecret, InventorySource, LimitsTable, ModuleSource, Plan, SecretEntry, SecretSource,
-    Step, Strategy, Variable,
+    Environment, Gaps, GivenSecret, InventorySource, LimitsTable, ModuleSource, Plan, SecretEntry,
+    SecretSource, Step, Strategy, Variable,
 };
 use crate::source::{Span, Spanned};
 use crate::template::SCOPES;
 use crate::{
-    Digest, EnvironmentName, Inventory, Manifest, ModuleName, ModuleRef, Occurs, PlanName, Resolved, RoleName,
-    StepId, Target, TargetName, UserName, VarName,
+    Digest, EnvironmentName, Inventory, Manifest, ModuleName, ModuleRef, Occurs, PlanName, Resolved,
+    RoleName, StepId, Target, TargetName, UserName, VarName,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,10 @@ impl Trial {
                     .hint("remove it: a step is only ever run"))
             }
             (World::Cluster, None) => {
-                let message = format!("`{}` is a module for `[cluster]`, and the test does not say `asks`", manifest.name);
+                let message = format!(
+                    "`{}` is a module for `[cluster]`, and the test does not say `asks`",
+                    manifest.name
+                );
                 Err(Problem::at(Code::Module, &self.source, start, message)
                     .hint("add `asks = \"observe\"`, or `\"leave\"` or `\"join\"`"))
             }

@@ -88,11 +88,14 @@ fn trial(reader: &Reader, table: Table<'_>) -> Option<Trial> {
     let asks = table.take("asks").and_then(|item| {
         choice(reader, &item, &[("observe", Asks::Observe), ("leave", Asks::Leave), ("join", Asks::Join)])
     });
-    let subject = table.take("subject").and_then(|item| reader.parsed(&item, "the name of a target in quotes"));
+    let subject =
+        table.take("subject").and_then(|item| reader.parsed(&item, "the name of a target in quotes"));
     if let (Some(subject), None) = (&subject, &asks) {
         let problem = reader.problem(Code::BadValue, subject.span, "`subject` makes no sense without `asks`");
         reader.push(
-            problem.because("it is the target that a cluster is asked about").hint("name the target in `[target]`"),
+            problem
+                .because("it is the target that a cluster is asked about")
+                .hint("name the target in `[target]`"),
         );
     }
     let trial = Trial {
@@ -282,7 +285,8 @@ fn fault(reader: &Reader, table: &Table<'_>) -> Option<Fault> {
     let is_lost = lost.is_some_and(|lost| lost.value);
     let what = match (cancel, &kind) {
         (Some(cancel), Some(_)) if cancel.value => {
-            let problem = reader.problem(Code::Conflict, cancel.span, "a fault has a `kind` or is a `cancel`");
+            let problem =
+                reader.problem(Code::Conflict, cancel.span, "a fault has a `kind` or is a `cancel`");
             reader.push(problem.hint("remove one of them"));
             return None;
         }

@@ -18,9 +18,8 @@ pub(super) fn expect(reader: &Reader, item: &Item<'_>) -> Expect {
             Some(Spanned::new(reader.json(&item)?, item.span))
         }),
         error: table.take("error").and_then(|item| error(reader, &item)),
-        calls: list("calls", "a list of effects, as in `[\"targets.write /etc/app.conf\"]`").map(|(span, calls)| {
-            Spanned::new(calls.into_iter().map(|call| call.value).collect(), span)
-        }),
+        calls: list("calls", "a list of effects, as in `[\"targets.write /etc/app.conf\"]`")
+            .map(|(span, calls)| Spanned::new(calls.into_iter().map(|call| call.value).collect(), span)),
         files: table.take("files").map(|item| read_machine::files(reader, &item)).unwrap_or_default(),
         folders: table.take("folders").map(|item| read_machine::folders(reader, &item)).unwrap_or_default(),
         links: table
@@ -34,9 +33,7 @@ pub(super) fn expect(reader: &Reader, item: &Item<'_>) -> Expect {
         services: read_machine::services(reader, &table),
         workspace: table.take("workspace").map(|item| texts(reader, &item)).unwrap_or_default(),
         log: list("log", "a list of texts").map(|(_, lines)| lines).unwrap_or_default(),
-        again: table
-            .take("again")
-            .and_then(|item| choice(reader, &item, &[("unchanged", ())])),
+        again: table.take("again").and_then(|item| choice(reader, &item, &[("unchanged", ())])),
     };
     table.finish(reader, &[]);
     if let (Some(outputs), Some(error)) = (&expect.outputs, &expect.error) {

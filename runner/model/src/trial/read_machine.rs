@@ -51,7 +51,9 @@ pub(super) fn machine(reader: &Reader, item: Option<&Item<'_>>) -> Machine {
         machine.releases = tables.iter().filter_map(|table| release(reader, table)).collect();
         if machine.root.is_none() {
             let problem = reader.problem(Code::Missing, item.key, "releases need `root`");
-            reader.push(problem.hint("add `root = \"/srv/app\"` to `[target]`: they are below it, in `releases`"));
+            reader.push(
+                problem.hint("add `root = \"/srv/app\"` to `[target]`: they are below it, in `releases`"),
+            );
         }
     }
     table.finish(reader, &[]);
@@ -75,7 +77,8 @@ fn once_each(reader: &Reader, machine: &Machine) {
         let above = std::iter::successors(path.parent(), RemotePath::parent);
         let file = above.into_iter().find_map(|above| Some((above.clone(), seen.get(&above)?)));
         if let Some((above, (at, is))) = file.filter(|(_, (_, is))| *is != "a folder") {
-            let problem = reader.problem(Code::Conflict, *span, format!("`{path}` is below `{above}`, which is {is}"));
+            let problem =
+                reader.problem(Code::Conflict, *span, format!("`{path}` is below `{above}`, which is {is}"));
             reader.push(problem.also(*at, "here it is"));
         }
     }
@@ -94,7 +97,8 @@ pub(super) fn files(reader: &Reader, item: &Item<'_>) -> BTreeMap<RemotePath, Sp
             Some(Spanned::new(file, entry.span))
         }
         _ => {
-            reader.wrong_type(entry, "the text of the file, or a table with `text`, `mode`, `owner`, `group`");
+            reader
+                .wrong_type(entry, "the text of the file, or a table with `text`, `mode`, `owner`, `group`");
             None
         }
     })

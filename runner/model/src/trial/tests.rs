@@ -91,7 +91,10 @@ fn a_test_is_read_as_it_is_written() {
     assert_eq!((trial.attempt, trial.machine.user.as_str()), (2, "admin"));
     assert_eq!(trial.machine.services["php-fpm"], Unit::Failing);
     assert_eq!(trial.machine.files.len(), 2);
-    assert_eq!(trial.artifacts.values().next_back().map(|a| &a.content), Some(&ArtifactContent::File("text".into())));
+    assert_eq!(
+        trial.artifacts.values().next_back().map(|a| &a.content),
+        Some(&ArtifactContent::File("text".into()))
+    );
     let faults: Vec<_> = trial.faults.iter().map(|fault| fault.what.clone()).collect();
     let lets = "the test lets it fail".to_owned();
     assert_eq!(
@@ -148,7 +151,10 @@ fn parameters_and_grants_are_checked_as_those_of_a_plan() {
     };
     let each = manifest("each-target", "step");
     let resolved = resolve("with = { file = \"/etc/${target.name}\" }\n[expect]\n", &each).expect("it fits");
-    assert_eq!(resolved.steps[0].grants[0].grants.texts().next().map(|(_, text)| text), Some("write:/etc/${target.name}".into()));
+    assert_eq!(
+        resolved.steps[0].grants[0].grants.texts().next().map(|(_, text)| text),
+        Some("write:/etc/${target.name}".into())
+    );
     let told = resolve("with = { fil = \"/etc/app\" }\n[expect]\n", &each).expect_err("no such parameter");
     assert!(told.contains("tests/config.toml:1:10: `config` has no parameter `fil`"), "{told}");
     let told = resolve("with = { file = 7 }\n[expect]\n", &each).expect_err("no text");
@@ -158,7 +164,8 @@ fn parameters_and_grants_are_checked_as_those_of_a_plan() {
     let once = manifest("once", "step");
     let here = resolve("with = { file = \"/etc/a\" }\n[expect]\n", &once).expect("it fits");
     assert!(here.steps[0].runs.targets()[0].is_localhost());
-    let there = resolve("with = { file = \"/etc/a\" }\n[target]\nname = \"db\"\n[expect]\n", &once).expect("it fits");
+    let there =
+        resolve("with = { file = \"/etc/a\" }\n[target]\nname = \"db\"\n[expect]\n", &once).expect("it fits");
     assert_eq!(there.steps[0].runs.targets()[0].as_str(), "db");
     let uses = "with = { file = \"/srv/${var.app}\" }\nartifacts = { app = \"x\" }\n[expect]\n";
     resolve(uses, &each).expect("an artifact is a variable");

@@ -24,6 +24,12 @@ pub(crate) enum ModuleCommand {
     /// Prints the file. A tool that is missing is named, with how to get it. What was built is loaded as a run would load
     /// it, so that what is wrong with it is said here.
     Build(Build),
+    /// Test a step in the real sandbox, with the grants, limits and answers that its tests say, and nothing behind them.
+    ///
+    /// No target, no network, no clock: what a command, a request or a socket answers stands in the test. Tests are
+    /// `tests/*.toml` of the step's folder, and runs that were recorded with `runner runs export`, as `tests/*.run`. Ends
+    /// with 4 when one fails.
+    Test(Test),
     /// Say what a module is, what it takes and gives out, what it asks for, and what it cannot do.
     ///
     /// Nothing of it runs but `describe`, with no grant. What it cannot do is proved by its imports: that holds whatever
@@ -165,6 +171,26 @@ pub(crate) struct Build {
     /// Where to write the component; without, `target/NAME.wasm` of the folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// The step's folder, with its `step.toml`; or a component, whose tests are in `tests` beside it.
+    #[arg(value_name = "FOLDER|FILE", default_value = ".")]
+    pub(crate) step: PathBuf,
+    /// The folder that the tests are in.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tests: Option<PathBuf>,
+    /// Only tests whose names have this in them.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Option<String>,
+    /// Let each call of each test that ends well fail once, lose its answer, and be cancelled; the step must then come to
+    /// the same end.
+    #[arg(long)]
+    pub(crate) faults: bool,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn language(word: &str) -> Result<Language, String> {

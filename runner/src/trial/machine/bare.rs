@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use runner_artifact::{Node, Store, Tree, TreePath};
 use runner_model::{
-    Attributes, Change, Command, Digest, Entry, EntryKind, Exchange, Failure, FailureKind, Link, Mark, Release,
-    ReleaseId, RemotePath, ServiceAction, State, TargetName,
+    Attributes, Change, Command, Digest, Entry, EntryKind, Exchange, Failure, FailureKind, Link, Mark,
+    Release, ReleaseId, RemotePath, ServiceAction, State, TargetName,
 };
 use runner_transport::{
     Accounts, Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
@@ -33,7 +33,10 @@ impl Bare {
 
     /// What this machine never does itself: the overlay and the script do.
     fn not_here(&self, what: &str) -> Failure {
-        Failure::new(FailureKind::Unknown, format_args!("{what} on {}: the test has no such machine", self.name))
+        Failure::new(
+            FailureKind::Unknown,
+            format_args!("{what} on {}: the test has no such machine", self.name),
+        )
     }
 
     fn folder(&self, tree: Option<Digest>, attributes: &Attributes) -> State {
@@ -169,7 +172,9 @@ impl Target for Bare {
             Change::WriteSecret { .. } | Change::Unarchive { .. } => {
                 return Err(self.not_here(change.verb()));
             }
-            Change::Rename { path, .. } | Change::SetAttributes { path, .. } | Change::Archive { path, .. } => {
+            Change::Rename { path, .. }
+            | Change::SetAttributes { path, .. }
+            | Change::Archive { path, .. } => {
                 return Err(self.missing(change.verb(), path));
             }
         };
@@ -233,12 +238,7 @@ impl Target for Bare {
         Err(self.not_here("mark"))
     }
 
-    async fn exchange(
-        &self,
-        _: &Exchange,
-        _: Within<'_>,
-        _: Option<Intent<'_>>,
-    ) -> Result<String, Failure> {
+    async fn exchange(&self, _: &Exchange, _: Within<'_>, _: Option<Intent<'_>>) -> Result<String, Failure> {
         Err(self.not_here("ask a socket"))
     }
 

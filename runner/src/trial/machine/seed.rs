@@ -42,7 +42,8 @@ impl Machine {
         for Laid { id, files, mark } in &made.releases {
             let (Some(folder), Some(root_of)) = (&releases, &made.root) else { continue };
             let tree = tree(&self.store, files)?;
-            let attributes = Attributes { owner: Some(owner.clone()), group: Some(owner.clone()), mode: None };
+            let attributes =
+                Attributes { owner: Some(owner.clone()), group: Some(owner.clone()), mode: None };
             let path = below(folder, id.as_str())?;
             make(&root, &Change::Unpack { path, tree, links: vec![], reuse: None, attributes }).await?;
             self.state().marks.insert((root_of.clone(), id.value.clone()), *mark);

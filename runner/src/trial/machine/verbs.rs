@@ -6,8 +6,8 @@ use super::{MOMENT, Machine};
 use async_trait::async_trait;
 use runner_model::trial::Unit;
 use runner_model::{
-    Attributes, Change, Command, Content, Digest, Entry, EntryKind, Exchange, Fact, Failure, FailureKind, Mark,
-    Release, ReleaseId, RemotePath, ServiceAction, State, TargetName,
+    Attributes, Change, Command, Content, Digest, Entry, EntryKind, Exchange, Fact, Failure, FailureKind,
+    Mark, Release, ReleaseId, RemotePath, ServiceAction, State, TargetName,
 };
 use runner_transport::{
     Accounts, Applied, Forward, Intent, Observed, Output, OutputSink, Target, Undo, Undone, Within,
@@ -15,7 +15,6 @@ use runner_transport::{
 use serde_json::Value;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-
 
 /// The verbs as one user.
 pub(super) struct Verbs {
@@ -62,7 +61,12 @@ impl Verbs {
         self.over.apply(change, &seen.before, within, Intent::new("")).await
     }
 
-    async fn archive(&self, path: &RemotePath, into: &RemotePath, within: Within<'_>) -> Result<Applied, Failure> {
+    async fn archive(
+        &self,
+        path: &RemotePath,
+        into: &RemotePath,
+        within: Within<'_>,
+    ) -> Result<Applied, Failure> {
         let held = self.over.fetch(path, within).await?;
         let text = format!("an archive of {held}\n");
         let content = self.machine.store.put_bytes(text.as_bytes())?;
@@ -225,7 +229,9 @@ impl Target for Verbs {
         let failed = |why: &str| self.failure(FailureKind::CommandFailed, action.word(), &unit, why);
         {
             let mut state = self.machine.state();
-            let Some(is) = state.services.get_mut(unit) else { return Err(self.machine.script.no_unit(unit)) };
+            let Some(is) = state.services.get_mut(unit) else {
+                return Err(self.machine.script.no_unit(unit));
+            };
             match (*is, action) {
                 (Unit::Active | Unit::Inactive, ServiceAction::Stop) => *is = Unit::Inactive,
                 (Unit::Failing, ServiceAction::Stop) => {}
@@ -306,7 +312,13 @@ impl Target for Verbs {
         self.over.kept(root, release, within).await
     }
 
-    async fn mark(&self, root: &RemotePath, release: &ReleaseId, mark: Mark, _: Intent<'_>) -> Result<(), Failure> {
+    async fn mark(
+        &self,
+        root: &RemotePath,
+        release: &ReleaseId,
+        mark: Mark,
+        _: Intent<'_>,
+    ) -> Result<(), Failure> {
         self.machine.state().marks.insert((root.clone(), release.clone()), mark);
         Ok(())
     }
