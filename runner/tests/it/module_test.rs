@@ -346,3 +346,42 @@ fn the_program_tells_each_test_in_a_line_and_ends_with_4_when_one_fails() {
     assert_eq!(ran.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&ran.stderr).contains("runner module build step"));
 }
+
+#[test]
+fn a_recorded_run_is_a_test_of_the_steps_that_had_the_module() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path().canonicalize().expect("a folder");
+    let write = |path: &str, text: &[u8]| {
+        let path = here.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    };
+    let file = here.join("app.conf");
+    let plan = format!(
+        "plan = 1\nname = \"shop\"\n\n[modules]\nstd = \"builtin\"\n\n[environment.home]\ninventory = \"home.toml\"\n\n\
+         [strategy]\nrole = \"web\"\n\n[[rollout]]\nid = \"config\"\nuses = \"std/files\"\n\
+         with = {{ files = [{{ path = {file:?}, content = \"port = 8080\\n\" }}] }}\n"
+    );
+    write("plan.toml", plan.as_bytes());
+    write("home.toml", b"inventory = 1\n\n[target.here]\nconnection = \"local\"\nroles = [\"web\"]\n");
+    write("files.wasm", &Source::builtin("files").expect("it is there").bytes);
+    write("restart.wasm", &Source::builtin("restart").expect("it is there").bytes);
+    std::fs::create_dir(here.join("tests")).expect("made");
+    for arguments in [&["lock"][..], &["exec"], &["runs", "export", "--output", "tests/shop.run"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        command.args(arguments).current_dir(&here).env("HOME", &here).env_remove("RUNNER_POLICY");
+        command.env("XDG_CACHE_HOME", here.join("cache")).env_remove("XDG_CONFIG_HOME");
+        let ran = command.output().expect("it starts");
+        assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    // Nothing of the run is done again: the file may be gone.
+    std::fs::remove_file(&file).expect("it was written");
+    let ran = program(&here, &["files.wasm"]);
+    let stdout = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!((ran.status.code(), &*stdout), (Some(0), "ok      shop\n\n1 test: all passed\n"));
+    assert!(!file.exists());
+    let ran = program(&here, &["restart.wasm"]);
+    assert_eq!(ran.status.code(), Some(4));
+    let stdout = String::from_utf8_lossy(&ran.stdout);
+    assert!(stdout.contains("the run has no step with the module `restart`\n    it has `files`"), "{stdout}");
+}
