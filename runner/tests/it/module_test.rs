@@ -337,7 +337,7 @@ fn the_program_tells_each_test_in_a_line_and_ends_with_4_when_one_fails() {
     assert_eq!((ran.status.code(), &told["failed"]), (Some(0), &json!(0)), "{told:#}");
     assert!(told["tests"][0]["faults"].as_array().is_some_and(|rows| rows.len() > 2), "{told:#}");
     // What is wrong with a test is told before one runs.
-    write("tests/bad.toml", b"wiht = {}\n[expect]\n");
+    write("tests/bad.toml", b"wit = {}\n[expect]\n");
     let ran = program(folder.path(), &["files.wasm"]);
     assert_eq!((ran.status.code(), ran.stdout.is_empty()), (Some(2), true));
     assert!(String::from_utf8_lossy(&ran.stderr).contains("did you mean `with`?"));

@@ -111,13 +111,13 @@ fn a_test_is_read_as_it_is_written() {
 #[test]
 fn what_is_wrong_is_told_with_its_place_and_its_mend() {
     let told = wrong(
-        "wiht = {}\n[target]\nservices = { nginx = \"activ\" }\nfacts = { oss = \"linux\" }\nfolders = [\"etc\"]\n\
-         [[fault]]\ncall = \"targets.wriet\"\n[expect]\noutput = {}\n",
+        "wit = {}\n[target]\nservices = { nginx = \"act1ve\" }\nfacts = { oss = \"linux\" }\nfolders = [\"etc\"]\n\
+         [[fault]]\ncall = \"targets.writ\"\n[expect]\noutput = {}\n",
     );
     for line in [
-        "tests/config.toml:1:1: unknown key `wiht`",
+        "tests/config.toml:1:1: unknown key `wit`",
         "did you mean `with`?",
-        "`nginx` must be `\"active\"` or `\"inactive\"` or `\"failing\"`, not `activ`",
+        "`nginx` must be `\"active\"` or `\"inactive\"` or `\"failing\"`, not `act1ve`",
         "there is no fact `oss`",
         "did you mean `os`?",
         "did you mean `\"targets.write\"`?",
