@@ -383,5 +383,5 @@ fn a_recorded_run_is_a_test_of_the_steps_that_had_the_module() {
     let ran = program(&here, &["restart.wasm"]);
     assert_eq!(ran.status.code(), Some(4));
     let stdout = String::from_utf8_lossy(&ran.stdout);
-    assert!(stdout.contains("the run has no step with the module `restart`\n    it has `files`"), "{stdout}");
+    assert!(stdout.contains("the run has no step with the module `restart`\n    it has files"), "{stdout}");
 }
