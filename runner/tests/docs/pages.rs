@@ -23,6 +23,9 @@ impl Block {
     pub(crate) fn write(&self, folder: &Path, change: impl Fn(&str) -> String) {
         let Some(name) = &self.file else { return };
         let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
         let before = if self.appended { read(&path) + "\n" } else { String::new() };
         std::fs::write(&path, before + &change(&self.text)).unwrap_or_else(|error| panic!("{name}: {error}"));
     }

@@ -152,7 +152,7 @@ fn parameters_and_grants_are_checked_as_those_of_a_plan() {
     let each = manifest("each-target", "step");
     let resolved = resolve("with = { file = \"/etc/${target.name}\" }\n[expect]\n", &each).expect("it fits");
     assert_eq!(
-        resolved.steps[0].grants[0].grants.texts().next().map(|(_, text)| text),
+        resolved.steps[0].grants[0].grants.texts().into_iter().next().map(|(_, text)| text),
         Some("write:/etc/${target.name}".into())
     );
     let told = resolve("with = { fil = \"/etc/app\" }\n[expect]\n", &each).expect_err("no such parameter");

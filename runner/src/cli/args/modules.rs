@@ -50,7 +50,7 @@ pub(crate) enum ModuleCommand {
     ///
     /// By `ssh-keygen`, with all that it can: keys with a passphrase, the agent, security keys. A file gets `FILE.sig`
     /// beside it; to a module in a registry the signature is attached. Anybody can check it:
-    /// `ssh-keygen -Y verify -n runner-module …`.
+    /// `ssh-keygen -Y verify -n runner-module`.
     Sign(Sign),
     /// Say that you have reviewed a module, what it may be granted at most, and until when that holds.
     ///
@@ -85,7 +85,7 @@ pub(crate) struct Push {
 
 #[derive(Debug, Args)]
 pub(crate) struct Pull {
-    /// Which one: `registry.example.org/team/greet:1.2.0`, with `@sha256:…` or `@1.2` for the newest that fits.
+    /// Which one: `registry.example.org/team/greet:1.2.0`, with `@sha256:DIGEST` or `@1.2` for the newest that fits.
     #[arg(value_name = "REFERENCE")]
     pub(crate) from: String,
     /// Where to write the component; without, it is only kept for plans that use it.
