@@ -128,8 +128,15 @@ impl Place {
     /// and from place to place.
     pub(crate) fn did(&self, port: Option<u16>) -> Vec<Value> {
         let runs = fs::read_dir(self.path(".runner/runs")).expect("runs").flatten();
-        let newest = runs.map(|run| run.path()).max().expect("a run");
-        let journal = fs::read_to_string(newest.join("journal.jsonl")).expect("a journal");
+        let journals =
+            runs.map(|run| fs::read_to_string(run.path().join("journal.jsonl")).expect("a journal"));
+        // Their names are of the same second.
+        let begun = |journal: &String| {
+            let header: Value =
+                serde_json::from_str(journal.lines().next().expect("a header")).expect("JSON");
+            header["entry"]["started"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time")
+        };
+        let journal = journals.max_by_key(begun).expect("a run");
         assert!(!journal.contains("t0ken-that-nobody-sees"), "the secret is in the journal");
         let here = self.0.path().to_string_lossy().into_owned();
         let port = port.map(|port| format!(":{port}")).unwrap_or(":none".to_owned());
@@ -138,6 +145,20 @@ impl Place {
         // Lines and progress go their own way: only among themselves do they have an order.
         let (said, did): (Vec<Value>, Vec<Value>) = all.partition(|entry| entry.get("event").is_some());
         said.into_iter().chain(did).collect()
+    }
+}
+
+/// Digests of secrets are made with a key of the run.
+fn without_keyed(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if map.contains_key("parts") {
+                map.remove("digest");
+            }
+            map.values_mut().for_each(without_keyed);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_keyed),
+        _ => {}
     }
 }
 
@@ -150,6 +171,7 @@ fn of_step(line: &Value) -> Option<Value> {
             for of_this_run in ["undo", "before", "after", "hash", "acts"] {
                 entry.as_object_mut()?.remove(of_this_run);
             }
+            without_keyed(&mut entry);
             Some(entry)
         }
         "invocation-ended" => Some(json!({ "kind": "ended", "answer": entry["answer"] })),
