@@ -80,11 +80,11 @@ pub(super) async fn attempt(trial: &Trial, world: &World<'_>, attempt: &Attempt)
         }
     }
     wrong.extend(end(expect.error.as_ref(), attempt));
-    if let (Some(wanted), Ok(outputs)) = (&expect.outputs, &attempt.result) {
-        if wanted.value != *outputs {
-            let sides = (json(&wanted.value), json(outputs));
-            wrong.push(Wrong::new("the outputs are others", Some(wanted.span)).sides(sides.0, sides.1));
-        }
+    if let (Some(wanted), Ok(outputs)) = (&expect.outputs, &attempt.result)
+        && wanted.value != *outputs
+    {
+        let sides = (json(&wanted.value), json(outputs));
+        wrong.push(Wrong::new("the outputs are others", Some(wanted.span)).sides(sides.0, sides.1));
     }
     if let Some(wanted) = &expect.calls {
         let found = effects(&attempt.calls);

@@ -46,14 +46,15 @@ pub(super) fn login() -> UserName {
 
 impl Trial {
     /// Whether the test is one for such a module, and what it is called for.
-    fn fits(&self, manifest: &Manifest) -> Result<(), Problem> {
+    fn fits(&self, manifest: &Manifest) -> Result<(), Problems> {
         let start = Span { start: 0, end: self.source.text().find('\n').unwrap_or(self.source.text().len()) };
         match (manifest.world, &self.asks) {
             (World::Step, None) | (World::Cluster, Some(_)) => Ok(()),
             (World::Step, Some(asks)) => {
                 let message = format!("`asks` makes no sense: `{}` is a step", manifest.name);
                 Err(Problem::at(Code::Module, &self.source, asks.span, message)
-                    .hint("remove it: a step is only ever run"))
+                    .hint("remove it: a step is only ever run")
+                    .into())
             }
             (World::Cluster, None) => {
                 let message = format!(
@@ -61,7 +62,8 @@ impl Trial {
                     manifest.name
                 );
                 Err(Problem::at(Code::Module, &self.source, start, message)
-                    .hint("add `asks = \"observe\"`, or `\"leave\"` or `\"join\"`"))
+                    .hint("add `asks = \"observe\"`, or `\"leave\"` or `\"join\"`")
+                    .into())
             }
         }
     }
