@@ -119,7 +119,5 @@ fn asks_for_no_more(lock: &Lock, checked: &[Resolved]) -> Result<(), Fail> {
     if detail.is_empty() {
         return Ok(());
     }
-    Err(Fail::refused("a module is another one than in the lock, and asks for more").detail(detail).hint(
-        "look at what it does with it (`runner module diff OLD NEW`); to let it, `runner lock --accept`",
-    ))
+    Err(Fail::refused("a module is another one than in the lock, and asks for more").detail(detail).hint("to let it, `runner lock --accept`; where the older one is at hand, `runner module diff OLD NEW` shows all"))
 }

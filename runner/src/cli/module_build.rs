@@ -17,7 +17,8 @@ pub(crate) fn new(args: &New) -> Result<(), Fail> {
     scaffold::new(&folder, &args.name, args.language).map_err(Fail::usage)?;
     let name = shown(&folder);
     talk(&format!(
-        "`{name}` has a step in {}: `{}` is where to begin\nnext: runner module build {name}\n",
+        "`{name}` has a step in {}: `{}` is where to begin\nnext: cd {name}, and README.md has what to install once, and the \
+         commands from here to a plan that runs\n",
         args.language.word(),
         shown(&folder.join(args.language.source()))
     ));

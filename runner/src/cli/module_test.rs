@@ -109,8 +109,11 @@ fn component(file: &Path) -> Result<Vec<u8>, Fail> {
 /// The tests of a folder, by name.
 fn files(folder: &Path, only: Option<&str>) -> Result<Vec<PathBuf>, Fail> {
     const HINT: &str = "a test is a file `tests/NAME.toml`: docs/writing-a-step.md tells what is in it";
-    let entries = std::fs::read_dir(folder).map_err(|error| {
-        Fail::usage(format_args!("the tests in `{}` cannot be read: {error}", shown(folder))).hint(HINT)
+    let entries = std::fs::read_dir(folder).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Fail::usage(format_args!("there are no tests: no folder `{}`", shown(folder))).hint(HINT)
+        }
+        _ => Fail::usage(format_args!("the tests in `{}` cannot be read: {error}", shown(folder))).hint(HINT),
     })?;
     let is_test = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml" || end == "run");
     let mut files: Vec<PathBuf> =

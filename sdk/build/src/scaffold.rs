@@ -11,6 +11,8 @@ static GO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../go");
 static JS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../js");
 static PYTHON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../python");
 static RUST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../rust");
+/// What a new step has in every language: a test, and a plan to try it.
+static COMMON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../template");
 static ZIG: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../zig");
 
 /// Makes the folder of a step in a language. Answers the files, relative to it.
@@ -25,7 +27,7 @@ pub fn new(folder: &Path, name: &str, language: Language) -> Result<Vec<PathBuf>
     }
     let (sdk, template, into) = parts(language);
     let mut files = Vec::new();
-    for (path, content) in below(template_of(sdk, template)) {
+    for (path, content) in below(template_of(sdk, template)).into_iter().chain(below(&COMMON)) {
         let text = String::from_utf8_lossy(content);
         let text = text.replace("{{name}}", name).replace("{{ident}}", &name.replace('-', "_"));
         files.push((path, text.into_bytes()));

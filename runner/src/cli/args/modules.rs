@@ -1,5 +1,6 @@
 //! Of commands about modules.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use runner_guests::Language;
 use runner_model::grant::{FileGrant, HttpGrant, SecretGrant, SshGrant};
@@ -156,7 +157,7 @@ pub(crate) struct New {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// The language to write it in.
-    #[arg(long = "lang", value_name = "LANGUAGE", value_parser = language)]
+    #[arg(long = "lang", value_name = "LANGUAGE", value_parser = languages())]
     pub(crate) language: Language,
     /// The folder to make; without, the step's name in this folder.
     #[arg(long, value_name = "DIR")]
@@ -193,10 +194,10 @@ pub(crate) struct Test {
     pub(crate) json: bool,
 }
 
-fn language(word: &str) -> Result<Language, String> {
-    Language::ALL.into_iter().find(|language| language.word() == word).ok_or_else(|| {
-        let words: Vec<&str> = Language::ALL.iter().map(|language| language.word()).collect();
-        format!("there are {}", words.join(", "))
+/// The languages by their words, for the help and completions too.
+fn languages() -> impl TypedValueParser<Value = Language> {
+    PossibleValuesParser::new(Language::ALL.map(Language::word)).try_map(|word| {
+        Language::ALL.into_iter().find(|language| language.word() == word).ok_or("no such language")
     })
 }
 
