@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         Some(module) => written.of_registries(module.as_slice())?,
     };
     // A plan that is refused anyway asks no registry.
-    if problems.has_errors() {
+    if problems.has_errors() && !written.of_registries(&[])?.is_empty() {
         return Err(problems.into());
     }
     for environment in &environments {

@@ -101,12 +101,21 @@ impl Sandbox {
     /// # Errors
     /// No threads can be started. That the host functions fit together is what tests see.
     pub fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        Self::with(engine, |_| Ok(()))
+    }
+
+    /// The same with more beside the contract: what a later version would bring.
+    fn with(
+        engine: &Engine,
+        more: impl Fn(&mut Linker<State>) -> wasmtime::Result<()>,
+    ) -> wasmtime::Result<Self> {
         let linker = |wasi: bool| -> wasmtime::Result<Linker<State>> {
             let mut linker = Linker::new(engine);
             if wasi {
                 super::wasi::link(&mut linker)?;
             }
             super::bindings::Step::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+            more(&mut linker)?;
             Ok(linker)
         };
         Ok(Self {
@@ -358,4 +367,53 @@ fn trapped(names: &Names, error: &wasmtime::Error, state: &State, limits: &Limit
         None => format!("was ended: {}", super::text::line(&error.root_cause().to_string(), 512)),
     };
     Failure::new(FailureKind::Other, format_args!("{names} {what}")).with_detail(state.stderr.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::{compile::Compiler, describe::Descriptions, load::Loader};
+    use runner_model::Digest;
+    use std::path::Path;
+
+    /// The components of contract 0.1 that compile quickly.
+    const KEPT: [&str; 3] = ["c", "rust", "zig"];
+
+    #[test]
+    fn a_later_version_beside_this_one_takes_nothing_from_modules_of_this_one() {
+        let engine = crate::sandbox::engine::engine().expect("an engine");
+        // A later patch of 0.1 with an interface more, and 0.2 where a function has another shape.
+        let later = Sandbox::with(&engine, |linker| {
+            linker.instance("runner:step/uptime@0.1.1")?.func_wrap("seconds", |_, (): ()| Ok((7_u64,)))?;
+            linker.instance("runner:step/timer@0.2.0")?.func_wrap("now", |_, (): ()| Ok((7_u32,)))
+        })
+        .expect("all of it is linked");
+        let loader = Loader::new(Compiler::without_cache(&engine), Descriptions::without_cache());
+        for language in KEPT {
+            let file = format!("tests/it/languages/kept/0.1/{language}.wasm.zst");
+            let file =
+                std::fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("it is kept");
+            let bytes = zstd::decode_all(file).expect("zstd");
+            let module = loader
+                .load_bytes(&bytes, Digest::of(&bytes))
+                .unwrap_or_else(|why| panic!("{language}: {why}"));
+            let linked = later.prepare(&module.component, module.imports.wasi, module.manifest.world);
+            assert!(linked.is_ok(), "{language}: {:?}", linked.err());
+        }
+
+        let links = |imports: &str| {
+            let bytes = wat::parse_str(format!("(component {imports})")).expect("it parses");
+            let component = Component::new(&engine, bytes).expect("it is valid");
+            (Sandbox::new(&engine).expect("a sandbox").plain.instantiate_pre(&component).is_ok(), {
+                later.plain.instantiate_pre(&component).is_ok()
+            })
+        };
+        // A module of a later version runs there, and not here; one of both versions too.
+        let new = r#"(import "runner:step/timer@0.2.0" (instance (export "now" (func (result u32)))))"#;
+        let old = r#"(import "runner:step/timer@0.1.0" (instance (export "now" (func (result u64)))))"#;
+        let more = r#"(import "runner:step/uptime@0.1.1" (instance (export "seconds" (func (result u64)))))"#;
+        assert_eq!(links(old), (true, true));
+        assert_eq!(links(new), (false, true));
+        assert_eq!(links(&format!("{old}{new}{more}")), (false, true));
+    }
 }

@@ -87,7 +87,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A tool of the language is not installed.
-    #[error("a step in {} is built with {what}, which is not here\n\nhint: {how}", language.word())]
+    #[error("a step in {} is built with {what}; it is not installed\n\nhint: {how}", language.word())]
     Missing {
         /// The language.
         language: Language,

@@ -79,7 +79,7 @@ fn a_missing_tool_is_named_with_the_way_to_get_it() {
     let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", "")]);
     assert_eq!(
         without_tools(&project),
-        "to build a step in javascript needs `node`, which runs its tools, which is not here\n\nhint: on Debian: \
+        "a step in javascript is built with `node`, which runs its tools; it is not installed\n\nhint: on Debian: \
          apt-get install nodejs npm\n"
     );
 }

@@ -142,7 +142,7 @@ fn what_is_missing_is_said_with_the_way_to_get_it() {
         let here = ["/usr/local/go/bin/go", "/usr/lib/go/bin/go"];
         if language != "go" || !here.iter().any(|path| Path::new(path).exists()) {
             assert!(
-                !ran.status.success() && said.contains(what) && said.contains("which is not here"),
+                !ran.status.success() && said.contains(what) && said.contains("it is not installed"),
                 "{language}: {said}"
             );
         }

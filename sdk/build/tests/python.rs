@@ -58,8 +58,8 @@ fn a_missing_tool_is_named_with_the_way_to_get_it() {
     let (_folder, project) = project("python", "python", "[]", &[("src/step.py", "")]);
     assert_eq!(
         without_tools(&project),
-        "to build a step in python needs `componentize-py`, which makes a component of Python modules, which is not \
-         here\n\nhint: in the project's folder: python3 -m venv .venv && .venv/bin/pip install \
+        "a step in python is built with `componentize-py`, which makes a component of Python modules; it is not \
+         installed\n\nhint: in the project's folder: python3 -m venv .venv && .venv/bin/pip install \
          componentize-py==0.25.0\nhint: or anywhere on the PATH: pipx install componentize-py==0.25.0\n"
     );
 }
