@@ -36,7 +36,7 @@
 mod modules;
 mod read;
 
-pub use modules::{BadRegistry, Ceiling, ModuleRules, RegistryPrefix, Trust};
+pub use modules::{BadRegistry, Ceiling, ModuleRules, RegistryPrefix, SigstoreIdentity, Trust};
 
 use crate::diagnostic::Problems;
 use crate::grant::{GrantSet, Lost, lost};

@@ -64,6 +64,9 @@ struct TrustTable {
     /// Whose SSH keys are whose: a file in the format that ssh-keygen(1) calls ALLOWED SIGNERS, relative to the policy's
     /// folder. `signed-by` and `vetted-by` need it.
     allowed_signers: Option<String>,
+    /// Whose certificates and logs are believed of bundles of Sigstore: a file of trusted roots, as `cosign trusted-root create`
+    /// and `gh attestation trusted-root` write it, relative to the policy's folder. `sigstore` needs it.
+    sigstore_root: Option<String>,
     /// Components and vettings that count no more, in any environment, whoever signed them: `"sha256:…"`.
     #[schemars(default)]
     revoked: Vec<String>,
@@ -81,9 +84,22 @@ struct ModulesTable {
     files: Option<bool>,
     /// Who must have signed the component: one of these names of `allowed-signers`. `*` is any text, `?` one character.
     signed_by: Option<Vec<String>>,
+    /// Whom a bundle of Sigstore must name: one of these. It is verified with what `sigstore-root` names, and nobody is asked.
+    sigstore: Option<Vec<IdentityTable>>,
     /// Who must have reviewed the module: one of these. The ceiling of the newest review that counts caps what its steps may
     /// do.
     vetted_by: Option<Vec<String>>,
+}
+
+/// Whom the certificate in a bundle of Sigstore names: a person, or a workflow of a build service.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(dead_code, reason = "as `PolicyFile`")]
+struct IdentityTable {
+    /// The OpenID Connect issuer where they signed in, to the letter: `"https://token.actions.githubusercontent.com"`.
+    issuer: String,
+    /// Their name there: an e-mail address, or the URL of a workflow. `*` is any text, `?` one character.
+    identity: String,
 }
 
 /// What may be done in one environment.
@@ -295,6 +311,7 @@ mod tests {
             case(Some("PolicySection"), "[environment.x]\nqqqqqqqq = 1"),
             case(Some("AllowTable"), "[environment.x]\nallow = { qqqqqqqq = 1 }"),
             case(Some("ModulesTable"), "[environment.x]\nmodules = { qqqqqqqq = 1 }"),
+            case(Some("IdentityTable"), "[environment.x]\nmodules = { sigstore = [{ qqqqqqqq = 1 }] }"),
             case(Some("TrustTable"), "[trust]\nqqqqqqqq = 1"),
         ];
         agree(Kind::Policy, &cases, |bytes| Policy::parse("policy.toml", bytes).expect_err("refused"));

@@ -51,7 +51,7 @@ impl Source {
     }
 
     /// The byte offset of a line and a column, both from 1 and the column in bytes, as serde_json counts.
-    pub(crate) fn offset_of(&self, line: usize, column: usize) -> usize {
+    pub fn offset_of(&self, line: usize, column: usize) -> usize {
         let mut starts = std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1));
         let start = starts.nth(line.saturating_sub(1)).unwrap_or(self.text.len());
         floor_char_boundary(&self.text, start + column.saturating_sub(1))

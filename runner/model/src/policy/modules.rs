@@ -13,6 +13,8 @@ use std::str::FromStr;
 pub struct Trust {
     /// The file of those who may sign, relative to the policy's own folder.
     pub allowed_signers: Option<String>,
+    /// The file of the roots that bundles of Sigstore are held against, relative to the policy's own folder.
+    pub sigstore_root: Option<String>,
     /// Components and vettings that count no more, whatever is signed.
     pub revoked: BTreeSet<Digest>,
 }
@@ -29,14 +31,38 @@ pub struct ModuleRules {
     pub files: Option<bool>,
     /// Who must have signed them: one of these.
     pub signed_by: Option<Vec<NamePattern>>,
+    /// Whom a bundle of Sigstore must name: one of these.
+    pub sigstore: Option<Vec<SigstoreIdentity>>,
     /// Who must have reviewed them: one of these.
     pub vetted_by: Option<Vec<NamePattern>>,
+}
+
+/// Whom a certificate of Sigstore may name: a person, or a workflow of a build service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigstoreIdentity {
+    /// Who says so: the URL of the OpenID Connect issuer where they signed in.
+    pub issuer: String,
+    /// Their name there: an e-mail address, or the URL of a workflow.
+    pub identity: NamePattern,
+}
+
+impl SigstoreIdentity {
+    /// Whether a certificate names it: the issuer to the letter, since each names whom it likes.
+    pub fn covers(&self, issuer: &str, identity: &str) -> bool {
+        self.issuer == issuer && self.identity.covers(identity)
+    }
+}
+
+impl fmt::Display for SigstoreIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.identity, self.issuer)
+    }
 }
 
 impl ModuleRules {
     /// Whether what others say of a module decides anything.
     pub fn wants_evidence(&self) -> bool {
-        self.signed_by.is_some() || self.vetted_by.is_some()
+        self.signed_by.is_some() || self.sigstore.is_some() || self.vetted_by.is_some()
     }
 
     /// Whether modules may come from files: where nothing is said of it, when nothing is said of registries either.

@@ -1,6 +1,6 @@
 //! Reads a policy's file.
 
-use super::{ANY, ModuleRules, RegistryPrefix, Section, Trust, VERSION};
+use super::{ANY, ModuleRules, RegistryPrefix, Section, SigstoreIdentity, Trust, VERSION};
 use crate::diagnostic::Code;
 use crate::grant::{GrantError, GrantSet};
 use crate::pattern::NamePattern;
@@ -50,6 +50,7 @@ fn trust(reader: &Reader, item: &Item<'_>) -> Trust {
     let file = |key| table.take(key).and_then(|item| reader.line(&item)).map(|file| file.value);
     let given = Trust {
         allowed_signers: file("allowed-signers"),
+        sigstore_root: file("sigstore-root"),
         revoked: table
             .take("revoked")
             .and_then(|item| reader.list::<Digest>(&item, "a list of digests"))
@@ -58,26 +59,34 @@ fn trust(reader: &Reader, item: &Item<'_>) -> Trust {
             .map(|digest| digest.value)
             .collect(),
     };
-    table.finish(reader, &[("sigstore-root", "name the roots that bundles of Sigstore are held against")]);
+    table.finish(reader, &[]);
     given
 }
 
 fn modules(reader: &Reader, item: &Item<'_>, section: &str, trust: &Trust) -> Option<ModuleRules> {
     let table = reader.table(item, "`modules`")?;
     // Whom to believe is said once: a list of names without it could be fulfilled by nobody.
-    let signers = |key| {
+    let believed = |key, file: &Option<String>, needs: &str, since: &str| {
         let item = table.take(key)?;
-        if trust.allowed_signers.is_none() {
-            let message = format!("`{}` needs `allowed-signers` in `[trust]`", item.name);
+        if file.is_none() {
+            let message = format!("`{}` needs `{needs}` in `[trust]`", item.name);
             reader.push(
                 reader
                     .problem(Code::Missing, item.key, message)
-                    .because("it says whose keys are whose")
-                    .hint("write `[trust]` with `allowed-signers = \"FILE\"`, relative to this file"),
+                    .because(since)
+                    .hint(format!("write `[trust]` with `{needs} = \"FILE\"`, relative to this file")),
             );
         }
         Some(item)
     };
+    let signers =
+        |key| believed(key, &trust.allowed_signers, "allowed-signers", "it says whose keys are whose");
+    let roots = believed(
+        "sigstore",
+        &trust.sigstore_root,
+        "sigstore-root",
+        "it says whose certificates and logs are believed",
+    );
     let names = |item: Item<'_>| -> Option<Vec<NamePattern>> {
         let listed = reader.list::<NamePattern>(&item, "a list of names of signers")?;
         Some(listed.into_iter().map(|name| name.value).collect())
@@ -90,23 +99,48 @@ fn modules(reader: &Reader, item: &Item<'_>, section: &str, trust: &Trust) -> Op
             .map(|listed| listed.into_iter().map(|prefix| prefix.value).collect()),
         files: table.take("files").and_then(|item| reader.boolean(&item)).map(|said| said.value),
         signed_by: signers("signed-by").and_then(names),
+        sigstore: roots.and_then(|item| identities(reader, &item)),
         vetted_by: signers("vetted-by").and_then(names),
     };
-    table.finish(reader, &[("sigstore", "ask for a bundle of Sigstore")]);
+    table.finish(reader, &[]);
     Some(rules)
+}
+
+fn identities(reader: &Reader, item: &Item<'_>) -> Option<Vec<SigstoreIdentity>> {
+    let listed = reader.array(item, "a list of identities")?;
+    let identity = |element: &Item<'_>| {
+        let table = reader.table(element, "an identity")?;
+        let issuer = table
+            .require(reader, "issuer", "\"https://accounts.example.org\"")
+            .and_then(|item| reader.line(&item));
+        let identity = table
+            .require(reader, "identity", "\"*@example.org\"")
+            .and_then(|item| reader.parsed::<NamePattern>(&item, "a name"));
+        table.finish(reader, &[]);
+        Some(SigstoreIdentity { issuer: issuer?.value, identity: identity?.value })
+    };
+    Some(listed.iter().filter_map(identity).collect())
 }
 
 /// Reports what was named and is never asked: whoever wrote it believes that it holds.
 fn is_used(reader: &Reader, item: &Item<'_>, trust: &Trust, sections: &BTreeMap<String, Section>) {
-    let asks = |rules: &ModuleRules| rules.signed_by.is_some() || rules.vetted_by.is_some();
-    let asked = sections.values().any(|section| section.modules.as_ref().is_some_and(asks));
-    if trust.allowed_signers.is_some() && !asked {
-        reader.push(
-            reader
-                .problem(Code::Unused, item.key, "nothing uses `allowed-signers`")
-                .because("by itself it asks nothing of any module")
-                .hint("write `signed-by` or `vetted-by` in `modules` of an environment, or take it out"),
-        );
+    let asked = |asks: fn(&ModuleRules) -> bool| {
+        sections.values().any(|section| section.modules.as_ref().is_some_and(asks))
+    };
+    let signers = asked(|rules| rules.signed_by.is_some() || rules.vetted_by.is_some());
+    let roots = asked(|rules| rules.sigstore.is_some());
+    for (named, asked, key, by) in [
+        (&trust.allowed_signers, signers, "allowed-signers", "`signed-by` or `vetted-by`"),
+        (&trust.sigstore_root, roots, "sigstore-root", "`sigstore`"),
+    ] {
+        if named.is_some() && !asked {
+            reader.push(
+                reader
+                    .problem(Code::Unused, item.key, format!("nothing uses `{key}`"))
+                    .because("by itself it asks nothing of any module")
+                    .hint(format!("write {by} in `modules` of an environment, or take it out")),
+            );
+        }
     }
 }
 

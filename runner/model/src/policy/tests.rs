@@ -103,12 +103,13 @@ fn what_is_asked_of_modules_is_asked_by_the_section_and_by_that_of_all() {
 policy = 1
 [trust]
 allowed-signers = "allowed_signers"
+sigstore-root = "trusted_root.json"
 revoked = ["sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
 [environment.production]
 modules = { registries = ["registry.example.org/team"], vetted-by = ["security@example.org"] }
 [environment.staging]
 [environment."*"]
-modules = { signed-by = ["*@example.org"] }
+modules = { signed-by = ["*@example.org"], sigstore = [{ issuer = "https://ci.example.org", identity = "*" }] }
 "#,
     )
     .expect("well formed");
@@ -122,6 +123,11 @@ modules = { signed-by = ["*@example.org"] }
     assert_eq!(sections("test"), [("*".to_owned(), true)], "once, where it stands in");
     let production = said("production");
     assert_eq!(production.trust.allowed_signers.as_deref(), Some("allowed_signers"));
+    assert_eq!(production.trust.sigstore_root.as_deref(), Some("trusted_root.json"));
+    let asked = production.modules[1].sigstore.as_deref().expect("given");
+    assert!(
+        asked[0].covers("https://ci.example.org", "a") && !asked[0].covers("https://ci.example.com", "a")
+    );
     assert!(production.trust.revoked.contains(&crate::Digest::of("abc")));
     assert_eq!(production.modules[0].signed_by, None, "not asked, which is not the same as nobody");
 }
@@ -137,7 +143,7 @@ revoked = ["sha256:0"]
 [environment.production]
 modules = { registries = ["https://registry.example.org", "r/", "r/T", "r/t:1", "r/../x"], signed-by = ["a b", "!a"], vetted-by = "x", file = true }
 [environment.staging]
-modules = { sigstore = [], files = 1 }
+modules = { sigstore = ["a", {}, { issuer = "https://a", identity = "a b" }], files = 1 }
 "#
     ));
     insta::assert_snapshot!(problems(

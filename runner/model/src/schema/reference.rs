@@ -28,11 +28,12 @@ const INVENTORY: [Section; 5] = [
     ("`[target.NAME]`", Some("TargetEntry")),
 ];
 
-const POLICY: [Section; 5] = [
+const POLICY: [Section; 6] = [
     ("The policy", None),
     ("`[environment.NAME]`", Some("PolicySection")),
     ("`allow` and `deny`", Some("AllowTable")),
     ("`modules`", Some("ModulesTable")),
+    ("`sigstore` of `modules`", Some("IdentityTable")),
     ("`[trust]`", Some("TrustTable")),
 ];
 

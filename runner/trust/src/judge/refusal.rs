@@ -1,7 +1,7 @@
 //! Why a module may not be used. Each reason has a message of its own and says what mends it.
 
 use super::Origin;
-use crate::{SignatureError, StatementError};
+use crate::{BundleProblem, SignatureError, StatementError};
 use jiff::Timestamp;
 use runner_model::Digest;
 
@@ -98,6 +98,42 @@ pub enum Refusal {
         /// Who did.
         signers: Vec<String>,
         /// Who must have.
+        wanted: Vec<String>,
+        /// The section of the policy.
+        section: String,
+    },
+    /// The roots of Sigstore were not read.
+    #[error("no root of Sigstore is known: {file} names no `sigstore-root`")]
+    NoRoots {
+        /// The policy's file.
+        file: String,
+    },
+    /// It has no bundle.
+    #[error("the module has no bundle of Sigstore, and {section} asks for one by {}", list(.wanted))]
+    NoBundle {
+        /// Where it comes from.
+        origin: Origin,
+        /// Whom it must name.
+        wanted: Vec<String>,
+        /// The section of the policy.
+        section: String,
+    },
+    /// None of its bundles counts.
+    #[error("no bundle of Sigstore of the module counts: {}", each(.problems))]
+    BadBundle {
+        /// What is wrong with each.
+        problems: Vec<BundleProblem>,
+        /// Whom one must name.
+        wanted: Vec<String>,
+        /// The section of the policy.
+        section: String,
+    },
+    /// They name others.
+    #[error("the module's bundle of Sigstore is by {}, and {section} asks for one by {}", .identities.join(" and "), list(.wanted))]
+    OtherIdentity {
+        /// Whom they name.
+        identities: Vec<String>,
+        /// Whom one must name.
         wanted: Vec<String>,
         /// The section of the policy.
         section: String,
@@ -210,6 +246,17 @@ impl Refusal {
             },
             Self::BadSignature { problems, .. } => problems.first().map(SignatureError::hint).unwrap_or_default(),
             Self::OtherSigner { .. } => "have one of them sign it, or ask the operator to add who did".to_owned(),
+            Self::NoRoots { .. } => "the operator would have to add it to `[trust]`".to_owned(),
+            Self::NoBundle { origin, .. } => match origin {
+                Origin::File(file) => format!(
+                    "have one of them sign it: `cosign sign-blob --bundle {file}.sigstore.json {file}`",
+                    file = runner_model::text::shown(file)
+                ),
+                _ => "have one of them sign it: `cosign sign`, or GitHub's `attest-build-provenance` with `push-to-registry`"
+                    .to_owned(),
+            },
+            Self::BadBundle { problems, .. } => problems.first().map(BundleProblem::hint).unwrap_or_default(),
+            Self::OtherIdentity { .. } => "have one of them sign it, or ask the operator to add who did".to_owned(),
             Self::NotVetted { .. } => "have one of them review it: `runner module vet`".to_owned(),
             Self::BadVetting { problems, .. } => {
                 problems.first().map(|(_, problem)| problem.hint()).unwrap_or_default()
@@ -258,7 +305,7 @@ fn list(names: &[String]) -> String {
     }
 }
 
-fn each(problems: &[SignatureError]) -> String {
+fn each(problems: &[impl ToString]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 

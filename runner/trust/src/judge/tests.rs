@@ -34,6 +34,10 @@ fn signers() -> AllowedSigners {
     AllowedSigners::parse("allowed_signers", file.as_bytes()).expect("well formed")
 }
 
+fn anchors() -> Anchors {
+    Anchors { signers: Some(signers()), roots: None }
+}
+
 fn policy(modules: &str) -> EnvironmentPolicy {
     policy_of(&format!("[environment.production]\nmodules = {modules}\n"))
 }
@@ -52,8 +56,8 @@ fn registry() -> Origin {
 }
 
 fn judged(policy: &EnvironmentPolicy, origin: &Origin, evidence: &Evidence) -> Result<Trusted, Refusal> {
-    let candidate = Candidate { origin, digest: Digest::of(BYTES), bytes: BYTES, evidence };
-    judge(policy, Some(&signers()), &candidate, now())
+    let candidate = Candidate { origin, digest: Digest::of(BYTES), bytes: BYTES, manifest: None, evidence };
+    judge(policy, &anchors(), &candidate, now())
 }
 
 fn said(result: Result<Trusted, Refusal>) -> String {
@@ -102,9 +106,14 @@ fn a_policy_that_asks_nothing_lets_every_module_in_that_is_what_the_lock_has() {
         assert_eq!(judged(&open, &origin, &Evidence::default()), Ok(Trusted::default()));
     }
     let evidence = Evidence::default();
-    let candidate =
-        Candidate { origin: &registry(), digest: Digest::of("other"), bytes: BYTES, evidence: &evidence };
-    insta::assert_snapshot!(said(judge(&open, None, &candidate, now())));
+    let candidate = Candidate {
+        origin: &registry(),
+        digest: Digest::of("other"),
+        bytes: BYTES,
+        manifest: None,
+        evidence: &evidence,
+    };
+    insta::assert_snapshot!(said(judge(&open, &Anchors::default(), &candidate, now())));
 }
 
 #[test]
@@ -127,6 +136,9 @@ fn where_a_module_comes_from_is_asked_first() {
     let dots =
         Origin::Registry { registry: "registry.example.org".to_owned(), repository: "team/../x".to_owned() };
     assert!(judged(&both, &dots, &none).is_err());
+    for origin in [Origin::Builtin, file, registry(), dots] {
+        assert_eq!(admits(&both, &origin).is_ok(), judged(&both, &origin, &none).is_ok(), "{origin}");
+    }
 }
 
 #[test]
@@ -166,9 +178,10 @@ fn one_good_signature_by_somebody_who_is_asked_for_is_enough() {
         origin: &registry(),
         digest: Digest::of(BYTES),
         bytes: BYTES,
+        manifest: None,
         evidence: &signed_by(&[ALICE]),
     };
-    report.push_str(&said(judge(&asks, None, &candidate, now())));
+    report.push_str(&said(judge(&asks, &Anchors::default(), &candidate, now())));
     insta::assert_snapshot!(report);
 }
 
@@ -219,6 +232,60 @@ fn a_revocation_outlives_the_key_that_signed_it() {
         judged(&asks, &registry(), &evidence(Digest::of(BYTES))),
         Err(Refusal::RevokedModule { .. })
     ));
+}
+
+#[test]
+fn what_a_vetting_narrowed_does_not_widen_when_it_ends() {
+    let asks = policy("{ vetted-by = [\"*@example.org\"] }");
+    let narrow = Vetting {
+        reviewed_at: at("2026-05-02T00:00:00Z"),
+        ceiling: GrantSet::from_lists(["read:/srv"], [], []).expect("grants"),
+        ..vetting()
+    };
+    let both = |newer: Vetting, seed| vetted(&[(SECURITY, vetting()), (seed, newer)]);
+    let trusted = judged(&asks, &registry(), &both(narrow.clone(), SECURITY)).expect("vetted");
+    assert_eq!(trusted.ceilings[0].grants, narrow.ceiling);
+
+    let over = Vetting { expires: at("2026-05-31T00:00:00Z"), ..narrow.clone() };
+    let of_gone = Vetting {
+        reviewer: "gone@example.org".to_owned(),
+        reviewed_at: at("2026-05-01T00:00:00Z") - jiff::SignedDuration::from_hours(1),
+        ..narrow.clone()
+    };
+    let older = Vetting { reviewed_at: at("2026-04-01T00:00:00Z"), ..vetting() };
+    let mut taken_back = both(narrow.clone(), SECURITY);
+    taken_back.revocations.push(signed(SECURITY, revocation(taken_back.vettings[1].id())));
+    let mut report = String::new();
+    for (what, evidence) in [
+        ("it has expired", both(over, SECURITY)),
+        ("it was taken back", taken_back),
+        ("its key is valid no more", vetted(&[(SECURITY, older), (GONE, of_gone)])),
+    ] {
+        report.push_str(&format!("{what}: {}", said(judged(&asks, &registry(), &evidence))));
+    }
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn who_signs_modules_may_revoke_them() {
+    let file = format!("alice@example.org {}\n", public(&key(ALICE)));
+    let signers = AllowedSigners::parse("allowed_signers", file.as_bytes()).expect("well formed");
+    let anchors = Anchors { signers: Some(signers), roots: None };
+    let asks = policy("{ signed-by = [\"alice@example.org\"] }");
+    let judged = |by: u8| {
+        let revocations = vec![signed(by, revocation(Digest::of(BYTES)))];
+        let evidence = Evidence { revocations, ..signed_by(&[ALICE]) };
+        let candidate = Candidate {
+            origin: &registry(),
+            digest: Digest::of(BYTES),
+            bytes: BYTES,
+            manifest: None,
+            evidence: &evidence,
+        };
+        judge(&asks, &anchors, &candidate, now())
+    };
+    assert!(matches!(judged(ALICE), Err(Refusal::RevokedModule { .. })));
+    assert!(judged(OTHER).is_ok(), "a stranger could revoke anything");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Which vetting of a module counts.
+//! Which vetting of a module counts: the last word of those who were asked, also where that word has ended since. What was
+//! said before it does not come back.
 
 use super::{Judge, Refusal, VettingProblem};
 use crate::{
@@ -18,52 +19,62 @@ impl Judge<'_> {
     pub(super) fn vetted(&self) -> Result<Option<(Digest, Vetting)>, Refusal> {
         let Some(wanted) = &self.rules.vetted_by else { return Ok(None) };
         let signers = self.signers()?;
-        let revoked = self.revoked(signers, wanted);
-        if let Some(Revoked { revocation, by }) =
-            revoked.iter().find(|one| one.revocation.of == self.candidate.digest)
-        {
-            return Err(Refusal::RevokedModule {
-                digest: revocation.of,
-                by: by.clone(),
-                reason: revocation.reason.clone(),
-                at: revocation.revoked_at,
-            });
-        }
-        let mut good: Vec<(Digest, Vetting)> = Vec::new();
+        let mut said: Vec<(&Signed, Vetting)> = Vec::new();
         let mut problems = Vec::new();
         for signed in &self.candidate.evidence.vettings {
-            match self.vetting(signers, wanted, &revoked, signed) {
-                Ok(vetting) => good.push((signed.id(), vetting)),
+            match self.said(signers, wanted, signed) {
+                Ok(vetting) => said.push((signed, vetting)),
                 Err(problem) => problems.push((signed.id(), problem)),
             }
         }
-        let newest = good.into_iter().max_by_key(|(id, vetting)| (vetting.reviewed_at, *id));
-        match newest {
-            Some(vetting) => Ok(Some(vetting)),
-            None => {
-                let wanted = wanted.iter().map(ToString::to_string).collect();
-                let section = self.section();
-                Err(match problems.is_empty() {
-                    true => Refusal::NotVetted { digest: self.candidate.digest, wanted, section },
-                    false => Refusal::BadVetting { problems, wanted, section },
-                })
+        if let Some((signed, vetting)) =
+            said.into_iter().max_by_key(|(signed, vetting)| (vetting.reviewed_at, signed.id()))
+        {
+            match self.holds(signers, signed, &vetting) {
+                Ok(()) => return Ok(Some((signed.id(), vetting))),
+                Err(problem) => problems.insert(0, (signed.id(), problem)),
             }
+        }
+        let wanted = wanted.iter().map(ToString::to_string).collect();
+        let section = self.section();
+        Err(match problems.is_empty() {
+            true => Refusal::NotVetted { digest: self.candidate.digest, wanted, section },
+            false => Refusal::BadVetting { problems, wanted, section },
+        })
+    }
+
+    /// Whether somebody who may has revoked the module.
+    pub(super) fn not_revoked(&self) -> Result<(), Refusal> {
+        match self.revocation(self.candidate.digest) {
+            None => Ok(()),
+            Some(Revoked { revocation, by }) => Err(Refusal::RevokedModule {
+                digest: revocation.of,
+                by,
+                reason: revocation.reason,
+                at: revocation.revoked_at,
+            }),
         }
     }
 
-    fn vetting(
+    /// What somebody who may vet has said of this module, when the key was valid that signed it.
+    fn said(
         &self,
         signers: &AllowedSigners,
         wanted: &[NamePattern],
-        revoked: &[Revoked],
         signed: &Signed,
     ) -> Result<Vetting, VettingProblem> {
-        let id = signed.id();
-        let signer = self.signer(signers, signed, self.now).map_err(VettingProblem::Signature)?;
+        let now = self.signer(signers, signed, self.now);
+        let parsed = Vetting::parse(&signed.statement);
+        let signer = match (now, &parsed) {
+            (Err(now), Ok(vetting)) => self
+                .signer(signers, signed, vetting.reviewed_at)
+                .map_err(|_| VettingProblem::Signature(now))?,
+            (now, _) => now.map_err(VettingProblem::Signature)?,
+        };
         if !signer.is_among(wanted) {
             return Err(VettingProblem::Stranger { signer: signer.to_string() });
         }
-        let vetting = Vetting::parse(&signed.statement).map_err(VettingProblem::Statement)?;
+        let vetting = parsed.map_err(VettingProblem::Statement)?;
         if !signer.is(&vetting.reviewer) {
             return Err(VettingProblem::OtherReviewer {
                 reviewer: vetting.reviewer,
@@ -73,16 +84,24 @@ impl Judge<'_> {
         if vetting.component != self.candidate.digest {
             return Err(VettingProblem::OtherModule { of: vetting.component });
         }
+        Ok(vetting)
+    }
+
+    /// Whether what was said still holds.
+    fn holds(
+        &self,
+        signers: &AllowedSigners,
+        signed: &Signed,
+        vetting: &Vetting,
+    ) -> Result<(), VettingProblem> {
+        let id = signed.id();
         if self.policy.trust.revoked.contains(&id) {
             return Err(VettingProblem::RevokedByOperator { file: self.policy.file.clone() });
         }
-        if let Some(Revoked { revocation, by }) = revoked.iter().find(|one| one.revocation.of == id) {
-            return Err(VettingProblem::Revoked {
-                by: by.clone(),
-                reason: revocation.reason.clone(),
-                at: revocation.revoked_at,
-            });
+        if let Some(Revoked { revocation, by }) = self.revocation(id) {
+            return Err(VettingProblem::Revoked { by, reason: revocation.reason, at: revocation.revoked_at });
         }
+        self.signer(signers, signed, self.now).map_err(VettingProblem::Signature)?;
         if vetting.expires <= self.now {
             return Err(VettingProblem::Expired { at: vetting.expires });
         }
@@ -91,23 +110,29 @@ impl Judge<'_> {
         if vetting.reviewed_at > soon {
             return Err(VettingProblem::NotYet { at: vetting.reviewed_at });
         }
-        Ok(vetting)
+        Ok(())
     }
 
-    /// The revocations that somebody who may vet has signed. Others are nobody's business: whoever stores them could add
-    /// any.
-    fn revoked(&self, signers: &AllowedSigners, wanted: &[NamePattern]) -> Vec<Revoked> {
+    /// A revocation of this that somebody has signed who may sign or vet modules. Others are nobody's business: whoever
+    /// stores them could add any.
+    fn revocation(&self, of: Digest) -> Option<Revoked> {
+        let signers = self.anchors.signers.as_ref()?;
+        let may = [&self.rules.signed_by, &self.rules.vetted_by].into_iter().flatten().flatten();
+        let may: Vec<_> = may.cloned().collect();
         let read = |signed: &Signed| {
             let Ok(Statement::Revocation(revocation)) = Statement::parse(&signed.statement) else {
                 return None;
             };
+            if revocation.of != of {
+                return None;
+            }
             let signer = self
                 .signer(signers, signed, self.now)
                 .or_else(|_| self.signer(signers, signed, revocation.revoked_at))
                 .ok()?;
-            signer.is_among(wanted).then(|| Revoked { revocation, by: signer.to_string() })
+            signer.is_among(&may).then(|| Revoked { revocation, by: signer.to_string() })
         };
-        self.candidate.evidence.revocations.iter().filter_map(read).collect()
+        self.candidate.evidence.revocations.iter().find_map(read)
     }
 
     fn signer(

@@ -1,6 +1,6 @@
 //! Whom a certificate stands for.
 
-use super::Principals;
+use super::{Principals, read};
 use jiff::Timestamp;
 use runner_model::pattern::NamePattern;
 use ssh_key::Certificate;
@@ -15,6 +15,9 @@ pub(super) fn names(
 ) -> Result<Principals, String> {
     if certificate.cert_type() != CertType::User {
         return Err("it is one of a host".to_owned());
+    }
+    if let Some(bits) = read::weak(certificate.public_key()) {
+        return Err(format!("it is for an RSA key of {bits} bits, and from 2048 to 8192 are accepted"));
     }
     if let Some((option, _)) = certificate.critical_options().iter().next() {
         let option: String = option.chars().take(80).collect();

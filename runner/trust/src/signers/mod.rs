@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The file is the operator's: `[trust] allowed-signers` of the policy names it. What `ssh-keygen -Y verify` says of a
-//! line is said here too, and where this is stricter a test says so: RSA keys have at least 2048 bits, a security key
+//! line is said here too, and where this is stricter a test says so: RSA keys have from 2048 to 8192 bits, a security key
 //! has been touched, and a certificate has no critical option.
 
 mod certificate;
@@ -136,16 +136,6 @@ impl AllowedSigners {
         let source = Source::from_bytes(name, bytes)?;
         let lines = read::lines(&source, zone)?;
         Ok(Self { file: name.to_owned(), lines })
-    }
-
-    /// The file, as messages name it.
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
-    /// Whether nobody may sign.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
     }
 
     /// Whose signature over the message it is. `armored`: what `ssh-keygen -Y sign` writes. `at`: when the key must be

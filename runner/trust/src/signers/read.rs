@@ -13,7 +13,7 @@ use runner_model::source::{Source, Span};
 use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
-/// The length of an RSA key that nobody can factor yet.
+/// The lengths of RSA keys that nobody can factor yet, and that are verified in no time.
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
 
 const KINDS: [&str; 7] = [
@@ -113,10 +113,8 @@ fn key(source: &Source, line: Span, span: Span) -> Result<KeyData, Box<Problem>>
         Problem::at(Code::BadValue, source, data_at, format!("the key is damaged: {error}"))
             .hint("copy the line of the file that ends in `.pub` whole")
     })?;
-    if let KeyData::Rsa(rsa) = key.key_data()
-        && !RSA_BITS.contains(&rsa.key_size())
-    {
-        let message = format!("an RSA key of {} bits is not accepted", rsa.key_size());
+    if let Some(bits) = weak(key.key_data()) {
+        let message = format!("an RSA key of {bits} bits is not accepted");
         return refused(
             Problem::at(Code::BadValue, source, data_at, message)
                 .because("it is from 2048 to 8192 bits long")
@@ -124,6 +122,14 @@ fn key(source: &Source, line: Span, span: Span) -> Result<KeyData, Box<Problem>>
         );
     }
     Ok(key.key_data().clone())
+}
+
+/// The length of an RSA key that is too short or too long.
+pub(super) fn weak(key: &KeyData) -> Option<u32> {
+    match key {
+        KeyData::Rsa(rsa) => Some(rsa.key_size()).filter(|bits| !RSA_BITS.contains(bits)),
+        _ => None,
+    }
 }
 
 /// Patterns between commas, those with a `!` in front being exceptions. `what`: what each of them is.

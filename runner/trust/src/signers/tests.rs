@@ -105,9 +105,7 @@ fn everything_wrong_with_a_file_is_reported_with_its_place() {
     let key = public(&key(1));
     let (kind, data) = key.split_once(' ').expect("two words");
     let data = data.split(' ').next().expect("a word");
-    let number = |bytes: &[u8]| ssh_key::Mpint::from_positive_bytes(bytes);
-    let weak = RsaPublicKey::new(number(&[1, 0, 1]), number(&[0xff; 128])).expect("numbers");
-    let weak = ssh_key::PublicKey::from(KeyData::Rsa(weak)).to_openssh().expect("a key");
+    let weak = ssh_key::PublicKey::from(weak()).to_openssh().expect("a key");
     insta::assert_snapshot!(problems(&format!(
         "{key}\n\
          alice@example.org\n\
@@ -133,6 +131,23 @@ fn everything_wrong_with_a_file_is_reported_with_its_place() {
     )));
     let bytes = AllowedSigners::parse("allowed_signers", b"alice \xff").expect_err("no text").plain();
     insta::assert_snapshot!(bytes);
+}
+
+/// An RSA key of 1024 bits.
+fn weak() -> KeyData {
+    let number = |bytes: &[u8]| ssh_key::Mpint::from_positive_bytes(bytes);
+    KeyData::Rsa(RsaPublicKey::new(number(&[1, 0, 1]), number(&[0xff; 128])).expect("numbers"))
+}
+
+#[test]
+fn a_weak_key_is_not_accepted_in_a_certificate_either() {
+    let authority = key(5);
+    let mut builder = Builder::new(vec![7; 16], weak(), 0, u64::MAX).expect("times");
+    builder.cert_type(CertType::User).expect("a type").valid_principal("alice@example.org").expect("a name");
+    let certificate = builder.sign(&authority).expect("a certificate");
+    let file = signers(&format!("*@example.org cert-authority {}\n", public(&authority)));
+    let refused = certificate::names(&certificate, &file.lines[0].principals, now()).expect_err("weak");
+    insta::assert_snapshot!(refused, @"it is for an RSA key of 1024 bits, and from 2048 to 8192 are accepted");
 }
 
 /// A certificate for a key, by an authority.
