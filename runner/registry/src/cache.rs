@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! FOLDER/           0700, the user's own: an artifact store with manifests, components and files, by their digests
-//!   referrers/      the lists of what is attached to a manifest, as they were last seen
+//!   referrers/      the lists of what is attached to a manifest, as they were seen
+//!   places/         which repository has shown which manifest
 //! ```
 //!
-//! Content is verified whenever it is read; what is damaged is removed and fetched again. The lists are no more than the
+//! A digest does not say where content is from, and a policy asks for that: a manifest is of the repositories only that have
+//! shown it. Content is verified whenever it is read; what is damaged is removed and fetched again. The lists are no more than the
 //! registry's word at that time: whoever needs more verifies what is attached.
 
 use crate::REFERRERS_MAX;
@@ -27,6 +29,7 @@ const VERSION: u32 = 1;
 pub struct Cache {
     content: Store,
     lists: PathBuf,
+    places: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,13 +48,38 @@ impl Cache {
     /// It cannot be made, is another user's, or others may write to it.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let content = Store::open(folder).map_err(fail)?;
-        let lists = folder.join("referrers");
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&lists)
-            .map_err(|error| unusable(&lists, &error))?;
-        Ok(Self { content, lists })
+        let (lists, places) = (folder.join("referrers"), folder.join("places"));
+        for folder in [&lists, &places] {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(|error| unusable(folder, &error))?;
+        }
+        Ok(Self { content, lists, places })
+    }
+
+    /// A manifest of at most `limit` bytes that this repository has shown, verified; as [`Cache::get`].
+    pub(crate) fn manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        match self.place(repository, digest).exists() {
+            true => self.get(digest, limit),
+            false => Ok(None),
+        }
+    }
+
+    /// Keeps a manifest that this repository has shown.
+    pub(crate) fn keep_manifest(&self, repository: &Repository, bytes: &[u8]) -> Result<(), Error> {
+        let file = self.place(repository, &self.put(bytes)?);
+        std::fs::write(&file, b"").map_err(|error| unusable(&file, &error))
+    }
+
+    fn place(&self, repository: &Repository, digest: &Digest) -> PathBuf {
+        self.places.join(Digest::of(format!("{repository}@{digest}")).hex())
     }
 
     /// Content of at most `limit` bytes, verified; `None` when there is none, or it was damaged and is gone now.
@@ -149,6 +177,20 @@ mod tests {
         assert!(!file.exists());
         cache.put(b"component").expect("kept again");
         assert_eq!(cache.get(&digest, 100).expect("read"), Some(b"component".to_vec()));
+    }
+
+    #[test]
+    fn a_manifest_is_of_the_repositories_that_have_shown_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::open(folder.path()).expect("a cache");
+        let one: Repository = "evil.example.org/greet".parse().expect("a repository");
+        let other: Repository = "registry.example.org/team/greet".parse().expect("a repository");
+        cache.keep_manifest(&one, b"{}").expect("kept");
+        let digest = Digest::of("{}");
+        assert_eq!(cache.manifest(&one, &digest, 100).expect("read"), Some(b"{}".to_vec()));
+        assert_eq!(cache.manifest(&other, &digest, 100).expect("read"), None, "it never had it");
+        cache.keep_manifest(&other, b"{}").expect("kept");
+        assert_eq!(cache.manifest(&other, &digest, 100).expect("read"), Some(b"{}".to_vec()));
     }
 
     #[test]

@@ -232,7 +232,7 @@ impl Client {
         .await
     }
 
-    /// With the limit of time, and none of it offline.
+    /// With the limit of time for all of it.
     pub(crate) async fn within<T>(
         &self,
         repository: &Repository,
@@ -315,7 +315,7 @@ impl Client {
         let digest = Digest::of(&bytes);
         // A page for browsers is no manifest, and has a digest too.
         layout::read(&bytes).map_err(|why| Error::bad_answer(repository.registry(), "a manifest", why))?;
-        self.keep(bytes.into()).await?;
+        self.keep_manifest(repository, bytes.into()).await?;
         Ok(Some(digest))
     }
 
@@ -337,8 +337,12 @@ impl Client {
 
     /// The bytes of a manifest, verified: from the cache, else from the registry.
     pub(crate) async fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Bytes, Error> {
-        if let Some(bytes) = self.kept(digest, MANIFEST_MAX).await? {
-            return Ok(bytes);
+        if let Some(cache) = self.cache.clone() {
+            let (repository, digest) = (repository.clone(), *digest);
+            let kept = blocking(move || cache.manifest(&repository, &digest, MANIFEST_MAX)).await?;
+            if let Some(bytes) = kept {
+                return Ok(bytes.into());
+            }
         }
         let connection = self.connection(repository, &format!("{repository}@{digest}"))?;
         let url = connection.url(repository, &format!("manifests/{digest}")).await?;
@@ -352,7 +356,7 @@ impl Client {
         if found != *digest {
             return Err(Error::ManifestDiffers { repository: repository.clone(), wanted: *digest, found });
         }
-        self.keep(bytes.clone()).await?;
+        self.keep_manifest(repository, bytes.clone()).await?;
         Ok(bytes)
     }
 
@@ -453,6 +457,12 @@ impl Client {
         let Some(cache) = self.cache.clone() else { return Ok(None) };
         let digest = *digest;
         Ok(blocking(move || cache.get(&digest, limit)).await?.map(Bytes::from))
+    }
+
+    async fn keep_manifest(&self, repository: &Repository, bytes: Bytes) -> Result<(), Error> {
+        let Some(cache) = self.cache.clone() else { return Ok(()) };
+        let repository = repository.clone();
+        blocking(move || cache.keep_manifest(&repository, &bytes)).await
     }
 
     async fn keep(&self, bytes: Bytes) -> Result<(), Error> {

@@ -263,6 +263,19 @@ pub(crate) fn line(text: &str) -> String {
 }
 
 impl Error {
+    /// Whether something that a registry has makes no sense or is gone, so that asking again does not help; and not that the
+    /// registry, the network or this machine fails.
+    pub fn is_of_the_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. }
+                | Self::TooLarge { .. }
+                | Self::ManifestDiffers { .. }
+                | Self::LayerDiffers { .. }
+                | Self::NotAttached { .. }
+        )
+    }
+
     /// What helps to mend it; empty when there is nothing to say.
     pub fn mend(&self) -> String {
         match self {
@@ -298,8 +311,8 @@ impl Error {
                     .to_owned()
             }
             Self::TagMoved { repository, was, .. } => format!(
-                "somebody pushed another module under this tag. Look at what changed before you accept it; \
-                 `{repository}@{was}` is still the old one"
+                "somebody pushed another module under this tag. Look at what changed; `{repository}@{was}` is still the old \
+                 one. To take the new one, `runner lock --update --allow-moved`"
             ),
             Self::TagTaken { .. } => {
                 "push it under a tag of its own (a new version), or say that the tag is to be moved".to_owned()

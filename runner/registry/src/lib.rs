@@ -51,9 +51,9 @@ pub const COMPONENT_MAX: u64 = 256 * 1024 * 1024;
 /// The largest manifest, in bytes: what the specification asks registries to take.
 pub const MANIFEST_MAX: u64 = 4 * 1024 * 1024;
 /// The largest file of a referrer, in bytes.
-pub const FILE_MAX: u64 = 4 * 1024 * 1024;
+pub const FILE_MAX: u64 = 1024 * 1024;
 /// The most files of a referrer.
-pub const FILES_MAX: usize = 16;
+pub const FILES_MAX: usize = 4;
 /// The most referrers of a manifest that are looked at.
 pub const REFERRERS_MAX: usize = 1000;
 /// The most tags of a repository that are listed.

@@ -94,8 +94,11 @@ impl Guard {
             {
                 return Err(Nearer("which is not on this machine".to_owned()));
             }
-            let nearest = found.iter().map(|address| Zone::of(address.ip())).min();
-            *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = nearest;
+            // A registry that is in two places is in the farther one, also when it says something else later: whoever runs
+            // it writes the table of names, and could lead nearer by it.
+            let farthest = found.iter().map(|address| Zone::of(address.ip())).max();
+            let mut zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner);
+            *zone = (*zone).max(farthest);
             return Ok(found);
         }
         found.iter().try_for_each(|address| self.judge_address(address.ip()))?;

@@ -70,8 +70,9 @@ pub struct Attached {
 }
 
 impl Client {
-    /// What is attached to a manifest, of one type or of all, in the order of the registry's list. Offline it is what was
-    /// seen when the registry was last asked. The list is the registry's word: it may leave something out.
+    /// What is attached to a manifest, of one type or of all, in the order of the registry's list, and then what it has shown
+    /// before: what was seen once, such as a revocation, is not taken back by leaving it out. Offline it is what was seen. The
+    /// list is the registry's word: it may leave out what it has never shown.
     ///
     /// # Errors
     /// The registry cannot be asked, or what it answers is no list.
@@ -86,7 +87,12 @@ impl Client {
                 what: format!("what is attached to {repository}@{subject}"),
             })?
         } else {
-            let list = self.within(repository, self.listed(repository, subject)).await?;
+            let mut list = self.within(repository, self.listed(repository, subject)).await?;
+            for before in self.seen(repository, subject).await?.unwrap_or_default() {
+                if list.len() < REFERRERS_MAX && list.iter().all(|now| now.digest != before.digest) {
+                    list.push(before);
+                }
+            }
             if let Some(cache) = self.cache.clone() {
                 let (repository, subject, list) = (repository.clone(), *subject, list.clone());
                 blocking(move || cache.keep_referrers(&repository, &subject, &list)).await?;

@@ -325,7 +325,8 @@ async fn nobody_is_waited_for_without_end() {
         let bytes = b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\n{".to_vec();
         Answer { bytes, hangs: true, endless: false }
     });
-    let error = short(200, 60_000).pull(&half.repository(), &Digest::of("x")).await.expect_err("half");
+    // Long enough for the question whether it speaks TLS, which it answers at once.
+    let error = short(2_000, 60_000).pull(&half.repository(), &Digest::of("x")).await.expect_err("half");
     assert!(matches!(&error, Error::Timeout { what, .. } if what == "nothing came"), "{error}");
     let error = short(60_000, 300).pull(&half.repository(), &Digest::of("x")).await.expect_err("half");
     assert!(matches!(&error, Error::Timeout { what, .. } if what == "not done"), "{error}");

@@ -3,6 +3,8 @@
 
 use crate::needs::find_program;
 use crate::{Error, Missing, process};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -110,7 +112,7 @@ impl Registry {
         let config = format!(
             "{{\"auths\": {{\"{}\": {{\"auth\": \"{}\"}}}}}}\n",
             self.authority(),
-            base64(format!("{name}:{password}").as_bytes())
+            STANDARD.encode(format!("{name}:{password}"))
         );
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(folder.join("config.json"), config))
@@ -219,30 +221,4 @@ fn certificate(folder: &Path) -> Result<(), Error> {
         process::run("make a certificate", &mut command)?;
     }
     Ok(())
-}
-
-/// For a name and a password in a test; no crate for one line of a file.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for part in bytes.chunks(3) {
-        let bits = part.iter().fold(0, |bits, byte| (bits << 8) | u32::from(*byte)) << (8 * (3 - part.len()));
-        for place in 0..4 {
-            let six = (bits >> (18 - 6 * place)) & 63;
-            text.push(if place <= part.len() { LETTERS[six as usize] as char } else { '=' });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_is_padded() {
-        for (text, encoded) in [("a:b", "YTpi"), ("ab:c", "YWI6Yw=="), ("ab:cd", "YWI6Y2Q="), ("", "")] {
-            assert_eq!(base64(text.as_bytes()), encoded);
-        }
-    }
 }
