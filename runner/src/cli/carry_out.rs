@@ -6,6 +6,7 @@ use super::load::{Answer, Checked, Loaded, cache_folder, shown};
 use super::{talk, telemetry};
 use crate::host::past::Continued;
 use crate::host::{Connections, EventJournal, Faults, GoneBack, Host, Locking, Parts};
+use crate::module::kept;
 use crate::report::{Again, Around, Reporting, Sent, Settings};
 use crate::sandbox::{Origin, Sandbox};
 use crate::secret;
@@ -359,12 +360,8 @@ pub(super) fn keyed(vault: Vault, folder: &Path, dry: bool) -> Result<Vault, Fai
 /// The modules go into the store, so that the run can be done again when the plan has others.
 fn keep_modules(loaded: &Loaded, store: &Store) -> Result<(), Fail> {
     for (reference, module) in &loaded.sources {
-        if store.has(&module.digest) {
-            continue;
-        }
-        store
-            .put_bytes(&module.bytes)
-            .map_err(|error| Fail::internal(format_args!("cannot keep the module `{reference}`: {error}")))?;
+        kept::keep(module, store)
+            .map_err(|why| Fail::internal(format_args!("cannot keep the module `{reference}`: {why}")))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::secret::NotFetched;
 use runner_model::Problems;
 use runner_model::diagnostic::Look;
+use runner_model::text::{shown, shown_lines};
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -12,8 +13,8 @@ pub(crate) const INVALID: u8 = 2;
 pub(crate) const REFUSED: u8 = 3;
 /// As a run whose targets are unreachable.
 pub(crate) const UNREACHABLE: u8 = 5;
-/// As a step that failed.
-const UNDECIDED: u8 = 4;
+/// A step or a test failed, or a target was left out.
+pub(crate) const FAILED: u8 = 4;
 /// A bug, or the machine that the runner runs on.
 const INTERNAL: u8 = 1;
 
@@ -81,7 +82,7 @@ impl Fail {
 
     /// What happened on targets cannot be told, and must be before anything more is.
     pub(crate) fn undecided(message: impl fmt::Display) -> Self {
-        Self::said(UNDECIDED, message)
+        Self::said(FAILED, message)
     }
 
     fn said(code: u8, message: impl fmt::Display) -> Self {
@@ -142,11 +143,12 @@ impl Said {
         let paint = |code: &str, text: &str| {
             if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
         };
-        let mut out = format!("{} {}\n", paint("1;31", "error:"), self.message);
+        // Whoever made the message has made it harmless where it quotes somebody; this is for what was forgotten.
+        let mut out = format!("{} {}\n", paint("1;31", "error:"), shown_lines(&self.message));
         for line in self.detail.lines() {
-            out.push_str(&format!("  {line}\n"));
+            out.push_str(&format!("  {}\n", shown(line)));
         }
-        for (number, line) in self.hint.lines().enumerate() {
+        for (number, line) in self.hint.lines().map(shown).enumerate() {
             if number == 0 {
                 out.push_str(&format!("\n{} {line}\n", paint("1;36", "hint:")));
             } else {

@@ -29,10 +29,13 @@ pub(super) fn load(name: &str) -> Result<(ModuleRef, Module), Fail> {
     let module = super::load::source_of(&reference, &Lazy::default())
         .and_then(|source| loader.load(&source))
         .map_err(|error| {
-            Fail::usage(format_args!(
-                "the module `{}` cannot be used: {error}",
-                shown(&reference.to_string())
-            ))
+            let message = format!("the module `{}` cannot be used: {error}", shown(&reference.to_string()));
+            let fail = match &reference {
+                // As all else that a registry refuses.
+                ModuleRef::Oci(_) => Fail::refused(message),
+                _ => Fail::usage(message),
+            };
+            fail.hint(error.mend().unwrap_or_default())
         })?;
     Ok((reference, module))
 }

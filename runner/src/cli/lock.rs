@@ -6,8 +6,11 @@ use super::files::replace;
 use super::load::{Choice, Loaded, Programs, Written, shown};
 use super::talk;
 use runner_model::lock::{Lock, LockedEnvironment};
-use runner_model::{EnvironmentName, ModuleRef, Pinned, Resolved};
+use runner_model::{Digest, EnvironmentName, ModuleRef, Pinned, Resolved};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How much of a digest is enough to name what was shown.
+const SHORTEST: usize = 8;
 
 pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     let written = Written::read(&args.plan)?;
@@ -32,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         let pinned = pinned(known, environment);
         let choice = match args.check {
             true => Choice::Locked(known.and_then(|lock| lock.environment(environment))),
-            false => Choice::Anew { before: &pinned, update: &update, may_move: args.accept },
+            false => Choice::Anew { before: &pinned, update: &update, may_move: args.allow_moved },
         };
         let loaded = Loaded::load(written.clone(), environment.clone(), &choice)?;
         for (reference, module) in &loaded.modules {
@@ -61,9 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         Err(broken) => return Err(broken),
     };
     lock.retain(|name| written.plan.environment.contains_key(name));
-    if !args.accept {
-        asks_for_no_more(&lock, &checked)?;
-    }
+    asks_for_no_more(&lock, &checked, args.accept.as_ref().map(Option::as_deref))?;
     for resolved in checked {
         lock.set(resolved.environment.clone(), LockedEnvironment::build(&resolved));
     }
@@ -94,30 +95,42 @@ fn pinned(lock: Option<&Lock>, environment: &EnvironmentName) -> BTreeMap<Module
 
 /// Says which one of a registry is locked, where that is news.
 fn say(reference: &ModuleRef, before: Option<&Pinned>, now: Option<&Pinned>) {
-    let name = |pinned: &Pinned| match pinned.tag.as_str() {
-        "" => pinned.manifest.to_string(),
-        tag => tag.to_owned(),
-    };
     match (before, now) {
-        (None, Some(now)) => talk(&format!("`{reference}` is {}\n", name(now))),
-        (Some(before), Some(now)) if before != now => {
-            talk(&format!("`{reference}`: {} -> {}\n", name(before), name(now)));
+        (None, Some(now)) => talk(&format!("`{reference}` is {now}\n")),
+        (Some(before), Some(now)) if before.tag == now.tag && before != now => {
+            talk(&format!("`{reference}`: {now}, {} -> {}\n", before.manifest, now.manifest));
         }
+        (Some(before), Some(now)) if before != now => talk(&format!("`{reference}`: {before} -> {now}\n")),
         _ => {}
     }
 }
 
-/// Refuses an update of a module by which a step would get more than a review accepted.
-fn asks_for_no_more(lock: &Lock, checked: &[Resolved]) -> Result<(), Fail> {
-    let mut detail = String::new();
+/// Refuses an update of a module by which a step would get more than a review accepted. `accept`: what was asked for is
+/// let; where a digest is given, only if it is that.
+fn asks_for_no_more(lock: &Lock, checked: &[Resolved], accept: Option<Option<&str>>) -> Result<(), Fail> {
+    // A registry could serve something else to whoever asks the second time.
+    let (mut detail, mut asked) = (String::new(), String::new());
     for resolved in checked {
         let Some(before) = lock.environment(&resolved.environment) else { continue };
-        for gained in before.gained(&LockedEnvironment::build(resolved)) {
+        let now = LockedEnvironment::build(resolved);
+        for gained in before.gained(&now) {
             detail.push_str(&format!("{}, {gained}", resolved.environment));
         }
+        asked.push_str(&now.digest().to_string());
     }
-    if detail.is_empty() {
-        return Ok(());
+    let digest = Digest::of(asked);
+    match accept {
+        _ if detail.is_empty() => return Ok(()),
+        Some(None) => return Ok(()),
+        Some(Some(given)) if given.len() >= SHORTEST && digest.hex().starts_with(given) => return Ok(()),
+        _ => {}
     }
-    Err(Fail::refused("a module is another one than in the lock, and asks for more").detail(detail).hint("to let it, `runner lock --accept`; where the older one is at hand, `runner module diff OLD NEW` shows all"))
+    let message = match accept {
+        None => "a module is another one than in the lock, and asks for more",
+        Some(_) => "a module asks for something else than what is accepted",
+    };
+    let digest = digest.short();
+    Err(Fail::refused(message).detail(detail).hint(format_args!(
+        "to let it, the same with `--accept={digest}`; where the older one is at hand, `runner module diff OLD NEW` shows all"
+    )))
 }

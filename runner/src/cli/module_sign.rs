@@ -8,13 +8,14 @@ use super::load::{Judge, Lazy, evidence_of, loader, policy, shown, source_of, wi
 use super::module_share::unusable;
 use super::{out, talk};
 use crate::module::fetch::Registries;
+use crate::module::load::Module;
 use crate::module::source::{Origin, Source};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use runner_model::Digest;
 use runner_model::grant::GrantSet;
-use runner_model::oci::Repository;
+use runner_model::oci::{OciModule, Repository, Wanted};
 use runner_model::text::shown as shown_text;
+use runner_model::{Digest, ModuleRef};
 use runner_trust::{MODULE_NAMESPACE, Revocation, Signed, VETTING_NAMESPACE, Vetting};
 use std::path::Path;
 
@@ -45,6 +46,32 @@ fn named(text: &str, registries: &Lazy) -> Result<Source, Fail> {
     source_of(&reference(text)?, registries).map_err(|error| unusable(text, &error))
 }
 
+/// The same of one that somebody answers for. What a tag names is the registry's word, and could be something else than what
+/// was built or read: of a registry it is named by its digest. What it is, is said before anything is signed.
+fn answered_for(text: &str, registries: &Lazy) -> Result<(Source, Module), Fail> {
+    let source = named(text, registries)?;
+    let module = loader()?.load(&source).map_err(|error| unusable(text, &error))?;
+    let what = format!(
+        "{} {}, component {}",
+        shown_text(&module.manifest.name),
+        shown_text(&module.manifest.version),
+        source.digest
+    );
+    if let (Origin::Registry { repository, pinned }, ModuleRef::Oci(OciModule { wanted, .. })) =
+        (&source.origin, reference(text)?)
+        && !matches!(wanted, Wanted::Manifest(_))
+    {
+        return Err(Fail::usage("who answers for a module of a registry names it by its digest")
+            .detail(format!("`{}` is {what}", shown_text(text)))
+            .hint(format_args!(
+                "if that is the component which you have built or read, it is `oci:{repository}@{}`",
+                pinned.manifest
+            )));
+    }
+    talk(&format!("{what}\n"));
+    Ok((source, module))
+}
+
 fn of_the_runner() -> Fail {
     Fail::usage("the standard modules are a part of the runner, and go with it")
         .hint("`runner module verify builtin` holds them against what a release has published")
@@ -57,7 +84,7 @@ fn written(file: &Path, content: &[u8]) -> Result<(), Fail> {
 
 pub(crate) fn sign(args: &Sign) -> Result<(), Fail> {
     let registries = Lazy::default();
-    let source = named(&args.module, &registries)?;
+    let (source, _) = answered_for(&args.module, &registries)?;
     match &source.origin {
         Origin::Builtin => Err(of_the_runner()),
         Origin::File(file) => {
@@ -74,8 +101,7 @@ pub(crate) fn sign(args: &Sign) -> Result<(), Fail> {
 
 pub(crate) fn vet(args: &Vet) -> Result<(), Fail> {
     let registries = Lazy::default();
-    let source = named(&args.module, &registries)?;
-    let module = loader()?.load(&source).map_err(|error| unusable(&args.module, &error))?;
+    let (source, module) = answered_for(&args.module, &registries)?;
     let expires = TimeZone::UTC.to_timestamp(args.expires.at(0, 0, 0, 0)).map_err(Fail::usage)?;
     let vetting = Vetting {
         component: source.digest,
@@ -122,7 +148,11 @@ fn publish(name: &str, source: &Source, registries: &Lazy, signed: Signed) -> Re
 
 pub(crate) fn revoke(args: &Revoke) -> Result<(), Fail> {
     let registries = Lazy::default();
-    let source = named(&args.module, &registries)?;
+    // Of a vetting the digest says which one; the module says only where that is.
+    let source = match args.vetting {
+        Some(_) => named(&args.module, &registries)?,
+        None => answered_for(&args.module, &registries)?.0,
+    };
     if !matches!(source.origin, Origin::Registry { .. }) {
         return Err(Fail::usage("a revocation is attached to a module in a registry").hint(
             "for a file, remove its vetting, and put the digest into `revoked` of the policy's `[trust]`",
@@ -138,6 +168,10 @@ pub(crate) fn revoke(args: &Revoke) -> Result<(), Fail> {
 
 /// Whether the operator's policy of an environment lets a module be used, and why.
 pub(crate) fn verify(args: &Verify) -> Result<(), Fail> {
+    if args.against.is_some() {
+        return Err(Fail::usage("what a release has published is about the standard modules")
+            .hint("write `runner module verify builtin --against FILE`"));
+    }
     let Some(environment) = &args.environment else {
         return Err(Fail::usage(
             "by whose rules? a module is verified for an environment of the operator's policy",
@@ -158,6 +192,9 @@ pub(crate) fn verify(args: &Verify) -> Result<(), Fail> {
     let mut text = format!("{} may be used in `{environment}`, by {}\n", source.digest, policy.file);
     for signer in &trusted.signers {
         text.push_str(&format!("  signed by {}\n", shown_text(&signer.to_string())));
+    }
+    for identity in &trusted.identities {
+        text.push_str(&format!("  signed with Sigstore by {identity}\n"));
     }
     for (id, vetting) in &trusted.vettings {
         let who = shown_text(&vetting.reviewer);

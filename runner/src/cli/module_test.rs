@@ -2,11 +2,11 @@
 
 use super::args::Test as Args;
 use super::carry_out::runtime;
-use super::fail::Fail;
+use super::fail::{FAILED, Fail};
 use super::load::{cache_folder, read, shown};
 use super::{out, out_json};
-use crate::module::load::Loader;
-use crate::module::source::LARGEST;
+use crate::module::load::{LoadError, Loader};
+use crate::module::source::Source;
 use crate::replay::{Act, Compared};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
@@ -17,30 +17,28 @@ use crate::trial::{Bench, Wrong};
 use runner_guests::Project;
 use runner_model::trial::Trial;
 use runner_model::words::count;
-use runner_model::{Digest, Failure, Problems};
+use runner_model::{Failure, Problems};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// A test failed.
-const FAILED: u8 = 4;
 /// How many lines of a difference are shown around what differs.
 const CONTEXT: usize = 3;
 
 pub(crate) fn run(args: &Args) -> Result<u8, Fail> {
     let (file, tests) = places(args)?;
     let files = files(&tests, args.only.as_deref())?;
-    let component = component(&file)?;
-    let engine = engine::engine()
-        .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
-    let module = loader(&engine).load_bytes(&component, Digest::of(&component)).map_err(|error| {
+    let unusable = |error: LoadError| {
         Fail::usage(format_args!(
             "`{}` cannot be used as a module: {}",
             shown(&file),
             runner_model::text::shown(&error.to_string())
         ))
-    })?;
+    };
+    let source = Source::file(&file).map_err(unusable)?;
+    let engine = engine::engine()
+        .map_err(|error| Fail::internal(format_args!("the sandbox cannot start: {error}")))?;
+    let module = loader(&engine).load(&source).map_err(unusable)?;
     let bench =
         Bench::new(&engine, module).map_err(|failure| Fail::internal(&failure).detail(&failure.detail))?;
     // All that is wrong with all of them is told before the first one runs.
@@ -48,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Fail> {
     let done = runtime()?.block_on(async {
         let mut done = Vec::new();
         for test in &tests {
-            done.push(one(&bench, &engine, &component, test, args.faults).await?);
+            done.push(one(&bench, &engine, &source.bytes, test, args.faults).await?);
         }
         Ok::<_, Fail>(done)
     })?;
@@ -94,16 +92,6 @@ fn places(args: &Args) -> Result<(PathBuf, PathBuf), Fail> {
         (args.step.clone(), folder.unwrap_or(Path::new(".")).to_owned())
     };
     Ok((file, args.tests.clone().unwrap_or_else(|| beside.join("tests"))))
-}
-
-fn component(file: &Path) -> Result<Vec<u8>, Fail> {
-    let cannot =
-        |error: std::io::Error| Fail::usage(format_args!("`{}` cannot be read: {error}", shown(file)));
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-        .map_err(cannot)?;
-    Ok(bytes)
 }
 
 /// The tests of a folder, by name.

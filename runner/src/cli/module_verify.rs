@@ -13,6 +13,12 @@ use std::fmt::Write as _;
 ///
 /// Both are in the format of `sha256sum`, with `std/NAME.wasm` as the file: whoever builds them has the same by hand.
 pub(crate) fn builtin(args: &Verify) -> Result<(), Fail> {
+    if args.environment.is_some() {
+        return Err(Fail::usage(
+            "the standard modules are a part of the runner, and no environment is asked about them",
+        )
+        .hint("leave `--environment` out; `revoked` of a policy keeps one of them out of plans"));
+    }
     // From the bytes, and not what was written down when the binary was built.
     let own: BTreeMap<String, Digest> = runner_steps::MODULES
         .iter()

@@ -2,7 +2,7 @@
 
 use super::args::{Rollback, To};
 use super::carry_out::{Back, Order, carry_out, open_store, runtime};
-use super::fail::Fail;
+use super::fail::{FAILED, Fail};
 use super::load::{Checked, Loaded, Programs};
 use super::releases::{looked_at, show};
 use super::survey::{Known, survey};
@@ -14,9 +14,6 @@ use runner_model::{Digest, EnvironmentName, Failure, Limit, ReleaseId, TargetNam
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::time::Duration;
-
-/// A step failed, or a target was left out.
-const FAILED: u8 = 4;
 
 pub(crate) fn run(args: &Rollback) -> Result<u8, Fail> {
     let loaded = Loaded::read(&args.which.plan, args.which.environment.as_ref())?;
@@ -41,7 +38,7 @@ pub(crate) fn run(args: &Rollback) -> Result<u8, Fail> {
         talk("nothing to go back from: what was asked for is live everywhere\n");
         return Ok(if chosen.left_out.is_empty() { 0 } else { FAILED });
     }
-    confirm(args, &loaded, &chosen)?;
+    confirm(args, &loaded, &checked, &chosen)?;
     let mut code = 0;
     for group in chosen.groups.into_values() {
         code = code.max(go_back(args, &loaded, &checked, group)?);
@@ -159,8 +156,8 @@ async fn wanted(
 }
 
 /// Asks once. What nobody here has accepted before must be accepted by name, or by somebody at the keyboard.
-fn confirm(args: &Rollback, loaded: &Loaded, chosen: &Chosen) -> Result<(), Fail> {
-    let known = known_here(args, loaded)?;
+fn confirm(args: &Rollback, loaded: &Loaded, checked: &Checked, chosen: &Chosen) -> Result<(), Fail> {
+    let known = known_here(args, loaded, checked)?;
     let mut question = format!("in `{}`\n", loaded.environment);
     for (id, group) in &chosen.groups {
         question.push_str(&format!(
@@ -219,9 +216,11 @@ impl Used {
 }
 
 /// What was used here: what the plan of today would use, and what runs did whose journals are here.
-fn known_here(args: &Rollback, loaded: &Loaded) -> Result<BTreeSet<Used>, Fail> {
+fn known_here(args: &Rollback, loaded: &Loaded, checked: &Checked) -> Result<BTreeSet<Used>, Fail> {
     let mut known = BTreeSet::new();
-    if let Some(lock) = loaded.written.lock_text()? {
+    // A lock that is not that of the plan was used by nobody.
+    let lock = loaded.accepted(&checked.resolved).ok().and(loaded.written.lock_text()?);
+    if let Some(lock) = lock {
         let vars = args.which.vars.iter().cloned().collect();
         known.insert(Used { plan: loaded.written.digest, lock: Digest::of(lock), vars });
     }

@@ -7,6 +7,7 @@
 
 use crate::sandbox::engine::compatibility_key;
 use runner_model::Digest;
+use runner_model::text::shown;
 use std::fs::{DirBuilder, Metadata};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -171,9 +172,11 @@ fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// wasmtime's errors have a chain and a backtrace of wasm; people need the root.
+/// wasmtime's errors have a chain and a backtrace of wasm; people need the root. It has names of the component in it, and
+/// those are its author's.
 fn first_line(error: &wasmtime::Error) -> String {
-    error.root_cause().to_string().lines().next().unwrap_or_default().to_owned()
+    let root = error.root_cause().to_string();
+    shown(root.lines().next().unwrap_or_default()).into_owned()
 }
 
 #[cfg(test)]

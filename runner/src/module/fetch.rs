@@ -10,17 +10,23 @@ use runner_registry::{
     Attached, Attachment, Cache, Client, Error, File, Metadata, Overwrite, Pushed, Settings,
 };
 use runner_trust::{Evidence, Signed, Statement};
+use semver::Version;
 use std::path::Path;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// What signatures over a component are attached as.
 const SIGNATURE: &str = "application/vnd.runner.signature.v1";
 /// What statements about a component are attached as: the statement, and a signature over it.
 const STATEMENT: &str = "application/vnd.runner.statement.v1";
-/// What Sigstore's tools attach as.
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// What bundles of Sigstore are attached as begins so, and then comes their version.
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 /// The most that is fetched of what others say: whoever may push to a registry may attach to everything in it.
 const MOST: usize = 200;
+/// The largest signature or statement, in bytes.
+const LARGEST_SAID: usize = 64 * 1024;
+/// How long all of it may take.
+const SAID_WITHIN: Duration = Duration::from_secs(300);
 /// How many versions a message names.
 const NAMED: usize = 5;
 
@@ -45,11 +51,12 @@ impl Registries {
         Ok(Self { runtime, client })
     }
 
-    /// The module that is meant, as its registry has it now. `before`: which one it was until now; a version that was
-    /// published does not change, so one that names something else is refused unless `moved` lets it.
+    /// The module that is meant, as its registry has it now. `before`: which one it was until now. A version that was
+    /// published neither changes nor goes away, so one that names something else, and an older one in the place of a newer
+    /// one that the plan would still take, is refused unless `may_move` lets it.
     ///
     /// # Errors
-    /// There is none, the registry cannot be asked, or the version names something else than it did.
+    /// There is none, the registry cannot be asked, or it has gone back on what it had.
     pub fn choose(
         &self,
         module: &OciModule,
@@ -69,6 +76,13 @@ impl Registries {
                 })?
             }
         };
+        if let (Some(before), Ok(is), false) = (before, Version::parse(tag.as_str()), may_move)
+            && let Ok(was) = Version::parse(&before.tag)
+            && module.takes(before)
+            && is < was
+        {
+            return Err(LoadError::Older { was, is });
+        }
         let reference = Reference::new(repository.clone(), Some(tag.clone()), None);
         let manifest = self.runtime.block_on(self.client.resolve(&reference))?;
         match before {
@@ -104,16 +118,17 @@ impl Registries {
     }
 
     /// What others say of a module. `fresh`: the registry is asked; else what was said when it was last asked, if it was.
+    /// What makes no sense is left out with a warning: anybody may attach it.
     ///
     /// # Errors
-    /// It cannot be asked, or answers with something else.
+    /// It cannot be asked.
     pub fn evidence(
         &self,
         repository: &Repository,
         manifest: &Digest,
         fresh: bool,
     ) -> Result<Evidence, LoadError> {
-        self.runtime.block_on(async {
+        let ask = async {
             let seen = match fresh {
                 true => None,
                 false => self.client.referrers_seen(repository, manifest, None).await?,
@@ -123,7 +138,8 @@ impl Registries {
                 None => self.client.referrers(repository, manifest, None).await?,
             };
             let ours = |referrer: &&runner_registry::Referrer| {
-                [SIGNATURE, STATEMENT, BUNDLE].contains(&referrer.artifact_type.as_str())
+                let kind = referrer.artifact_type.as_str();
+                [SIGNATURE, STATEMENT].contains(&kind) || kind.starts_with(BUNDLE)
             };
             let list: Vec<_> = list.iter().filter(ours).collect();
             if list.len() > MOST {
@@ -131,10 +147,22 @@ impl Registries {
             }
             let mut evidence = Evidence::default();
             for referrer in list {
-                let attached = self.client.pull_referrer(repository, manifest, &referrer.manifest).await?;
-                add(&mut evidence, attached);
+                match self.client.pull_referrer(repository, manifest, &referrer.manifest).await {
+                    Ok(attached) => add(&mut evidence, attached),
+                    Err(error) if error.is_of_the_content() => {
+                        tracing::warn!("what is attached to a module is left out: {error}");
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
             Ok(evidence)
+        };
+        self.runtime.block_on(async {
+            tokio::time::timeout(SAID_WITHIN, ask).await.unwrap_or_else(|_| {
+                let what = format!("all that is said of {repository}@{manifest} did not come");
+                let host = repository.registry().to_owned();
+                Err(Error::Timeout { host, what, after: SAID_WITHIN }.into())
+            })
         })
     }
 
@@ -201,18 +229,25 @@ fn file(name: &str, media_type: &str, content: Vec<u8>) -> File {
     File { media_type: media_type.to_owned(), name: name.to_owned(), content: content.into() }
 }
 
-/// Sorts what is attached; what makes no sense is for the judge to refuse.
+/// Sorts what is attached: one thing each. What makes no sense is for the judge to refuse.
 fn add(evidence: &mut Evidence, attached: Attached) {
-    let named =
-        |name: &str| attached.files.iter().find(|file| file.name == name).map(|file| file.content.to_vec());
+    let small = |file: &&File| file.content.len() <= LARGEST_SAID;
+    let named = |name: &str| {
+        let file = attached.files.iter().find(|file| file.name == name).filter(small);
+        file.map(|file| file.content.to_vec())
+    };
+    let first = attached.files.first();
     match attached.artifact_type.as_str() {
-        SIGNATURE => evidence.signatures.extend(attached.files.iter().map(|file| file.content.to_vec())),
+        SIGNATURE => evidence.signatures.extend(first.filter(small).map(|file| file.content.to_vec())),
         STATEMENT => {
             let signed = Signed {
                 statement: named("statement.json").unwrap_or_default(),
                 signature: named("statement.json.sig").unwrap_or_default(),
             };
             add_statement(evidence, signed);
+        }
+        kind if kind.starts_with(BUNDLE) => {
+            evidence.bundles.extend(first.map(|file| file.content.to_vec()));
         }
         _ => {}
     }
@@ -228,8 +263,7 @@ pub fn add_statement(evidence: &mut Evidence, signed: Signed) {
 
 /// The newest versions among the tags, for a message.
 fn versions(tags: &[Tag]) -> Vec<String> {
-    let mut versions: Vec<_> =
-        tags.iter().filter_map(|tag| semver::Version::parse(tag.as_str()).ok()).collect();
+    let mut versions: Vec<_> = tags.iter().filter_map(|tag| Version::parse(tag.as_str()).ok()).collect();
     versions.sort_by(|a, b| b.cmp(a));
     versions.into_iter().take(NAMED).map(|version| version.to_string()).collect()
 }

@@ -83,6 +83,28 @@ pub enum LoadError {
     /// No lock says which one of its registry is meant.
     #[error("no lock says yet which one it is: `runner lock` asks its registry")]
     NotChosen,
+    /// The lock names another one than the plan asks for.
+    #[error("the lock has {locked}, and the plan asks for another one")]
+    OtherLocked {
+        /// What the lock has.
+        locked: String,
+    },
+    /// The lock says of it what cannot be.
+    #[error("the lock has the component {locked} for it, and the manifest that it names too has {found}")]
+    Contradiction {
+        /// The component that the lock names.
+        locked: Digest,
+        /// The one of the manifest.
+        found: Digest,
+    },
+    /// The newest version of the registry is older than the one that the lock has.
+    #[error("the newest version that the registry has is {is}, and the lock has {was}")]
+    Older {
+        /// What the lock has.
+        was: Version,
+        /// What the registry has.
+        is: Version,
+    },
     /// The lock of then does not name it.
     #[error("its lock does not name it")]
     NotLocked,
@@ -91,6 +113,12 @@ pub enum LoadError {
     Lost {
         /// Of the component.
         digest: Digest,
+    },
+    /// What others say of a file lies beside it, and cannot be read.
+    #[error("what lies beside it cannot be used: {}", .why.trim_end())]
+    Beside {
+        /// Which file, and why.
+        why: String,
     },
     /// The file is not there, or cannot be read.
     #[error("the file cannot be read: {source}")]
@@ -139,6 +167,14 @@ impl LoadError {
             Self::Refused(refusal) => Some(refusal.hint()),
             Self::OtherName { .. } | Self::OtherVersion { .. } => Some(
                 "ask whoever published it: a registry may name what it likes, a signed module may not"
+                    .to_owned(),
+            ),
+            Self::OtherLocked { .. } | Self::Contradiction { .. } => Some(
+                "`runner lock` writes the lock anew; if nobody changed the plan, ask who changed the lock".to_owned(),
+            ),
+            Self::Older { .. } => Some(
+                "a version that was published does not go away by itself: ask who runs the registry. To go back to the older \
+                 one, `runner lock --update --allow-moved`"
                     .to_owned(),
             ),
             _ => None,

@@ -7,6 +7,7 @@ pub mod compile;
 pub mod describe;
 pub mod fetch;
 pub mod imports;
+pub mod kept;
 pub mod load;
 pub mod reach;
 pub mod shape;

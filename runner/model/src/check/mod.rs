@@ -23,6 +23,7 @@ use crate::suggest::closest;
 use crate::{Digest, EnvironmentName, Inventory, Manifest, Phase, StepId, Target, TargetName};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A module that can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +43,16 @@ pub struct Pinned {
     pub tag: String,
     /// The digest of the registry's manifest.
     pub manifest: Digest,
+}
+
+impl fmt::Display for Pinned {
+    /// Its tag; where it has none, its digest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tag.as_str() {
+            "" => self.manifest.fmt(f),
+            tag => f.write_str(tag),
+        }
+    }
 }
 
 /// What is known of the modules that a plan uses.

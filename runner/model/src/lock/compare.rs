@@ -1,10 +1,10 @@
 //! Whether a plan is still what its lock accepted, and what is different.
 
 use super::{Lock, LockedEnvironment, LockedStep};
-use crate::EnvironmentName;
 use crate::grant::List;
 use crate::plan::InventoryCommand;
 use crate::resolved::Resolved;
+use crate::{Digest, EnvironmentName, ModuleRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -162,23 +162,34 @@ fn quote(text: &str) -> String {
 pub(super) fn gained(locked: &LockedEnvironment, now: &LockedEnvironment) -> Vec<Difference> {
     let mut differences = Vec::new();
     for step in &now.steps {
-        let Some(before) = locked.step(&step.id).filter(|before| before.uses == step.uses) else { continue };
-        let digest = |of: &LockedEnvironment| of.modules.get(&step.uses).map(|module| module.digest);
-        if digest(locked) == digest(now) {
+        let Some(before) = locked.step(&step.id).filter(|before| is_update(&before.uses, &step.uses)) else {
+            continue;
+        };
+        let module = |of: &LockedEnvironment, uses: &ModuleRef| {
+            of.modules.get(uses).map(|module| (module.digest, module.manifest.version.clone()))
+        };
+        let (was, is) = (module(locked, &before.uses), module(now, &step.uses));
+        if was.as_ref().map(|(digest, _)| digest) == is.as_ref().map(|(digest, _)| digest) {
             continue;
         }
         let added: Vec<String> = grants(step).difference(&grants(before)).cloned().collect();
         if !added.is_empty() {
-            let version = |of: &LockedEnvironment| {
-                of.modules.get(&step.uses).map(|module| module.manifest.version.clone()).unwrap_or_default()
-            };
-            let (was, is) = (version(locked), version(now));
+            let version = |of: Option<(Digest, String)>| of.map(|(_, version)| version).unwrap_or_default();
+            let (was, is) = (version(was), version(is));
             let update = if was == is { format!("{is}, rebuilt") } else { format!("{was} -> {is}") };
             let subject = format!("step `{}`: `{}` {update}", step.id, step.uses);
             differences.push(Difference { subject, added, removed: Vec::new() });
         }
     }
     differences
+}
+
+/// Whether a step uses the same module, if perhaps another version of it.
+fn is_update(before: &ModuleRef, now: &ModuleRef) -> bool {
+    match (before, now) {
+        (ModuleRef::Oci(before), ModuleRef::Oci(now)) => before.repository == now.repository,
+        _ => before == now,
+    }
 }
 
 fn compare(locked: &LockedEnvironment, now: &LockedEnvironment) -> Vec<Difference> {

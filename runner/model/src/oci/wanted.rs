@@ -1,7 +1,7 @@
 //! Which module of a repository a plan means.
 
 use super::name::{NotAReference, Reference, Repository, Tag};
-use crate::Digest;
+use crate::{Digest, Pinned};
 use semver::{Version, VersionReq};
 use std::fmt;
 use std::str::FromStr;
@@ -100,6 +100,19 @@ impl FromStr for Requirement {
     }
 }
 
+impl OciModule {
+    /// Whether this is one of those that are meant: a lock names what its plan asks for, and nothing else.
+    pub fn takes(&self, pinned: &Pinned) -> bool {
+        match &self.wanted {
+            Wanted::Manifest(digest) => pinned.manifest == *digest,
+            Wanted::Tag(tag) => pinned.tag == tag.as_str(),
+            Wanted::Version(requirement) => {
+                Version::parse(&pinned.tag).is_ok_and(|version| requirement.fits(&version))
+            }
+        }
+    }
+}
+
 impl fmt::Display for OciModule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.wanted {
@@ -172,6 +185,19 @@ mod tests {
             assert!(error.to_string().contains(why), "{text}: {error}");
             assert!(!error.mend().is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_lock_cannot_name_another_one_than_the_plan_asks_for() {
+        let (one, other) = (Digest::of("one"), Digest::of("other"));
+        let takes = |wanted: &str, tag: &str| {
+            let module: OciModule = format!("registry.example.org/greet{wanted}").parse().expect(wanted);
+            module.takes(&Pinned { tag: tag.to_owned(), manifest: one })
+        };
+        assert!(takes("@=1.3.0", "1.3.0") && !takes("@=1.3.0", "1.2.0") && !takes("@=1.3.0", "stable"));
+        assert!(takes("@1.2", "1.9.0") && !takes("@1.2", "1.1.9") && !takes("@1.2", ""));
+        assert!(takes(":stable", "stable") && !takes(":stable", "1.2.0") && !takes(":stable", ""));
+        assert!(takes(&format!("@{one}"), "") && !takes(&format!("@{other}"), ""));
     }
 
     #[test]

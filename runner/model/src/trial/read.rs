@@ -282,16 +282,19 @@ fn fault(reader: &Reader, table: &Table<'_>) -> Option<Fault> {
     let cancel = table.take("cancel").and_then(|item| reader.boolean(&item));
     let lost = table.take("lost").and_then(|item| reader.boolean(&item));
     table.finish(reader, &[]);
-    let is_lost = lost.is_some_and(|lost| lost.value);
-    let what = match (cancel, &kind) {
-        (Some(cancel), Some(_)) if cancel.value => {
-            let problem =
-                reader.problem(Code::Conflict, cancel.span, "a fault has a `kind` or is a `cancel`");
-            reader.push(problem.hint("remove one of them"));
-            return None;
+    let is_lost = lost.as_ref().is_some_and(|lost| lost.value);
+    let said = [("kind", kind.is_some()), ("message", message.is_some()), ("lost", lost.is_some())];
+    let what = match cancel.filter(|cancel| cancel.value) {
+        Some(cancel) => {
+            if let Some((other, _)) = said.into_iter().find(|(_, said)| *said) {
+                let message = format!("a fault has a `{other}` or is a `cancel`");
+                let problem = reader.problem(Code::Conflict, cancel.span, message);
+                reader.push(problem.hint("remove one of them"));
+                return None;
+            }
+            Goes::Cancelled
         }
-        (Some(cancel), None) if cancel.value => Goes::Cancelled,
-        (_, kind) => {
+        None => {
             let kind = kind.as_ref().map_or(FailureKind::Unreachable, |kind| kind.value);
             let message = message.unwrap_or_else(|| "the test lets it fail".to_owned());
             if is_lost { Goes::Lost(kind, message) } else { Goes::Fails(kind, message) }

@@ -247,9 +247,13 @@ pub(crate) struct Lock {
     /// one. Without, those that are locked stay.
     #[arg(long, value_name = "MODULE", num_args = 0..=1, require_equals = true, conflicts_with = "check")]
     pub(crate) update: Option<Option<ModuleName>>,
-    /// Let updated modules have what they ask for beyond the lock. Without, such an update ends with 3, and is shown.
+    /// Let updated modules have what they ask for beyond the lock. Without, such an update ends with 3, and is shown. With the
+    /// digest that was shown with it, this and nothing else is let.
+    #[arg(long, value_name = "DIGEST", num_args = 0..=1, require_equals = true, conflicts_with = "check")]
+    pub(crate) accept: Option<Option<String>>,
+    /// Let a version of a registry name another module than it did, and an older version take the place of a newer one.
     #[arg(long, conflicts_with = "check")]
-    pub(crate) accept: bool,
+    pub(crate) allow_moved: bool,
 }
 
 #[derive(Debug, Subcommand)]

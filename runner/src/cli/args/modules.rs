@@ -96,7 +96,7 @@ pub(crate) struct Pull {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
-    /// The module: `path:FILE` or `oci:REFERENCE`.
+    /// The module: `path:FILE`, or `oci:REFERENCE@sha256:DIGEST`.
     #[arg(value_name = "MODULE")]
     pub(crate) module: String,
     /// The SSH key: private, or public with the private one in the agent.
@@ -106,7 +106,7 @@ pub(crate) struct Sign {
 
 #[derive(Debug, Args)]
 pub(crate) struct Vet {
-    /// The module: `path:FILE` or `oci:REFERENCE`.
+    /// The module: `path:FILE`, or `oci:REFERENCE@sha256:DIGEST`.
     #[arg(value_name = "MODULE")]
     pub(crate) module: String,
     /// The SSH key: private, or public with the private one in the agent.
@@ -137,10 +137,11 @@ pub(crate) struct Vet {
 
 #[derive(Debug, Args)]
 pub(crate) struct Revoke {
-    /// The module: `oci:REFERENCE`.
+    /// The module: `oci:REFERENCE`; without `--vetting`, by its digest.
     #[arg(value_name = "MODULE")]
     pub(crate) module: String,
-    /// The vetting to take back, as `vet` printed it. Without, all are warned of the module itself.
+    /// The vetting to take back, as `vet` printed it. Without, all are warned of the module itself whose policies let you sign
+    /// or vet modules.
     #[arg(long, value_name = "DIGEST")]
     pub(crate) vetting: Option<Digest>,
     /// The SSH key: private, or public with the private one in the agent. Its name must be one that may vet.
@@ -206,8 +207,8 @@ pub(crate) struct Verify {
     /// What to verify: `builtin`, `path:FILE` or `oci:REFERENCE`.
     #[arg(value_name = "WHAT")]
     pub(crate) what: String,
-    /// The environment whose rules are asked, of the operator's policy.
-    #[arg(short, long, value_name = "NAME")]
+    /// The environment whose rules are asked, of the operator's policy; not for `builtin`.
+    #[arg(short, long, value_name = "NAME", conflicts_with = "against")]
     pub(crate) environment: Option<EnvironmentName>,
     /// Of `builtin`: the file that the release has published. Ends with 3 when something differs.
     #[arg(long, value_name = "FILE")]
@@ -216,7 +217,7 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// The older one: `std/NAME`, `builtin:NAME` or `path:FILE`.
+    /// The older one: `std/NAME`, `builtin:NAME`, `path:FILE` or `oci:REFERENCE`.
     #[arg(value_name = "OLD")]
     pub(crate) old: String,
     /// The newer one.
@@ -232,7 +233,8 @@ pub(crate) struct Diff {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// The module: `std/NAME` or `builtin:NAME` for a standard one, `path:FILE` for a component in a file.
+    /// The module: `std/NAME` or `builtin:NAME` for a standard one, `path:FILE` for a component in a file, `oci:REFERENCE`
+    /// for one of a registry.
     #[arg(value_name = "MODULE")]
     pub(crate) module: String,
     /// Print it as JSON, with the manifest as the module gives it.

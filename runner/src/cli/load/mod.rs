@@ -224,10 +224,14 @@ impl Loaded {
         environment: EnvironmentName,
         choice: &Choice<'_>,
     ) -> Result<Self, Fail> {
-        // Of an environment that the plan does not have the check speaks, and not the policy.
+        // Of an environment that the plan does not have, or not whole, the check speaks, and not the policy: what no policy
+        // was asked about is not touched.
         let is_there = written.plan.environment(environment.as_str()).is_ok();
         let mut policy = if is_there { policy(&environment)? } else { None };
-        let Found { sources, ceilings } = modules::find(&written, policy.as_ref(), choice)?;
+        let Found { sources, ceilings } = match is_there {
+            true => modules::find(&written, policy.as_ref(), choice)?,
+            false => Found::default(),
+        };
         if let Some(policy) = &mut policy {
             policy.ceilings = ceilings;
         }

@@ -6,7 +6,7 @@ use super::{Written, cache_folder};
 use crate::cli::fail::Fail;
 use crate::module::fetch::Registries;
 use crate::module::load::LoadError;
-use crate::module::source::{LARGEST, Source};
+use crate::module::source::Source;
 use runner_artifact::Store;
 use runner_model::oci::OciModule;
 use runner_model::policy::{Ceiling, EnvironmentPolicy};
@@ -73,14 +73,16 @@ pub(super) fn find(
     let (registries, judge) = (Lazy::default(), Judge::new(policy)?);
     let (mut found, mut refused) = (Found::default(), Vec::new());
     for reference in written.plan.module_refs().into_keys() {
-        let source = of(&reference, written, choice, &registries).and_then(|source| {
-            let fresh = matches!(choice, Choice::Anew { .. });
-            let evidence =
-                judge.wants_evidence().then(|| evidence(&source, &registries, fresh)).transpose()?;
-            let ceilings = judge.judge(&source, evidence.unwrap_or_default())?;
-            found.ceilings.insert(reference.clone(), ceilings);
-            Ok(source)
-        });
+        let admitted = judge.admits(&reference, &written.folder);
+        let source =
+            admitted.and_then(|()| of(&reference, written, choice, &registries)).and_then(|source| {
+                let fresh = matches!(choice, Choice::Anew { .. });
+                let evidence =
+                    judge.wants_evidence().then(|| evidence(&source, &registries, fresh)).transpose()?;
+                let ceilings = judge.judge(&source, evidence.unwrap_or_default())?;
+                found.ceilings.insert(reference.clone(), ceilings);
+                Ok(source)
+            });
         match source {
             // Of a file and of the standard modules the check speaks, with the place in the plan.
             Err(error)
@@ -146,14 +148,7 @@ fn of(
             locked.and_then(|locked| locked.modules.get(reference)).ok_or(LoadError::NotLocked)?.digest;
         return match today {
             Ok(source) if source.digest == digest => Ok(source),
-            _ => {
-                let bytes = store.read_bytes(&digest, LARGEST).map_err(|_| LoadError::Lost { digest })?;
-                let origin = match reference {
-                    ModuleRef::Builtin(_) => crate::module::source::Origin::Builtin,
-                    _ => crate::module::source::Origin::File(written.folder.clone()),
-                };
-                Ok(Source { bytes: bytes.into(), digest, origin })
-            }
+            _ => crate::module::kept::of_then(reference, &digest, &written.folder, store),
         };
     };
     match choice {
@@ -161,18 +156,26 @@ fn of(
             let locked =
                 locked.and_then(|locked| locked.modules.get(reference)).ok_or(LoadError::NotChosen)?;
             let pinned = locked.pinned.as_ref().ok_or(LoadError::NotChosen)?;
+            if !module.takes(pinned) {
+                return Err(LoadError::OtherLocked { locked: pinned.to_string() });
+            }
             let source = registries.get()?.fetch(&module.repository, pinned)?;
             match source.digest == locked.digest {
                 true => Ok(source),
-                // A lock that contradicts itself.
-                false => Err(LoadError::Lost { digest: locked.digest }),
+                false => Err(LoadError::Contradiction { locked: locked.digest, found: source.digest }),
             }
         }
         Choice::Anew { before, update, may_move } => {
-            let known = before.get(reference);
+            let known = before.get(reference).filter(|known| module.takes(known));
             let pinned = match known {
                 Some(known) if !update.contains(reference) => known.clone(),
-                _ => registries.get()?.choose(module, known, *may_move)?,
+                Some(known) => registries.get()?.choose(module, Some(known), *may_move)?,
+                // The plan asks for others than it did.
+                None => {
+                    let of_same = |other: &&ModuleRef| matches!(other, ModuleRef::Oci(other) if other.repository == module.repository);
+                    let other = before.keys().find(of_same).and_then(|other| before.get(other));
+                    registries.get()?.choose(module, other, *may_move)?
+                }
             };
             Ok(registries.get()?.fetch(&module.repository, &pinned)?)
         }
@@ -188,7 +191,7 @@ pub(crate) fn evidence(
     use crate::module::source::Origin;
     match &source.origin {
         Origin::Builtin => Ok(runner_trust::Evidence::default()),
-        Origin::File(file) => Ok(super::trust::beside(file)),
+        Origin::File(file) => super::trust::beside(file),
         Origin::Registry { repository, pinned } => {
             registries.get()?.evidence(repository, &pinned.manifest, fresh)
         }

@@ -5,30 +5,53 @@ use crate::cli::fail::Fail;
 use crate::module::load::LoadError;
 use crate::module::source::{Origin, Source};
 use jiff::Timestamp;
+use runner_model::ModuleRef;
+use runner_model::oci::Repository;
 use runner_model::policy::{Ceiling, EnvironmentPolicy};
-use runner_trust::{AllowedSigners, Candidate, Evidence, Signed, Trusted};
+use runner_trust::{AllowedSigners, Anchors, Candidate, Evidence, Signed, SigstoreRoots, Trusted};
 use std::path::{Path, PathBuf};
 
 /// Judges by one policy.
 pub(crate) struct Judge<'a> {
     policy: Option<&'a EnvironmentPolicy>,
-    signers: Option<AllowedSigners>,
+    anchors: Anchors,
 }
 
 impl<'a> Judge<'a> {
-    /// Reads the signers that the policy names.
+    /// Reads the files that the policy names.
     ///
     /// # Errors
-    /// Everything that is wrong with their file.
+    /// Everything that is wrong with one of them.
     pub(crate) fn new(policy: Option<&'a EnvironmentPolicy>) -> Result<Self, Fail> {
-        let named = policy.and_then(|policy| Some((policy, policy.trust.allowed_signers.as_ref()?)));
-        let signers = named.map(|(policy, file)| {
-            let folder = Path::new(&policy.file).parent().map(Path::to_owned).unwrap_or_default();
+        let Some(asked) = policy else { return Ok(Self { policy, anchors: Anchors::default() }) };
+        let folder = Path::new(&asked.file).parent().unwrap_or(Path::new(""));
+        let read = |key: &str, file: &String| -> Result<_, Fail> {
             let file = folder.join(file);
-            let mend = format!("`allowed-signers` in {} names it", policy.file);
-            Ok::<_, Fail>(AllowedSigners::parse(&shown(&file), &read_or(&file, &mend)?)?)
+            let bytes = read_or(&file, &format!("`{key}` in {} names it", asked.file))?;
+            Ok((shown(&file), bytes))
+        };
+        let signers = asked.trust.allowed_signers.as_ref().map(|file| -> Result<_, Fail> {
+            let (file, bytes) = read("allowed-signers", file)?;
+            Ok(AllowedSigners::parse(&file, &bytes)?)
         });
-        Ok(Self { policy, signers: signers.transpose()? })
+        let roots = asked.trust.sigstore_root.as_ref().map(|file| -> Result<_, Fail> {
+            let (file, bytes) = read("sigstore-root", file)?;
+            Ok(SigstoreRoots::parse(&file, &bytes)?)
+        });
+        let anchors = Anchors { signers: signers.transpose()?, roots: roots.transpose()? };
+        Ok(Self { policy, anchors })
+    }
+
+    /// Whether modules may come from where this one is, before anybody is asked for it. `plan`: the folder that paths are
+    /// relative to.
+    pub(super) fn admits(&self, reference: &ModuleRef, plan: &Path) -> Result<(), LoadError> {
+        let Some(policy) = self.policy else { return Ok(()) };
+        let origin = match reference {
+            ModuleRef::Builtin(_) => runner_trust::Origin::Builtin,
+            ModuleRef::Path(path) => runner_trust::Origin::File(shown(&plan.join(path))),
+            ModuleRef::Oci(module) => of_registry(&module.repository),
+        };
+        runner_trust::admits(policy, &origin).map_err(|refusal| LoadError::Refused(Box::new(refusal)))
     }
 
     /// Whether what others say of a module decides anything.
@@ -48,27 +71,37 @@ impl<'a> Judge<'a> {
         let origin = match &source.origin {
             Origin::Builtin => runner_trust::Origin::Builtin,
             Origin::File(file) => runner_trust::Origin::File(shown(file)),
-            Origin::Registry { repository, .. } => runner_trust::Origin::Registry {
-                registry: repository.registry().to_owned(),
-                repository: repository.path().to_owned(),
-            },
+            Origin::Registry { repository, .. } => of_registry(repository),
         };
-        let candidate =
-            Candidate { origin: &origin, digest: source.digest, bytes: &source.bytes, evidence: &evidence };
-        let trusted = runner_trust::judge(policy, self.signers.as_ref(), &candidate, Timestamp::now());
+        let candidate = Candidate {
+            origin: &origin,
+            digest: source.digest,
+            bytes: &source.bytes,
+            manifest: source.pinned().map(|pinned| pinned.manifest),
+            evidence: &evidence,
+        };
+        let trusted = runner_trust::judge(policy, &self.anchors, &candidate, Timestamp::now());
         trusted.map(Some).map_err(|refusal| LoadError::Refused(Box::new(refusal)))
     }
 }
 
-/// What lies beside a component: `FILE.sig`, and `FILE.vetting.json` with its own `.sig`.
-pub(super) fn beside(file: &Path) -> Evidence {
+fn of_registry(repository: &Repository) -> runner_trust::Origin {
+    runner_trust::Origin::Registry {
+        registry: repository.registry().to_owned(),
+        repository: repository.path().to_owned(),
+    }
+}
+
+/// What lies beside a component: `FILE.sig`, `FILE.sigstore.json`, and `FILE.vetting.json` with its own `.sig`.
+pub(super) fn beside(file: &Path) -> Result<Evidence, LoadError> {
     let mut evidence = Evidence::default();
-    evidence.signatures.extend(small(&with(file, ".sig")));
+    evidence.signatures.extend(small(&with(file, ".sig"))?);
+    evidence.bundles.extend(small(&with(file, ".sigstore.json"))?);
     let statement = with(file, ".vetting.json");
-    if let (Some(text), Some(signature)) = (small(&statement), small(&with(&statement, ".sig"))) {
+    if let (Some(text), Some(signature)) = (small(&statement)?, small(&with(&statement, ".sig"))?) {
         crate::module::fetch::add_statement(&mut evidence, Signed { statement: text, signature });
     }
-    evidence
+    Ok(evidence)
 }
 
 /// The file with something behind its name.
@@ -78,7 +111,10 @@ pub(crate) fn with(file: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// A file that is there and can be read; one that cannot is as good as none.
-fn small(file: &Path) -> Option<Vec<u8>> {
-    super::read(file).ok()
+/// A file that is there.
+fn small(file: &Path) -> Result<Option<Vec<u8>>, LoadError> {
+    match file.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        _ => super::read(file).map(Some).map_err(|problems| LoadError::Beside { why: problems.plain() }),
+    }
 }

@@ -3,6 +3,7 @@
 mod people;
 mod project;
 mod registries;
+mod sigstore;
 mod tampered;
 mod trust;
 mod updates;

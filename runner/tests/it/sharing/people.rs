@@ -1,8 +1,17 @@
 //! People with SSH keys, and the operator who knows them.
 
 use super::project::{Project, ran};
+use super::registries::{calls, version};
 use std::path::PathBuf;
 use std::process::Command;
+
+/// A project with a module in a file.
+pub(crate) fn of_a_file() -> (Project, Vec<u8>) {
+    let project = Project::new("{ path = \"own.wasm\" }", &calls());
+    let bytes = version(&project, "0.1.0", &[]);
+    project.write("own.wasm", &bytes);
+    (project, bytes)
+}
 
 impl Project {
     /// Somebody's key, made now: the private half.

@@ -1,5 +1,6 @@
 //! A registry that somebody else has got into. What it serves is not what it says, and nothing of that is compiled.
 
+use super::people::of_a_file;
 use super::registries::{push, team, version};
 use runner_fleet::fleet_or_skip;
 use runner_model::Digest;
@@ -36,7 +37,7 @@ fn a_manifest_that_was_changed_is_refused() {
     // Another one, whole in itself, in the place of the one that is locked.
     let other = push(&project, &registry, &version(&project, "0.1.1", &[]), &[]);
     std::fs::copy(registry.content(&other), registry.content(&manifest)).expect("swapped");
-    project.run(&["exec"]).expect(3, &["manifest"]);
+    project.run(&["exec"]).expect(3, &["answers with another manifest than was asked for"]);
     assert!(!project.path("etc/motd").exists());
 }
 
@@ -54,7 +55,109 @@ fn a_tag_that_was_swapped_changes_nothing_that_is_locked_and_is_told_to_who_upda
     let refused = project.run(&["lock", "--update"]);
     refused.expect(3, &["tag `0.1.0`", "was moved", &first, &evil]);
     assert_eq!(project.read("plan.lock"), locked);
-    project.run(&["lock", "--update", "--accept"]).expect(0, &["wrote `plan.lock`"]);
+    project.run(&["lock", "--update", "--accept"]).expect(3, &["was moved", "--allow-moved"]);
+    let moved = project.run(&["lock", "--update", "--accept", "--allow-moved"]);
+    moved.expect(0, &[&format!("0.1.0, {first} -> {evil}"), "wrote `plan.lock`"]);
+}
+
+#[test]
+fn a_version_that_is_gone_is_missed() {
+    let (registry, project) = fleet_or_skip!(team());
+    push(&project, &registry, &version(&project, "0.1.0", &[]), &[]);
+    push(&project, &registry, &version(&project, "0.1.1", &[]), &[]);
+    project.run(&["lock"]).expect(0, &["is 0.1.1"]);
+    let link = registry.tag("team/puppet", "0.1.1");
+    let tag = link.ancestors().nth(2).expect("the folder of the tag");
+    assert!(tag.ends_with("0.1.1"), "{}", tag.display());
+    std::fs::remove_dir_all(tag).expect("removed");
+    project.run(&["lock", "--update"]).expect(3, &["has is 0.1.0, and the lock has 0.1.1"]);
+    // Also where the plan asks for others than it did, and would still take that one.
+    let plan = project.read("plan.toml");
+    project.write("plan.toml", plan.replace("version = \"0.1\"", "version = \"0.1.0\""));
+    project.run(&["lock"]).expect(3, &["has is 0.1.0, and the lock has 0.1.1"]);
+    project.run(&["lock", "--allow-moved"]).expect(0, &["is 0.1.0"]);
+    // And where it would not, it is what the author wants.
+    project.write("plan.toml", &plan);
+    project.run(&["exec"]).expect(3, &[]);
+    project.write("plan.toml", plan.replace("version = \"0.1\"", "version = \"=0.1.0\""));
+    project.run(&["lock"]).expect(0, &["is 0.1.0"]);
+}
+
+#[test]
+fn a_lock_cannot_have_another_one_than_the_plan_asks_for() {
+    let (registry, project) = fleet_or_skip!(team());
+    push(&project, &registry, &version(&project, "0.1.0", &[]), &[]);
+    project.run(&["lock"]).expect(0, &["is 0.1.0"]);
+    let plan = project.read("plan.toml");
+    let to = |version: &str| plan.replace("version = \"0.1\"", &format!("version = \"{version}\""));
+    push(&project, &registry, &version(&project, "0.1.1", &[]), &[]);
+    project.write("plan.toml", to("=0.1.1"));
+    project.run(&["lock"]).expect(0, &["is 0.1.1"]);
+    let newer = project.read("plan.lock");
+
+    // Somebody who may write the lock, and cannot sign: an older version, for the one that the plan asks for.
+    project.write("plan.toml", to("=0.1.0"));
+    project.run(&["lock"]).expect(0, &["is 0.1.0"]);
+    let at = registry.authority();
+    let forged = project
+        .read("plan.lock")
+        .replace(&format!("{at}/team/puppet@=0.1.0"), &format!("{at}/team/puppet@=0.1.1"));
+    project.write("plan.toml", to("=0.1.1"));
+    project.write("plan.lock", forged);
+    project.run(&["exec"]).expect(3, &["the lock has 0.1.0, and the plan asks for another one"]);
+    assert!(!project.path("etc/motd").exists());
+    project.run(&["lock"]).expect(0, &["is 0.1.1"]);
+    assert_eq!(project.read("plan.lock"), newer);
+}
+
+#[test]
+fn a_module_is_of_the_repository_that_shows_it_and_not_of_one_that_a_plan_names() {
+    let (registry, mut project) = fleet_or_skip!(team());
+    let manifest = push(&project, &registry, &version(&project, "0.1.0", &[]), &[]);
+    let at = registry.authority();
+    let plan = project.read("plan.toml");
+    let from = |place: &str| {
+        let (before, rest) = plan.split_once("{ oci").expect("a module");
+        let (_, after) = rest.split_once('}').expect("its end");
+        format!("{before}{{ oci = \"{at}/{place}/puppet@{manifest}\" }}{after}")
+    };
+    // It is in the cache now, by the digest of its manifest.
+    project.write("plan.toml", from("team"));
+    project.run(&["lock"]).expect(0, &[]);
+    project.run(&["exec"]).expect(0, &["1 change"]);
+
+    // The registry that the operator means does not have it.
+    project.policy(&format!("[environment.home]\nmodules = {{ registries = [\"{at}/vetted\"] }}"), "");
+    project.write("plan.toml", from("vetted"));
+    project.write("plan.lock", project.read("plan.lock").replace("/team/", "/vetted/"));
+    project.run(&["exec"]).expect(3, &["vetted/puppet` has no manifest"]);
+    project.run(&["lock"]).expect(3, &["vetted/puppet` has no manifest"]);
+
+    // And one that nobody may use is not even asked for it.
+    project.write("plan.toml", from("team").replace(&at, "127.0.0.1:1"));
+    project.run(&["lock"]).expect(3, &["lets modules come from"]);
+}
+
+#[test]
+fn nothing_of_a_plan_is_compiled_for_an_environment_that_no_policy_was_asked_about() {
+    let (mut project, bytes) = of_a_file();
+    project.policy("[environment.home]\nmodules = { files = false }", "");
+    let broken = project.read("plan.toml").replace("inventory = \"home.toml\"", "inventory = 5");
+    project.write("plan.toml", broken);
+    project.run(&["check", "-e", "home"]).expect(2, &["inventory"]);
+    project.run(&["check", "-e", "elsewhere"]).expect(2, &["elsewhere"]);
+    assert!(!project.is_compiled(&Digest::of(&bytes).to_string()));
+}
+
+#[test]
+fn what_a_component_calls_its_parts_reaches_no_terminal_as_it_is() {
+    let (project, _) = of_a_file();
+    // A core module that exports a name twice, and the name would clear a screen.
+    let hostile = "(component (core module (func (export \"\\1b[2Jgone\")) (func (export \"\\1b[2Jgone\"))))";
+    project.write("own.wasm", wat::parse_str(hostile).expect("it parses"));
+    let said = project.run(&["module", "inspect", "path:own.wasm"]);
+    said.expect(2, &["\\u{1b}[2Jgone"]);
+    assert!(!said.said.contains('\u{1b}'), "{}", said.said);
 }
 
 #[test]

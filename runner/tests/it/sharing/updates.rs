@@ -33,15 +33,32 @@ fn an_update_that_asks_for_more_waits_until_somebody_accepts_it() {
             "home, step `own`: `path:own.wasm` 0.1.0, rebuilt",
             "+ http GET http://api.example.com/",
             "+ read:/etc",
-            "runner lock --accept",
+            "--accept=",
         ],
     );
+    let shown = refused.said.split_once("--accept=").expect("a digest").1[..12].to_owned();
     assert!(!refused.said.contains(&format!("+ {write}")), "what it had is no news: {}", refused.said);
     assert_eq!(project.read("plan.lock"), same, "nothing is written");
     project.run(&["exec"]).expect(3, &["is not what `plan.lock` accepted"]);
 
-    project.run(&["lock", "--accept"]).expect(0, &["wrote `plan.lock`"]);
+    // What was shown, and nothing else: it has changed since.
+    let asks = |more: &[&str]| {
+        let mut ssh = vec![write.as_str(), "read:/etc"];
+        ssh.extend(more);
+        puppet_with(&json!({ "ssh": ssh, "http": ["GET http://api.example.com/"] }))
+    };
+    project.write("own.wasm", asks(&["write:/"]));
+    let accept = format!("--accept={shown}");
+    let other = project.run(&["lock", &accept]);
+    other.expect(3, &["asks for something else than what is accepted", "+ write:/"]);
+    project.run(&["lock", "--accept=0000"]).expect(3, &["something else"]);
+    project.write("own.wasm", asks(&[]));
+    project.run(&["lock", &accept]).expect(0, &["wrote `plan.lock`"]);
     assert!(project.read("plan.lock").contains("GET http://api.example.com/"));
     project.run(&["exec"]).expect(0, &[]);
     project.run(&["lock"]).expect(0, &["is as it was"]);
+
+    // Whatever it is, for who reviews the lock afterwards.
+    project.write("own.wasm", asks(&["write:/"]));
+    project.run(&["lock", "--accept"]).expect(0, &["wrote `plan.lock`"]);
 }
