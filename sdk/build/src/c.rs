@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Small, the same bytes in every folder, and with everything said that a compiler has to say about a step.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
     "-std=c11",
     "-Os",
     "-Wall",
     "-Wextra",
     "-mexec-model=reactor",
     "-Wl,--strip-all",
+    // A MiB, as Rust has it: zig's linker gives sixteen, and each call would pay for them.
+    "-Wl,-z,stack-size=1048576",
     "-Wl,--gc-sections",
     "-ffunction-sections",
 ];
