@@ -1,6 +1,6 @@
 //! A step's own folder: `step.toml` says in which language it is written and where its source is.
 
-use crate::{Build, Error, Interface, Language, c, go, javascript, python, zig};
+use crate::{Build, Error, Guest, Interface, Language, c, go, javascript, python, zig};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -78,13 +78,22 @@ impl Project {
             Language::Zig => zig::build(self),
             Language::JavaScript | Language::TypeScript => javascript::build(self),
             Language::Python => python::build(self),
-            Language::Rust => {
-                let guests = Build::new(self.folder.join("Cargo.toml"), self.target()).run()?;
-                let found = guests.into_iter().find(|guest| guest.name == self.name);
-                let manifest = self.folder.join("Cargo.toml");
-                found.map(|guest| guest.component).ok_or(Error::NoGuest { manifest })
-            }
+            Language::Rust => self.own(Build::new(self.folder.join("Cargo.toml"), self.target()).run()?),
         }
+    }
+
+    /// Of what cargo built, the step that `step.toml` names.
+    fn own(&self, guests: Vec<Guest>) -> Result<Vec<u8>, Error> {
+        let names: Vec<_> = guests.iter().map(|guest| format!("`{}`", guest.name)).collect();
+        let found = guests.into_iter().find(|guest| guest.name == self.name);
+        found.map(|guest| guest.component).ok_or_else(|| Error::Project {
+            file: self.folder.join(FILE),
+            why: format!(
+                "the step is called {} in Cargo.toml, and in step.toml `{}`: make the names the same",
+                names.join(" and "),
+                self.name
+            ),
+        })
     }
 
     /// The source file, absolute.
@@ -120,4 +129,29 @@ pub fn run(mut command: Command) -> Result<(), Error> {
     }
     let said = [output.stdout, output.stderr].concat();
     Err(Error::Tool { program, output: String::from_utf8_lossy(&said).trim_end().to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_of_another_name_is_told_with_both_names() {
+        let project = Project {
+            folder: "/w".into(),
+            name: "config".to_owned(),
+            language: Language::Rust,
+            source: "src/lib.rs".into(),
+            sdk: "/w/sdk".into(),
+            imports: vec![],
+        };
+        let guest = |name: &str| Guest { name: name.to_owned(), component: name.into() };
+        assert_eq!(project.own(vec![guest("config"), guest("other")]).expect("it is there"), b"config");
+        let error = project.own(vec![guest("other")]).expect_err("another name");
+        assert_eq!(
+            error.to_string(),
+            "`/w/step.toml` is not as it must be: the step is called `other` in Cargo.toml, and in step.toml `config`: \
+             make the names the same"
+        );
+    }
 }
