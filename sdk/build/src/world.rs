@@ -37,7 +37,8 @@ impl<'de> Deserialize<'de> for Interface {
         let written = String::deserialize(deserializer)?;
         Self::all().find(|interface| interface.name() == written).ok_or_else(|| {
             let known: Vec<_> = Self::all().map(|interface| format!("`{}`", interface.name())).collect();
-            let meant = closest(&written).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+            let meant =
+                closest(&written).map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"));
             let written = written.escape_debug();
             D::Error::custom(format!(
                 "there is no interface `{written}`{meant} There are {}",

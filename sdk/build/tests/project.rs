@@ -27,6 +27,8 @@ fn an_unknown_interface_is_told_with_what_was_meant() {
         error.contains("there is no interface `target`; did you mean `targets`? There are `artifacts`, "),
         "{error}"
     );
+    let error = read("name = \"x\"\nlanguage = \"python\"\nimports = [\"network\"]\n").unwrap_err();
+    assert!(error.contains("there is no interface `network`. There are `artifacts`, "), "{error}");
 }
 
 #[test]
