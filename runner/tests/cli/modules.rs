@@ -1,6 +1,8 @@
 //! `runner module`: what a module is, and what another version of it is.
 
 use super::{Project, same};
+use runner_model::Plan;
+use runner_model::template::SCOPES;
 
 #[test]
 fn a_module_says_what_it_is() {
@@ -55,6 +57,18 @@ fn of_two_modules_it_is_said_what_is_different() {
     );
     let missing = project.run(&["module", "diff", "std/switch", "path:none.wasm"]);
     assert!(missing.starts_with("exit code 2") && missing.contains("path:none.wasm"), "{missing}");
+}
+
+#[test]
+fn a_new_step_has_a_plan_to_try_whatever_it_is_called() {
+    let project = Project::new();
+    // All but `hello` can be no step's id.
+    for name in SCOPES.into_iter().chain(["hello", "cluster"]) {
+        let new = project.run(&["module", "new", name, "--lang", "python"]);
+        assert!(new.starts_with("exit code 0"), "{new}");
+        let plan = project.read(&format!("{name}/try/plan.toml"));
+        Plan::parse("plan.toml", plan.as_bytes()).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+    }
 }
 
 #[test]

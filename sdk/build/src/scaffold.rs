@@ -28,8 +28,7 @@ pub fn new(folder: &Path, name: &str, language: Language) -> Result<Vec<PathBuf>
     let (sdk, template, into) = parts(language);
     let mut files = Vec::new();
     for (path, content) in below(template_of(sdk, template)).into_iter().chain(below(&COMMON)) {
-        let text = String::from_utf8_lossy(content);
-        let text = text.replace("{{name}}", name).replace("{{ident}}", &name.replace('-', "_"));
+        let text = String::from_utf8_lossy(content).replace("{{name}}", name);
         files.push((path, text.into_bytes()));
     }
     let of_sdk = below(sdk).into_iter().filter(|(path, _)| is_sdk(path));
@@ -129,6 +128,29 @@ mod tests {
             }
             let again = new(&folder, "say-hello", language).expect_err("it is there");
             assert!(matches!(again, Error::Occupied { .. }), "{again}");
+        }
+    }
+
+    /// So that no name is a keyword there, or hides something that the source uses.
+    #[test]
+    fn the_name_is_nothing_but_text_in_the_source() {
+        let source = |name: &str, language| {
+            let place = tempfile::tempdir().expect("a folder");
+            new(place.path(), name, language).unwrap_or_else(|error| panic!("{error}"));
+            let project = Project::read(place.path()).expect("a project");
+            std::fs::read_to_string(project.source()).expect("it was written")
+        };
+        for language in Language::ALL {
+            let usual = source("say-hello", language);
+            for name in ["log", "class", "release"] {
+                let quoted = format!("\"{name}\"");
+                assert_eq!(
+                    source(name, language),
+                    usual.replace("\"say-hello\"", &quoted),
+                    "{}",
+                    language.word()
+                );
+            }
         }
     }
 

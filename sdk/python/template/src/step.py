@@ -13,7 +13,7 @@ class Outputs(Model):
 
 
 @step(version="0.1.0", name="{{name}}", ssh=["write:${file}"])
-def {{ident}}(params: Params) -> Outputs:
+def run(params: Params) -> Outputs:
     """puts a message where people who log in see it"""
     target = Target.current()
     changed = target.write(params.file, f"{params.message}, says {target.name}\n", mode=0o644)
