@@ -171,6 +171,16 @@ pub fn schema(to: *json.Stringify, comptime T: type, comptime closed: bool) json
     try to.endObject();
 }
 
+/// What a number with limits is in JSON.
+fn numeric(comptime T: type) []const u8 {
+    return switch (@typeInfo(T)) {
+        .int => "integer",
+        .float => "number",
+        .optional => |info| numeric(info.child),
+        else => @compileError("`limits` are of numbers, and not of a " ++ @typeName(T)),
+    };
+}
+
 fn member(to: *json.Stringify, name: []const u8, value: anytype) json.Stringify.Error!void {
     try to.objectField(name);
     try to.write(value);
@@ -214,7 +224,7 @@ fn members(to: *json.Stringify, comptime T: type, comptime closed: bool) json.St
                 try to.beginObject();
                 const limited = @hasDecl(T, "limits") and @hasField(@TypeOf(T.limits), field);
                 if (limited) {
-                    try member(to, "type", "integer");
+                    try member(to, "type", numeric(Type));
                     try member(to, "minimum", @field(T.limits, field)[0]);
                     try member(to, "maximum", @field(T.limits, field)[1]);
                 } else {
@@ -251,11 +261,12 @@ const Some = struct {
     settings: Table = .{},
     check: []const []const u8 = &.{"x"},
     tries: u32 = 5,
+    part: ?f64 = null,
     dry_run: bool = true,
     kind: enum { one, two_words } = .one,
 
     pub const docs = .{ .name = "A \"name\"." };
-    pub const limits = .{ .tries = .{ 1, 100 } };
+    pub const limits = .{ .tries = .{ 1, 100 }, .part = .{ 0.25, 1 } };
 };
 
 fn given(document: []const u8) !Some {
@@ -315,8 +326,13 @@ test "the schema has what the type says, and what docs and limits add" {
     const made = try json.parseFromSliceLeaky(json.Value, memory, text.written(), .{});
     const properties = made.object.get("properties").?.object;
     const tries = properties.get("tries").?.object;
+    try std.testing.expectEqualStrings("integer", tries.get("type").?.string);
     try std.testing.expectEqual(1, tries.get("minimum").?.integer);
     try std.testing.expectEqual(5, tries.get("default").?.integer);
+    const part = properties.get("part").?.object;
+    try std.testing.expectEqualStrings("number", part.get("type").?.string);
+    try std.testing.expectEqual(0.25, part.get("minimum").?.float);
+    try std.testing.expectEqual(1, part.get("maximum").?.integer);
     try std.testing.expectEqualStrings("A \"name\".", properties.get("name").?.object.get("description").?.string);
     try std.testing.expectEqual(null, properties.get("unit").?.object.get("default"));
     try std.testing.expectEqual(1, made.object.get("required").?.array.items.len);
