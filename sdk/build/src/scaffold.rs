@@ -155,6 +155,14 @@ mod tests {
     }
 
     #[test]
+    fn a_module_of_go_is_not_called_as_a_package_of_go() {
+        let place = tempfile::tempdir().expect("a folder");
+        new(place.path(), "log", Language::Go).unwrap_or_else(|error| panic!("{error}"));
+        let text = std::fs::read_to_string(place.path().join("go.mod")).expect("it was written");
+        assert!(text.lines().any(|line| line == "module steps/log"), "{text}");
+    }
+
+    #[test]
     fn a_name_that_is_none_makes_nothing() {
         let place = tempfile::tempdir().expect("a folder");
         for name in ["", "Hello", "../x", "1st", "a b", "é"] {

@@ -1,4 +1,5 @@
-module {{name}}
+// Not the name alone, which Go may have for a package of its own.
+module steps/{{name}}
 
 go 1.27
 
