@@ -10,7 +10,8 @@
 
 #define SAME(ours, theirs) _Static_assert((int)ours == (int)theirs, #ours)
 SAME(OTHER, RUNNER_STEP_TYPES_ERROR_KIND_OTHER);
-SAME(OPAQUE, RUNNER_STEP_TYPES_EFFECT_OPAQUE);
+SAME(READ - 1, RUNNER_STEP_TYPES_EFFECT_READ);
+SAME(OPAQUE - 1, RUNNER_STEP_TYPES_EFFECT_OPAQUE);
 SAME(IS_OTHER, RUNNER_STEP_TYPES_ENTRY_KIND_OTHER);
 SAME(RELOAD_OR_RESTART, RUNNER_STEP_TARGETS_SERVICE_ACTION_RELOAD_OR_RESTART);
 SAME(UNTRIED, RUNNER_STEP_RELEASES_MARK_UNTRIED);
@@ -55,6 +56,11 @@ const char *table_get(table of, const char *name) {
 // For what is passed.
 static step_string_t view(const char *words) { return (step_string_t){(uint8_t *)words, strlen(words)}; }
 #define TEXT(words) (&(step_string_t[]){view(words)}[0])
+
+// The contract has none that is left out.
+static runner_step_types_effect_t effect_of(effect said, effect usual) {
+  return (runner_step_types_effect_t)((said == UNSAID ? usual : said) - 1);
+}
 
 // For what the bindings free.
 static step_string_t copy(const char *words) {
@@ -336,9 +342,8 @@ bool target_service(target on, const char *unit, service_action action, error *e
 
 bool target_exchange(target on, const char *socket, const char *content, effect effect, const char **answer, error *err) {
   step_string_t found;
-  if (!runner_step_sockets_exchange(on, TEXT(socket), TEXT(content), (runner_step_types_effect_t)effect, &found, err)) {
-    return false;
-  }
+  runner_step_types_effect_t does = effect_of(effect, OPAQUE);
+  if (!runner_step_sockets_exchange(on, TEXT(socket), TEXT(content), does, &found, err)) return false;
   return whole(found, socket, answer, err);
 }
 
@@ -368,7 +373,7 @@ bool target_previous_release(target on, const char *root, release *found, error 
 static runner_step_commands_own_command_t command_of(const command *what) {
   step_list_string_t argv = strings(what->argv);
   runner_step_commands_own_command_t own =
-      runner_step_commands_constructor_command(&argv, (runner_step_types_effect_t)what->effect);
+      runner_step_commands_constructor_command(&argv, effect_of(what->effect, OPAQUE));
   runner_step_commands_borrow_command_t made = runner_step_commands_borrow_command(own);
   for (const variable *one = what->env; one && one->name; one++) {
     if (one->secret) runner_step_commands_method_command_env_secret(made, TEXT(one->name), *one->secret);
@@ -405,8 +410,10 @@ bool command_run(const command *what, target on, output *ended, error *err) {
 // ---- requests ---------------------------------------------------------------------------------------------------------
 
 static runner_step_http_own_request_t request_of(const request *what) {
-  runner_step_http_own_request_t own = runner_step_http_constructor_request(
-      TEXT(what->method ? what->method : "GET"), TEXT(what->url), (runner_step_types_effect_t)what->effect);
+  const char *method = what->method ? what->method : "GET";
+  effect usual = strcmp(method, "GET") && strcmp(method, "HEAD") ? OPAQUE : READ;
+  runner_step_http_own_request_t own =
+      runner_step_http_constructor_request(TEXT(method), TEXT(what->url), effect_of(what->effect, usual));
   runner_step_http_borrow_request_t made = runner_step_http_borrow_request(own);
   for (const header *one = what->headers; one && one->name; one++) {
     if (one->secret) runner_step_http_method_request_header_secret(made, TEXT(one->name), *one->secret);

@@ -103,7 +103,8 @@ secret secret_url_encode(secret of);
 
 typedef runner_step_targets_borrow_target_t target;
 
-typedef enum { READ, CHANGE, SIGNAL, LEAVE, JOIN, OPAQUE } effect;
+// What a command, a request or a talk over a socket does to the world. UNSAID is what is left out.
+typedef enum { UNSAID, READ, CHANGE, SIGNAL, LEAVE, JOIN, OPAQUE } effect;
 typedef enum { START, STOP, RESTART, RELOAD, RELOAD_OR_RESTART } service_action;
 typedef enum { IS_FILE, IS_DIRECTORY, IS_SYMLINK, IS_OTHER } entry_kind;
 typedef enum { GOOD, BAD, UNTRIED } mark;
@@ -191,7 +192,7 @@ typedef struct {
   const secret *secret;
 } variable;
 
-// Only `argv` is needed; an `effect` that is left out is READ.
+// Only `argv` is needed; an `effect` that is left out is OPAQUE.
 typedef struct command {
   const char *const *argv;  // LIST("nginx", "-t"); no shell sees it
   effect effect;
@@ -222,7 +223,7 @@ bool command_run(const command *what, target on, output *ended, error *err);
 
 typedef variable header;
 
-// Only `url` is needed; a `method` that is left out is GET, an `effect` READ.
+// Only `url` is needed; a `method` that is left out is GET, an `effect` is READ for GET and HEAD, and else OPAQUE.
 typedef struct request {
   const char *method, *url;
   effect effect;

@@ -419,7 +419,7 @@ pub const Command = struct {
     pub const Output = struct { status: u32, stdout: []const u8, stderr: []const u8, truncated: bool, skipped: bool };
 
     argv: []const []const u8,
-    effect: Effect = .read,
+    effect: Effect,
     env: []const Named = &.{},
     stdin: ?Input = null,
     decompress: bool = false,
@@ -474,6 +474,12 @@ pub const Command = struct {
     }
 };
 
+/// What a request does that does not say it.
+fn usual(method: []const u8) Effect {
+    const reads = std.mem.eql(u8, method, "GET") or std.mem.eql(u8, method, "HEAD");
+    return if (reads) .read else .@"opaque";
+}
+
 /// A request: what is left out is not said. Nothing happens before `send` or `download`.
 pub const Request = struct {
     pub const Body = union(enum) { text: []const u8, secret: Secret, artifact: Artifact };
@@ -494,7 +500,8 @@ pub const Request = struct {
 
     method: []const u8 = "GET",
     url: []const u8,
-    effect: Effect = .read,
+    /// Without, `read` for `GET` and `HEAD`, and `opaque` for all else.
+    effect: ?Effect = null,
     headers: []const Named = &.{},
     body: ?Body = null,
     via: ?Target = null,
@@ -525,7 +532,8 @@ pub const Request = struct {
 
     fn made(self: Request) abi.Handle {
         const to = abi.http;
-        const handle = to.@"[constructor]request"(self.method.ptr, self.method.len, self.url.ptr, self.url.len, @backingInt(self.effect));
+        const effect = @backingInt(self.effect orelse usual(self.method));
+        const handle = to.@"[constructor]request"(self.method.ptr, self.method.len, self.url.ptr, self.url.len, effect);
         for (self.headers) |one| switch (one.value) {
             .text => |value| to.@"[method]request.header"(handle, one.name.ptr, one.name.len, value.ptr, value.len),
             .secret => |value| to.@"[method]request.header-secret"(handle, one.name.ptr, one.name.len, value.handle),
@@ -563,3 +571,12 @@ pub const workspace = struct {
         return ask(bool, abi.workspace.write, .{ path.ptr, path.len, content.ptr, content.len });
     }
 };
+
+// ---- tests: `zig test runner.zig`
+
+test "a request that does not say its effect is opaque, unless it is one that reads" {
+    try std.testing.expectEqual(.read, usual("GET"));
+    try std.testing.expectEqual(.read, usual("HEAD"));
+    try std.testing.expectEqual(.@"opaque", usual("POST"));
+    try std.testing.expectEqual(.@"opaque", usual("get"));
+}

@@ -1,4 +1,5 @@
-//! How the SDKs of C, Go and Zig read parameters and write schemas, tested in each language, on this machine.
+//! How the SDKs of C, Go and Zig read parameters and write schemas, and what they hand to the host, tested in each
+//! language, on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -24,7 +25,7 @@ fn run(programs: &[&str], with: impl Fn(&mut Command)) -> Option<Output> {
             Err(error) => panic!("{program}: {error}"),
         }
     }
-    eprintln!("SKIPPED: tests of parameters: `{}` is missing", programs[0]);
+    eprintln!("SKIPPED: tests of an SDK: `{}` is missing", programs[0]);
     None
 }
 
@@ -67,14 +68,41 @@ fn parameters_in_c() {
     );
 }
 
+/// With a host that is made up, and has what the test asks for and nothing else.
 #[test]
-fn parameters_in_zig() {
+fn calls_in_c() {
+    let program = scratch("c-calls").join("calls");
+    let Some(built) = run(&["cc"], |command| {
+        command.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-I"]).arg(sdk("c"));
+        command
+            .args(["runner.c", "params.c"].map(|file| sdk("c").join(file)))
+            .arg(sdk("build").join("tests/c/calls.c"))
+            .args(["-no-pie", "-Wl,--unresolved-symbols=ignore-all", "-o"])
+            .arg(&program);
+    }) else {
+        return;
+    };
+    passes(&built);
+    passes(&Command::new(&program).output().expect("it starts"));
+}
+
+fn passes_in_zig(file: &str) {
     let cache = scratch("zig-params");
     let ran = run(&["zig", "python-zig"], |command| {
-        command.arg("test").arg(sdk("zig").join("params.zig"));
+        command.arg("test").arg(sdk("zig").join(file));
         command.env("ZIG_LOCAL_CACHE_DIR", &cache).env("ZIG_GLOBAL_CACHE_DIR", &cache);
     });
     ran.iter().for_each(passes);
+}
+
+#[test]
+fn parameters_in_zig() {
+    passes_in_zig("params.zig");
+}
+
+#[test]
+fn calls_in_zig() {
+    passes_in_zig("runner.zig");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn run(params: Params) runner.Error!Outputs {
     }
     const changed = try target.write(params.file, text, .{ .mode = 0o644 });
     if (changed and params.check.len > 0) {
-        _ = try (runner.Command{ .argv = params.check }).run(target);
+        _ = try (runner.Command{ .argv = params.check, .effect = .read }).run(target);
     }
     if (changed) if (params.unit) |unit| try target.service(unit, .restart);
     const tries = if (params.health) |url| try healthy(url, params.token, params.tries, target) else 0;
