@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "params.h"
 
@@ -442,6 +443,13 @@ bool request_send(const request *what, response *answer, error *err) {
   }
   *answer = (response){got.status, {headers, got.headers.len}, shown(got.body), got.truncated, got.skipped};
   return true;
+}
+
+const char *response_header(const response *of, const char *name) {
+  for (size_t i = 0; i < of->headers.count; i++) {
+    if (!strcasecmp(of->headers.items[i].name, name)) return of->headers.items[i].value;
+  }
+  return NULL;
 }
 
 bool request_download(const request *what, artifact *made, error *err) {

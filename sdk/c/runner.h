@@ -246,6 +246,8 @@ typedef struct {
 } response;
 
 bool request_send(const request *what, response *answer, error *err);
+// The value of the first header of this name, in any case; NULL when there is none.
+const char *response_header(const response *of, const char *name);
 bool request_download(const request *what, artifact *made, error *err);
 
 // ---- the workspace ----------------------------------------------------------------------------------------------------

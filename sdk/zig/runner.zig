@@ -491,9 +491,9 @@ pub const Request = struct {
         truncated: bool,
         skipped: bool,
 
-        /// The first header of this name, which is in lower case.
+        /// The value of the first header of this name, in any case.
         pub fn header(self: Response, name: []const u8) ?[]const u8 {
-            for (self.headers) |one| if (std.mem.eql(u8, one.name, name)) return one.value;
+            for (self.headers) |one| if (std.ascii.eqlIgnoreCase(one.name, name)) return one.value;
             return null;
         }
     };
@@ -579,4 +579,21 @@ test "a request that does not say its effect is opaque, unless it is one that re
     try std.testing.expectEqual(.read, usual("HEAD"));
     try std.testing.expectEqual(.@"opaque", usual("POST"));
     try std.testing.expectEqual(.@"opaque", usual("get"));
+}
+
+test "a header is found in any case, and of several the first one" {
+    const answer: Request.Response = .{
+        .status = 200,
+        .headers = &.{
+            .{ .name = "etag", .value = "a" },
+            .{ .name = "x-served-by", .value = "b" },
+            .{ .name = "x-served-by", .value = "c" },
+        },
+        .body = "",
+        .truncated = false,
+        .skipped = false,
+    };
+    try std.testing.expectEqualStrings("a", answer.header("ETag").?);
+    try std.testing.expectEqualStrings("b", answer.header("x-served-by").?);
+    try std.testing.expectEqual(null, answer.header("etags"));
 }

@@ -27,6 +27,19 @@ fn what_is_not_used_needs_no_interface() {
     assert_imports(&component.unwrap(), &["log", "types"]);
 }
 
+/// A module is run when it is built, and one that throws then is not.
+#[test]
+fn a_header_is_found_in_any_case() {
+    let source = "import { object, Response, step } from \"runner-sdk\";\n\
+                  const headers = [{ name: \"etag\", value: \"a\" }, { name: \"etag\", value: \"b\" }];\n\
+                  const answer = new Response({ status: 200, headers, body: \"\", truncated: false, skipped: false });\n\
+                  if (answer.header(\"ETag\") !== \"a\" || answer.header(\"etags\") !== null) throw new Error(\"headers\");\n\
+                  export default step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params: object({}), run() {} });\n";
+    let (_folder, project) = project("javascript", "js", "[\"http\"]", &[("src/step.js", source)]);
+    let Some(result) = built(&project) else { return };
+    assert_imports(&result.unwrap(), &["artifacts", "http", "log", "secrets", "targets", "types"]);
+}
+
 #[test]
 fn an_interface_that_is_not_named_is_told() {
     let source = "import { object, step, timer } from \"runner-sdk\";\n\

@@ -8,7 +8,7 @@ export { Command, type Output } from "./command.ts";
 export { type ErrorKind, isStepError, StepError } from "./errors.ts";
 export * as log from "./log.ts";
 export * as releases from "./releases.ts";
-export { Request, type Response } from "./request.ts";
+export { Request, Response } from "./request.ts";
 export * as runInfo from "./run-info.ts";
 export { array, boolean, type Infer, integer, number, object, oneOf, record, Schema, string } from "./schema.ts";
 export { Secret } from "./secret.ts";

@@ -7,8 +7,32 @@ import { call, effect as checked, number, text } from "./host.ts";
 import { Secret } from "./secret.ts";
 import type { Target } from "./target.ts";
 
-/** An answer, of whatever status: a status is not an error. Names of headers are in lower case. */
-export type Response = wit.Response;
+/** An answer, of whatever status: a status is not an error. */
+export class Response {
+  readonly status: number;
+  /** In the order of the answer, names in lower case. */
+  readonly headers: readonly wit.Header[];
+  /** The first 1 MiB. */
+  readonly body: string;
+  /** There was more. */
+  readonly truncated: boolean;
+  /** It was not sent: this is a dry run and the effect is not `read`. */
+  readonly skipped: boolean;
+
+  constructor(raw: wit.Response) {
+    this.status = raw.status;
+    this.headers = raw.headers;
+    this.body = raw.body;
+    this.truncated = raw.truncated;
+    this.skipped = raw.skipped;
+  }
+
+  /** The value of the first header of this name, in any case; `null` when there is none. */
+  header(name: string): string | null {
+    const wanted = text("name", name).toLowerCase();
+    return this.headers.find((one) => one.name === wanted)?.value ?? null;
+  }
+}
 
 /** A request in the making. Each method but `send` and `download` answers with the request itself. */
 export class Request {
@@ -72,7 +96,7 @@ export class Request {
 
   /** Sends it and reads the answer. */
   send(): Response {
-    return call(() => this.raw.send());
+    return new Response(call(() => this.raw.send()));
   }
 
   /** Stores the body of a 2xx answer; any other status is an error. */

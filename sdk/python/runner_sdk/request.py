@@ -29,7 +29,7 @@ class Response:
     """It was not sent: this is a dry run and the effect is not `read`."""
 
     def header(self, name: str) -> str | None:
-        """The first header of this name."""
+        """The value of the first header of this name, in any case."""
         return next((value for one, value in self.headers if one == name.lower()), None)
 
 

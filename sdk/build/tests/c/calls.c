@@ -50,7 +50,10 @@ void runner_step_http_request_drop_own(runner_step_http_own_request_t own) { (vo
 bool runner_step_http_method_request_send(runner_step_http_borrow_request_t self, runner_step_http_response_t *answer,
                                           runner_step_http_error_t *err) {
   (void)self, (void)err;
-  *answer = (runner_step_http_response_t){.status = 200};
+  static runner_step_http_header_t headers[2];
+  step_string_dup(&headers[0].name, "etag"), step_string_dup(&headers[0].value, "a");
+  step_string_dup(&headers[1].name, "etag"), step_string_dup(&headers[1].value, "b");
+  *answer = (runner_step_http_response_t){.status = 200, .headers = {headers, 2}};
   return true;
 }
 
@@ -73,5 +76,10 @@ int main(void) {
   of_command((command){.argv = LIST("x")}, RUNNER_STEP_TYPES_EFFECT_OPAQUE);
   of_command((command){.argv = LIST("x"), .effect = READ}, RUNNER_STEP_TYPES_EFFECT_READ);
   of_command((command){.argv = LIST("x"), .effect = JOIN}, RUNNER_STEP_TYPES_EFFECT_JOIN);
+
+  response answer;
+  error err;
+  assert(request_send(&(request){.url = "http://a"}, &answer, &err));
+  assert(!strcmp(response_header(&answer, "ETag"), "a") && !response_header(&answer, "etags"));
   return 0;
 }
