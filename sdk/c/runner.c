@@ -244,6 +244,10 @@ static runner_step_types_attributes_t attributes_of(attributes from) {
   return made;
 }
 
+static runner_step_types_attributes_t owned_of(owned from) {
+  return attributes_of((attributes){.owner = from.owner, .group = from.group});
+}
+
 target target_current(void) { return runner_step_targets_borrow_target(runner_step_targets_current()); }
 
 bool target_named(const char *name, target *found, error *err) {
@@ -312,21 +316,21 @@ ANSWERS_BOOL(write_secret, secret content AND attributes how AND, content,
              (runner_step_types_attributes_t[]){attributes_of(how)}, )
 ANSWERS_BOOL(put, artifact content AND attributes how AND, content,
              (runner_step_types_attributes_t[]){attributes_of(how)}, )
-ANSWERS_BOOL(unarchive, const char *into AND attributes how AND, TEXT(into),
-             (runner_step_types_attributes_t[]){attributes_of(how)}, )
+ANSWERS_BOOL(unarchive, const char *into AND owned how AND, TEXT(into),
+             (runner_step_types_attributes_t[]){owned_of(how)}, )
 
 bool target_rename(target on, const char *old_path, const char *new_path, error *err) {
   return runner_step_targets_method_target_rename(on, TEXT(old_path), TEXT(new_path), err);
 }
 
-bool target_unpack(target on, const char *path, artifact tree, const link_to *links, const char *reuse, attributes how,
+bool target_unpack(target on, const char *path, artifact tree, const link_to *links, const char *reuse, owned how,
                    bool *changed, error *err) {
   size_t count = 0;
   while (links && links[count].path) count++;
   runner_step_types_link_t *made = alloc(count * sizeof *made);
   for (size_t i = 0; i < count; i++) made[i] = (runner_step_types_link_t){view(links[i].path), view(links[i].points_to)};
   runner_step_targets_list_link_t all = {made, count};
-  runner_step_types_attributes_t with = attributes_of(how);
+  runner_step_types_attributes_t with = owned_of(how);
   bool ignored;
   return runner_step_targets_method_target_unpack(on, TEXT(path), tree, &all, reuse ? TEXT(reuse) : NULL, &with,
                                                   changed ? changed : &ignored, err);

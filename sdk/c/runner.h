@@ -134,6 +134,11 @@ typedef struct {
 // The mode that lets nobody do anything.
 #define NO_ACCESS 0x80000000u
 
+// Who owns all that is in a tree or an archive, which has modes of its own. NULL: as it is; `(owned){0}` keeps all.
+typedef struct {
+  const char *owner, *group;
+} owned;
+
 typedef struct {
   const char *path, *points_to;
 } link_to;
@@ -174,10 +179,10 @@ bool target_remove(target on, const char *path, bool *changed, error *err);
 bool target_remove_tree(target on, const char *path, bool *changed, error *err);
 bool target_set_attributes(target on, const char *path, attributes how, bool *changed, error *err);
 // `links` ends with {0} or is NULL; so may be `reuse`.
-bool target_unpack(target on, const char *path, artifact tree, const link_to *links, const char *reuse, attributes how,
+bool target_unpack(target on, const char *path, artifact tree, const link_to *links, const char *reuse, owned how,
                    bool *changed, error *err);
 bool target_archive(target on, const char *path, const char *into, uint64_t *size, error *err);
-bool target_unarchive(target on, const char *archive, const char *path, attributes how, bool *changed, error *err);
+bool target_unarchive(target on, const char *archive, const char *path, owned how, bool *changed, error *err);
 bool target_service(target on, const char *unit, service_action action, error *err);
 bool target_exchange(target on, const char *socket, const char *content, effect effect, const char **answer, error *err);
 bool target_releases(target on, const char *root, releases *found, error *err);

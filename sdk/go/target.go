@@ -70,6 +70,11 @@ func (a Attributes) wit() types.Attributes {
 	return made
 }
 
+// Owned says who owns all that is in a tree or an archive, which has modes of its own; what is left out stays as it is.
+type Owned struct{ Owner, Group string }
+
+func (o Owned) wit() types.Attributes { return Keep.Owner(o.Owner).Group(o.Group).wit() }
+
 func option(text string) wit.Option[string] {
 	if text == "" {
 		return wit.None[string]()
@@ -146,12 +151,12 @@ func (t *Target) SetAttributes(path string, how Attributes) (bool, error) {
 }
 
 // Unpack makes the folder hold exactly the tree and the links; `reuse` may be empty.
-func (t *Target) Unpack(path string, tree *Artifact, links []Link, reuse string, how Attributes) (bool, error) {
+func (t *Target) Unpack(path string, tree *Artifact, links []Link, reuse string, how Owned) (bool, error) {
 	return pair(t.own.Unpack(path, tree.own, links, option(reuse), how.wit()))
 }
 
 // Unarchive makes the folder or file equal to what an archive that Archive made holds.
-func (t *Target) Unarchive(archive, path string, how Attributes) (bool, error) {
+func (t *Target) Unarchive(archive, path string, how Owned) (bool, error) {
 	return pair(t.own.Unarchive(archive, path, how.wit()))
 }
 

@@ -256,6 +256,9 @@ pub const Attributes = struct {
     }
 };
 
+/// The same for all that is in a tree or an archive, which has modes of its own.
+pub const Owned = struct { owner: ?[]const u8 = null, group: ?[]const u8 = null };
+
 pub const Link = struct { path: []const u8, points_to: []const u8 };
 
 pub const Release = struct {
@@ -357,7 +360,7 @@ pub const Target = struct {
         tree: Artifact,
         links: []const Link,
         reuse: ?[]const u8,
-        how: Attributes,
+        how: Owned,
     ) Error!bool {
         const made = allocator.alloc(abi.Link, links.len) catch @panic("out of memory");
         for (links, made) |one, *link| link.* = .{ .path = view(one.path), .points_to = view(one.points_to) };
@@ -367,7 +370,7 @@ pub const Target = struct {
             .tree = tree.handle,
             .links = .{ .ptr = made.ptr, .len = made.len },
             .reuse = maybe(reuse),
-            .mode = .{ .tag = @intFromBool(how.mode != null), .value = how.mode orelse 0 },
+            .mode = .{ .tag = 0, .value = 0 },
             .owner = maybe(how.owner),
             .group = maybe(how.group),
         };
@@ -376,9 +379,10 @@ pub const Target = struct {
     pub fn archive(self: Target, path: []const u8, into: []const u8) Error!u64 {
         return ask(u64, abi.targets.@"[method]target.archive", .{ self.handle, path.ptr, path.len, into.ptr, into.len });
     }
-    pub fn unarchive(self: Target, from: []const u8, path: []const u8, how: Attributes) Error!bool {
+    pub fn unarchive(self: Target, from: []const u8, path: []const u8, how: Owned) Error!bool {
         const function = abi.targets.@"[method]target.unarchive";
-        return ask(bool, function, .{ self.handle, from.ptr, from.len, path.ptr, path.len } ++ how.words());
+        const attributes: Attributes = .{ .owner = how.owner, .group = how.group };
+        return ask(bool, function, .{ self.handle, from.ptr, from.len, path.ptr, path.len } ++ attributes.words());
     }
     pub fn service(self: Target, unit: []const u8, action: ServiceAction) Error!void {
         return tell(abi.targets.@"[method]target.service", .{ self.handle, unit.ptr, unit.len, @backingInt(action) });

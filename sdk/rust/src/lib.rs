@@ -35,7 +35,7 @@ pub use step::log_panics;
 pub use step::{Capabilities, Runs, Step, call, describe};
 pub use target::Target;
 pub use types::{
-    Attributes, Effect, Entry, EntryKind, Header, Link, Mark, Output, Release, Response, Service,
+    Attributes, Effect, Entry, EntryKind, Header, Link, Mark, Output, Owned, Release, Response, Service,
     ServiceAction, Standing,
 };
 

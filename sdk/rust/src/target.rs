@@ -1,6 +1,6 @@
 //! Machines, with typed verbs.
 
-use crate::types::{Attributes, Effect, Entry, Link, Release, ServiceAction};
+use crate::types::{Attributes, Effect, Entry, Link, Owned, Release, ServiceAction};
 use crate::{Artifact, Result, Secret, sys};
 
 /// A machine. All verbs fail with `denied`, `unreachable`, `timeout` or `cancelled`; more is said at each.
@@ -212,7 +212,7 @@ impl Target {
 
     /// Makes the folder hold exactly the tree of the artifact and the links (a link takes the place of what the tree
     /// has at its path), verified by digest in a temporary folder and then renamed into place. What is unchanged is
-    /// copied from the folder `reuse`, an earlier release. The mode must be `None`: the tree has its own.
+    /// copied from the folder `reuse`, an earlier release.
     ///
     /// # Errors
     /// `conflict` when the folder holds other things.
@@ -222,9 +222,9 @@ impl Target {
         tree: &Artifact,
         links: &[Link],
         reuse: Option<&str>,
-        attributes: &Attributes,
+        owned: &Owned,
     ) -> Result<bool> {
-        self.0.unpack(path, &tree.0, links, reuse, attributes)
+        self.0.unpack(path, &tree.0, links, reuse, &owned.into())
     }
 
     /// Archives the folder or file `path` into the new file `into` (`.tar.zst`, `.tar.gz` or `.tar`), reads it back and
@@ -238,14 +238,14 @@ impl Target {
 
     /// Makes the folder or file at the path equal to what an archive that [`Target::archive`] made holds: it is read whole
     /// and checked first, then unpacked beside it and renamed into place; what was there is removed last. Links stay
-    /// links; owners are those of the archive as far as the acting user may set them. Owner and group of the attributes
-    /// are for all that is in it; the mode must be `None`. `false`: it was equal already, but for times.
+    /// links; owners are those of the archive as far as the acting user may set them, where `owned` names no others.
+    /// `false`: it was equal already, but for times.
     ///
     /// # Errors
     /// `not-found`; `conflict` when the archive is damaged, something else than a folder or a file is at the path or the
     /// disk has no room; `denied` when something in the archive would leave the folder.
-    pub fn unarchive(&self, archive: &str, path: &str, attributes: &Attributes) -> Result<bool> {
-        self.0.unarchive(archive, path, attributes)
+    pub fn unarchive(&self, archive: &str, path: &str, owned: &Owned) -> Result<bool> {
+        self.0.unarchive(archive, path, &owned.into())
     }
 
     /// Asks the init system. Returns when the unit has reached the state.

@@ -117,6 +117,30 @@ impl Attributes {
     }
 }
 
+/// Who owns all that is in a tree or an archive, which has modes of its own. `None`: as it is; of what is new, the acting
+/// user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Owned {
+    /// A user's name, or a number in decimal.
+    pub owner: Option<String>,
+    /// A group's name, or a number in decimal.
+    pub group: Option<String>,
+}
+
+impl Owned {
+    /// All as it is.
+    pub fn keep() -> Self {
+        Self::default()
+    }
+}
+
+impl From<&Owned> for Attributes {
+    fn from(owned: &Owned) -> Self {
+        let Owned { owner, group } = owned.clone();
+        Self { mode: None, owner, group }
+    }
+}
+
 /// A symbolic link in a tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {

@@ -3,7 +3,9 @@
 mod surroundings;
 
 use runner_sdk::params::{Duration, Folder};
-use runner_sdk::{Artifact, Attributes, Capabilities, Context, Error, ErrorKind, Result, Step, Target};
+use runner_sdk::{
+    Artifact, Attributes, Capabilities, Context, Error, ErrorKind, Owned, Result, Step, Target,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -159,7 +161,7 @@ impl Step for Build {
         target.mkdir(folder, &Attributes::mode(0o700))?;
         target.remove(&kept)?;
         target.remove_tree(&work)?;
-        target.unpack(&work, &source, &[], None, &Attributes::default())?;
+        target.unpack(&work, &source, &[], None, &Owned::keep())?;
         let command = if isolated {
             surroundings::isolated(folder, &params)
         } else {

@@ -4,7 +4,7 @@ mod shared;
 
 use runner_sdk::layout::{ReleaseId, Root};
 use runner_sdk::params::Mode;
-use runner_sdk::{Artifact, Attributes, Capabilities, Context, Link, Release, Result, Step, Target};
+use runner_sdk::{Artifact, Attributes, Capabilities, Context, Link, Owned, Release, Result, Step, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::Shared;
@@ -86,9 +86,9 @@ impl Step for Distribute {
         let reuse = reused.as_ref().map(|id| root.release(id));
         let path = root.release(&release);
         let links: Vec<Link> = shared.links().collect();
-        let attributes = Attributes { mode: None, owner: params.owner, group: params.group };
+        let owned = Owned { owner: params.owner, group: params.group };
         let changed = target
-            .unpack(&path, &artifact, &links, reuse.as_deref(), &attributes)
+            .unpack(&path, &artifact, &links, reuse.as_deref(), &owned)
             .context(|| format!("release `{release}` is not laid out"))?;
         if changed {
             runner_sdk::info!("laid out `{path}`");

@@ -4,7 +4,7 @@ mod which;
 
 use runner_sdk::backups::{Backup, archive_ending};
 use runner_sdk::params::Name;
-use runner_sdk::{Attributes, Capabilities, Context, Error, Result, Step, Target};
+use runner_sdk::{Attributes, Capabilities, Context, Error, Owned, Result, Step, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use which::Item;
@@ -74,7 +74,7 @@ impl Step for Restore {
     fn run(params: Params) -> Result<Outputs> {
         let target = Target::current();
         let (archive, items) = which::chosen(&target, &params)?;
-        let attributes = Attributes { owner: params.owner, group: params.group, ..Attributes::default() };
+        let owned = Owned { owner: params.owner, group: params.group };
         let safety = params.safety.as_deref().map(|folder| folder.trim_end_matches('/'));
         let mut outputs = Outputs { archive, changed: false, restored: Vec::new(), safety: Vec::new() };
         for (number, item) in (1..).zip(&items) {
@@ -82,7 +82,7 @@ impl Step for Restore {
                 Some(folder) => keep(&target, item, folder, number)?,
                 None => None,
             };
-            let restored = target.unarchive(&item.archive, &item.path, &attributes);
+            let restored = target.unarchive(&item.archive, &item.path, &owned);
             let differed = restored.context(|| match &kept {
                 Some(kept) => format!("what was there is in `{kept}`"),
                 None => format!("`{}` is not put back", item.path),

@@ -258,9 +258,6 @@ impl Machine {
         links: &[Link],
         attributes: &Attributes,
     ) -> Result<bool> {
-        if attributes.mode.is_some() {
-            return Err(Error::invalid(format!("unpack `{path}`: a tree has its own modes")));
-        }
         self.folder(split(path).0)?;
         let mut wanted: BTreeMap<String, What> =
             tree.iter().map(|(at, content)| (at.clone(), What::File(content.clone()))).collect();
@@ -332,9 +329,6 @@ impl Machine {
     }
 
     pub(crate) fn unarchive(&mut self, archive: &str, path: &str, attributes: &Attributes) -> Result<bool> {
-        if attributes.mode.is_some() {
-            return Err(Error::invalid(format!("unarchive `{path}`: an archive has its own modes")));
-        }
         self.folder(split(path).0)?;
         let Some(mut held) = self.archived.get(archive).cloned() else {
             return Err(Error::conflict(format!("`{archive}` is damaged or no archive")));
