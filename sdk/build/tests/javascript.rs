@@ -41,6 +41,23 @@ fn a_header_is_found_in_any_case() {
 }
 
 #[test]
+fn what_does_not_fit_is_refused_in_words() {
+    let source = "import { boolean, integer, object, oneOf, step } from \"runner-sdk\";\n\
+                  const params = object({ ready: boolean(), tries: integer(), kind: oneOf([\"one\", \"two\"]) });\n\
+                  function refused(given, why) {\n\
+                  try { params.read({ ready: true, tries: 1, kind: \"one\", ...given }, \"\"); }\n\
+                  catch (error) { if (error.message === why) return; }\n\
+                  throw new Error(why); }\n\
+                  refused({ ready: \"yes\" }, \"`ready` must be true or false\");\n\
+                  refused({ tries: 1.5 }, \"`tries` must be a whole number\");\n\
+                  refused({ kind: \"three\" }, \"`kind` must be one of `one`, `two`\");\n\
+                  export default step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params, run() {} });\n";
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
+    let Some(result) = built(&project) else { return };
+    assert_imports(&result.unwrap(), &["log", "types"]);
+}
+
+#[test]
 fn an_interface_that_is_not_named_is_told() {
     let source = "import { object, step, timer } from \"runner-sdk\";\n\
                   export default step({ name: \"config\", version: \"0.1.0\", summary: \"waits\", params: object({}),\n\

@@ -1,5 +1,5 @@
-//! How the SDKs of C, Go and Zig read parameters and write schemas, and what they hand to the host, tested in each
-//! language, on this machine.
+//! How the SDKs of C, Go, Python and Zig read parameters and write schemas, and what they hand to the host, tested in
+//! each language, on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -112,6 +112,15 @@ fn parameters_in_go() {
         command.current_dir(sdk("go")).args(["test", "."]);
         command.env("GOCACHE", &cache).env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOWORK", "off");
         command.env("CGO_ENABLED", "0");
+    });
+    ran.iter().for_each(passes);
+}
+
+#[test]
+fn parameters_in_python() {
+    let ran = run(&["python3"], |command| {
+        command.arg(sdk("build").join("tests/python/params.py"));
+        command.env("PYTHONPATH", sdk("python")).env("PYTHONDONTWRITEBYTECODE", "1");
     });
     ran.iter().for_each(passes);
 }

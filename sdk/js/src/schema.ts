@@ -60,9 +60,14 @@ export interface Letters {
   pattern?: string;
 }
 
-function plain<T>(json: Record<string, unknown>, description: string | undefined, is: (value: unknown) => boolean) {
+function plain<T>(
+  words: string,
+  json: Record<string, unknown>,
+  description: string | undefined,
+  is: (value: unknown) => boolean,
+) {
   const read = (value: unknown, place: string): T => {
-    if (!is(value)) throw new StepError("invalid", `\`${place}\` must be ${JSON.stringify(json)}`);
+    if (!is(value)) throw new StepError("invalid", `\`${place}\` must be ${words}`);
     return value as T;
   };
   return new Schema<T>(described(json, description), read, (value) => value);
@@ -74,23 +79,25 @@ function described(json: Record<string, unknown>, description?: string): Record<
 
 /** Text. */
 export const string = (description?: string, rules: Letters = {}): Schema<string> =>
-  plain({ type: "string", ...rules }, description, (value) => typeof value === "string");
+  plain("text", { type: "string", ...rules }, description, (value) => typeof value === "string");
 
 /** Yes or no. */
 export const boolean = (description?: string): Schema<boolean> =>
-  plain({ type: "boolean" }, description, (value) => typeof value === "boolean");
+  plain("true or false", { type: "boolean" }, description, (value) => typeof value === "boolean");
 
 /** A whole number. */
 export const integer = (description?: string, rules: Range = {}): Schema<number> =>
-  plain({ type: "integer", ...rules }, description, Number.isInteger);
+  plain("a whole number", { type: "integer", ...rules }, description, Number.isInteger);
 
 /** A number. */
 export const number = (description?: string, rules: Range = {}): Schema<number> =>
-  plain({ type: "number", ...rules }, description, (value) => typeof value === "number");
+  plain("a number", { type: "number", ...rules }, description, (value) => typeof value === "number");
 
 /** One of these texts. */
-export const oneOf = <T extends string>(words: readonly T[], description?: string): Schema<T> =>
-  plain({ type: "string", enum: [...words] }, description, (value) => words.includes(value as T));
+export const oneOf = <T extends string>(words: readonly T[], description?: string): Schema<T> => {
+  const shown = words.map((word) => `\`${word}\``).join(", ");
+  return plain(`one of ${shown}`, { type: "string", enum: [...words] }, description, (value) => words.includes(value as T));
+};
 
 /** A list. */
 export function array<T>(item: Schema<T>, description?: string, rules: { minItems?: number } = {}): Schema<T[]> {

@@ -178,7 +178,19 @@ def _read(hint: Any, value: Any, place: str) -> Any:
         return int(value)  # 5.0 is an integer in JSON
     elif hint in _PLAIN and type(value) is hint:
         return value
-    raise Invalid(f"`{place}` must be {_schema(hint, place)}")
+    raise Invalid(f"`{place}` must be {_words(hint)}")
+
+
+_WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
+
+
+def _words(hint: Any) -> str:
+    """A type, for people."""
+    origin = typing.get_origin(hint)
+    if (origin or hint) in _WORDS:
+        return _WORDS[origin or hint]
+    words = typing.get_args(hint) if origin is typing.Literal else [one.value for one in hint]
+    return "one of " + ", ".join(f"`{word}`" for word in words)
 
 
 def _write(value: Any) -> Any:
