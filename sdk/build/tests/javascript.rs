@@ -58,6 +58,24 @@ fn what_does_not_fit_is_refused_in_words() {
 }
 
 #[test]
+fn parameters_are_closed_and_outputs_open_all_the_way_down() {
+    let source = "import { array, integer, object, record, step, string } from \"runner-sdk\";\n\
+                  import { manifest } from \"runner-sdk/src/step.ts\";\n\
+                  const shape = object({ name: string(), size: integer().default(1) });\n\
+                  const nested = object({ one: shape, all: array(shape), by: record(shape) });\n\
+                  const own = step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params: nested, outputs: nested,\n\
+                  run: (given) => given });\n\
+                  const { parameters, outputs } = manifest(own);\n\
+                  const closed = (json) => JSON.stringify(json).split('\"additionalProperties\":false').length - 1;\n\
+                  if (closed(parameters) !== 4 || closed(outputs) !== 0) throw new Error(JSON.stringify(outputs));\n\
+                  if (!outputs.properties.by.additionalProperties.required) throw new Error(JSON.stringify(outputs));\n\
+                  export default own;\n";
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
+    let Some(result) = built(&project) else { return };
+    assert_imports(&result.unwrap(), &["log", "types"]);
+}
+
+#[test]
 fn an_interface_that_is_not_named_is_told() {
     let source = "import { object, step, timer } from \"runner-sdk\";\n\
                   export default step({ name: \"config\", version: \"0.1.0\", summary: \"waits\", params: object({}),\n\

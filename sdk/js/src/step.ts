@@ -38,8 +38,6 @@ export function step<P, O = void>(declared: Step<P, O>): Step<P, O> {
 export function manifest(step: Step<any, any>): Record<string, unknown> {
   const { ssh, http, files, secrets } = step;
   const needs = Object.entries({ ssh, http, files, secrets }).filter(([, grants]) => grants && grants.length > 0);
-  // Later versions may give more: whoever reads outputs takes what they know.
-  const { additionalProperties: _, ...outputs } = (step.outputs ?? object({})).json;
   return {
     name: step.name,
     version: step.version,
@@ -47,7 +45,20 @@ export function manifest(step: Step<any, any>): Record<string, unknown> {
     documentation: (step.documentation ?? "").trim(),
     runs: step.runs ?? "each-target",
     parameters: step.params.json,
-    outputs,
+    // Later versions may give more: whoever reads outputs takes what they know.
+    outputs: open((step.outputs ?? object({})).json),
     capabilities: Object.fromEntries(needs),
   };
+}
+
+/** The same schema where no table refuses what it does not know. */
+function open(schema: unknown): unknown {
+  if (typeof schema !== "object" || schema === null) return schema;
+  const rules = Object.entries(schema).filter(([rule, value]) => rule !== "additionalProperties" || value !== false);
+  const opened = rules.map(([rule, value]) => {
+    if (rule === "items" || rule === "additionalProperties") return [rule, open(value)];
+    if (rule !== "properties") return [rule, value];
+    return [rule, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, open(one)]))];
+  });
+  return Object.fromEntries(opened);
 }

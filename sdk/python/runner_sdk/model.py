@@ -44,14 +44,16 @@ class Model:
         dataclasses.dataclass(kw_only=True)(cls)
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """The JSON Schema of it."""
+    def schema(cls, *, closed: bool = True) -> dict[str, Any]:
+        """The JSON Schema of it; `closed`: what is not a field is refused, here and in what is in it."""
         properties, required = {}, []
         for item in _fields(cls):
-            properties[item.name] = item.schema()
+            properties[item.name] = item.schema(closed)
             if item.required:
                 required.append(item.name)
-        schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+        schema: dict[str, Any] = {"type": "object", "properties": properties}
+        if closed:
+            schema["additionalProperties"] = False
         if required:
             schema["required"] = required
         return schema
@@ -90,8 +92,8 @@ class _Field:
     description: str
     rules: dict[str, Any]
 
-    def schema(self) -> dict[str, Any]:
-        schema = _schema(self.type, self.attribute)
+    def schema(self, closed: bool) -> dict[str, Any]:
+        schema = _schema(self.type, self.attribute, closed)
         if self.description:
             schema["description"] = self.description
         if self.default is not None and self.default is not _ABSENT:
@@ -138,22 +140,22 @@ def _optional(hint: Any) -> tuple[bool, Any]:
 _PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
-def _schema(hint: Any, place: str) -> dict[str, Any]:
+def _schema(hint: Any, place: str, closed: bool) -> dict[str, Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return {}
     if hint in _PLAIN:
         return {"type": _PLAIN[hint]}
     if origin is list:
-        return {"type": "array", "items": _schema(arguments[0], place)}
+        return {"type": "array", "items": _schema(arguments[0], place, closed)}
     if origin is dict and arguments[0] is str:
-        return {"type": "object", "additionalProperties": _schema(arguments[1], place)}
+        return {"type": "object", "additionalProperties": _schema(arguments[1], place, closed)}
     if origin is typing.Literal and all(isinstance(one, str) for one in arguments):
         return {"type": "string", "enum": list(arguments)}
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return {"type": "string", "enum": [one.value for one in hint]}
     if isinstance(hint, type) and issubclass(hint, Model):
-        return hint.schema()
+        return hint.schema(closed=closed)
     raise TypeError(f"`{place}`: a plan has no values of the type `{hint}`")
 
 

@@ -57,11 +57,10 @@ def step(
             "documentation": documentation.strip(),
             "runs": runs,
             "parameters": params.schema(),
-            "outputs": outputs.schema() if outputs else {"type": "object"},
+            # Later versions may give more: whoever reads outputs takes what they know.
+            "outputs": outputs.schema(closed=False) if outputs else {"type": "object"},
             "capabilities": {kind: grants for kind, grants in needs.items() if grants},
         }
-        # Later versions may give more: whoever reads outputs takes what they know.
-        manifest["outputs"].pop("additionalProperties", None)
         return Step(function, params, manifest)
 
     return make

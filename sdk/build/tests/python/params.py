@@ -1,10 +1,11 @@
-"""Tests of sdk/python, on this machine: what is read."""
+"""Tests of sdk/python, on this machine: what is read, and what is in a manifest."""
 
 import enum
+import json
 import unittest
 from typing import Any, Literal
 
-from runner_sdk import Invalid, Model, field
+from runner_sdk import Invalid, Model, field, step
 
 
 class Size(enum.Enum):
@@ -40,6 +41,32 @@ class Reading(unittest.TestCase):
             with self.assertRaises(Invalid) as refused:
                 Given.read(given)
             self.assertEqual(refused.exception.message, why)
+
+
+class Shape(Model):
+    name: str = field("Its name.")
+    size: int = field(default=1)
+
+
+class Nested(Model):
+    one: Shape = field("A shape.")
+    many: list[Shape] = field()
+    by: dict[str, Shape] = field(default={})
+
+
+@step(version="0.1.0")
+def own(params: Nested) -> Nested:
+    """does nothing"""
+    return params
+
+
+class Manifest(unittest.TestCase):
+    def test_parameters_are_closed_and_outputs_open_all_the_way_down(self) -> None:
+        parameters, outputs = own.manifest["parameters"], own.manifest["outputs"]
+        closed = '"additionalProperties": false'
+        self.assertEqual(json.dumps(parameters).count(closed), 4)
+        self.assertEqual(json.dumps(outputs).count(closed), 0)
+        self.assertEqual(outputs["properties"]["by"]["additionalProperties"]["required"], ["name"])
 
 
 if __name__ == "__main__":
