@@ -33,7 +33,7 @@ const char *text(const char *format, ...) FORMAT(1);
 // New memory, zeroed. Never NULL: without memory the step ends.
 void *alloc(size_t size);
 
-// Text of text: NULL ends `items` too.
+// A list of text. NULL ends its `items`, too; of one that was left out they are NULL.
 typedef struct {
   const char *const *items;
   size_t count;
