@@ -3,6 +3,7 @@
 
 use crate::{Error, Language, Project, project};
 use include_dir::{Dir, DirEntry, include_dir};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
@@ -90,12 +91,15 @@ fn is_sdk(path: &Path) -> bool {
     })
 }
 
+/// Writes a file that is not there. In a folder that others may write to, one of them may have put a link there in the
+/// meantime: it is neither followed nor replaced.
 fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    std::fs::write(path, content).map_err(failed)
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    file.write_all(content).map_err(failed)
 }
 
 #[cfg(test)]
@@ -160,6 +164,25 @@ mod tests {
         new(place.path(), "log", Language::Go).unwrap_or_else(|error| panic!("{error}"));
         let text = std::fs::read_to_string(place.path().join("go.mod")).expect("it was written");
         assert!(text.lines().any(|line| line == "module steps/log"), "{text}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_somebody_planted_is_not_written_through() {
+        let place = tempfile::tempdir().expect("a folder");
+        let [theirs, nothing, link] = ["theirs", "nothing", "step.toml"].map(|name| place.path().join(name));
+        std::fs::write(&theirs, "theirs").expect("a file");
+        for to in [&theirs, &nothing] {
+            std::os::unix::fs::symlink(to, &link).expect("a link");
+            let error = write(&link, b"ours").expect_err("something is there");
+            assert!(
+                error.to_string().starts_with(&format!("cannot write `{}`: ", link.display())),
+                "{error}"
+            );
+            std::fs::remove_file(&link).expect("it is there");
+        }
+        assert_eq!(std::fs::read(&theirs).expect("it is there"), b"theirs");
+        assert!(!nothing.exists());
     }
 
     #[test]
