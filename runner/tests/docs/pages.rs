@@ -31,13 +31,16 @@ impl Block {
     }
 }
 
-/// Every page: README and CONTRIBUTING, `docs/`, and what examples and the SDK say of themselves.
+/// Every page: README and CONTRIBUTING, `docs/`, and what examples and the SDKs say of themselves.
 pub(crate) fn all() -> Vec<PathBuf> {
     let root = repository();
     let mut pages = Vec::new();
-    for name in ["README.md", "CONTRIBUTING.md", "sdk/rust/README.md"] {
+    for name in ["README.md", "CONTRIBUTING.md"] {
         pages.push(root.join(name));
     }
+    let sdks = std::fs::read_dir(root.join("sdk")).expect("a folder");
+    let of_sdks = sdks.map(|sdk| sdk.expect("an entry").path().join("README.md"));
+    pages.extend(of_sdks.filter(|page| page.is_file()));
     for folder in ["docs", "examples"] {
         collect(&root.join(folder), &mut pages);
     }
