@@ -1,5 +1,6 @@
-//! Builds crates of steps to WebAssembly components: the one way for the standard modules, the modules that tests
-//! attack the runner with, and authors.
+//! Builds steps to WebAssembly components: the one way for the standard modules, the modules that tests attack the runner
+//! with, and authors. A [`Project`] is an author's folder, in any [`Language`]; a [`Build`] is of crates that have no
+//! `step.toml`, or of many at once.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), runner_guests::Error> {
@@ -8,10 +9,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Cargo builds them for `wasm32-unknown-unknown`, so that a component imports no WASI and its import list proves what
-//! it can touch. How it gets there, [`Toolchain::find`] decides. The bytes depend on the sources, `Cargo.lock` and the
-//! compiler, not on the folder, the user or the outer build: paths are remapped, and the environment that an outer
-//! cargo leaves behind is taken away (see `env.rs`).
+//! Cargo builds those in Rust for `wasm32-unknown-unknown`, so that a component imports no WASI and its import list proves
+//! what it can touch; `toolchain.rs` finds a compiler. The bytes depend on the sources, `Cargo.lock` and the compiler, not
+//! on the folder, the user or the outer build: paths are remapped, and the environment that an outer cargo leaves behind
+//! is taken away (see `env.rs`).
+//!
+//! In C, Go and Zig it is the same, with the language's own compiler; what a runtime asks of WASI, an adapter answers that
+//! imports nothing (`contract.rs`). In Python and JavaScript it is not: the interpreter in the component imports WASI,
+//! `imports` in `step.toml` says what else the component may import (`world.rs`), and no two builds have the same bytes.
 
 mod build;
 mod c;
