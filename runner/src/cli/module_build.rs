@@ -50,8 +50,7 @@ pub(crate) fn build(args: &Build) -> Result<(), Fail> {
         ))
         .hint("make them the same: plans, registries and signatures know a module by its name"));
     }
-    let file =
-        args.to.clone().unwrap_or_else(|| args.folder.join("target").join(format!("{}.wasm", project.name)));
+    let file = args.to.clone().unwrap_or_else(|| project.component_file());
     write_whole(&file, &bytes)
         .map_err(|error| Fail::internal(format_args!("cannot write `{}`: {error}", shown(&file))))?;
     talk(&format!(

@@ -81,7 +81,7 @@ fn component_of(what: &Path) -> Result<PathBuf, Fail> {
         return Ok(what.to_owned());
     }
     let project = Project::read(what).map_err(Fail::usage)?;
-    let file = what.join("target").join(format!("{}.wasm", project.name));
+    let file = project.component_file();
     if file.is_file() {
         return Ok(file);
     }

@@ -81,7 +81,7 @@ fn places(args: &Args) -> Result<(PathBuf, PathBuf), Fail> {
                 }
             }
         })?;
-        let file = args.step.join("target").join(format!("{}.wasm", project.name));
+        let file = project.component_file();
         if !file.is_file() {
             return Err(Fail::usage(format_args!("`{}` is not there", shown(&file)))
                 .hint(format_args!("build it first: `runner module build {}`", shown(&args.step))));

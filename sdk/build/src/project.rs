@@ -105,6 +105,11 @@ impl Project {
     pub fn target(&self) -> PathBuf {
         self.folder.join("target")
     }
+
+    /// Where the component is, when nobody wants it somewhere else: `NAME.wasm` in [`Project::target`].
+    pub fn component_file(&self) -> PathBuf {
+        self.target().join(format!("{}.wasm", self.name))
+    }
 }
 
 /// Whether a step can have this name, which is also that of its files.
@@ -116,11 +121,9 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     Err(format!("`{}` is no name for a step: small letters, digits and `-`", name.escape_debug()))
 }
 
-/// Runs a tool to its end, with the environment of an outer cargo taken away.
-///
-/// # Errors
-/// [`Error::Start`], or [`Error::Tool`] with all that it said.
-pub fn run(mut command: Command) -> Result<(), Error> {
+/// Runs a tool to its end, with the environment of an outer cargo taken away. Fails with [`Error::Start`], or with
+/// [`Error::Tool`] and all that it said.
+pub(crate) fn run(mut command: Command) -> Result<(), Error> {
     crate::env::clean(&mut command);
     let program = PathBuf::from(command.get_program());
     let output = command.output().map_err(|source| Error::Start { program: program.clone(), source })?;
