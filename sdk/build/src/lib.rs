@@ -39,7 +39,7 @@ pub use build::{Build, Guest, outer_target_dir};
 pub use component::componentize;
 pub use language::Language;
 pub use project::Project;
-pub use toolchain::{TARGET, Toolchain};
+pub use toolchain::TARGET;
 pub use world::Interface;
 
 use std::path::PathBuf;

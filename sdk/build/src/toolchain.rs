@@ -12,7 +12,7 @@ const DEBIAN: &str = "/usr/bin/rustc";
 
 /// A compiler for steps, and what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Toolchain {
+pub(crate) struct Toolchain {
     pub(crate) rustc: PathBuf,
     pub(crate) kind: Kind,
 }
@@ -28,10 +28,8 @@ pub(crate) enum Kind {
 impl Toolchain {
     /// The compiler of the active toolchain, when it has the target; else Debian's `rustc-web`, which builds the
     /// standard library from `rust-web-src` and links with the active toolchain's `rust-lld`, or with `wasm-ld`.
-    ///
-    /// # Errors
-    /// [`Error::NoToolchain`], which names both ways.
-    pub fn find() -> Result<Self, Error> {
+    /// Fails with [`Error::NoToolchain`], which names both ways.
+    pub(crate) fn find() -> Result<Self, Error> {
         let rustc = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
         if let Ok(libraries) = print(&rustc, &["--target", TARGET, "--print", "target-libdir"])
             && has_std(Path::new(&libraries))
@@ -41,15 +39,6 @@ impl Toolchain {
         match debian(&rustc) {
             Ok(kind) => Ok(Self { rustc: DEBIAN.into(), kind }),
             Err(debian) => Err(Error::NoToolchain { rustc, debian }),
-        }
-    }
-
-    /// For people: which compiler, and how it comes by the standard library.
-    pub fn describe(&self) -> String {
-        let version = print(&self.rustc, &["--version"]).unwrap_or_default();
-        match &self.kind {
-            Kind::Installed => version,
-            Kind::FromSource { sources, .. } => format!("{version}, std from {}", sources.display()),
         }
     }
 }

@@ -3,7 +3,7 @@
 #[expect(unreachable_pub, reason = "shared by several tests; each uses a part")]
 mod support;
 
-use support::{assert_imports, built, example, project, without_tools};
+use support::{assert_imports, built, example, project};
 
 #[test]
 fn the_examples_import_what_they_name() {
@@ -120,14 +120,4 @@ fn a_step_of_another_name_is_told() {
     let Some(result) = built(&project) else { return };
     let error = result.unwrap_err();
     assert!(error.contains("the step is called `other`, and in step.toml `config`"), "{error}");
-}
-
-#[test]
-fn a_missing_tool_is_named_with_the_way_to_get_it() {
-    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", "")]);
-    assert_eq!(
-        without_tools(&project),
-        "a step in javascript is built with `node`, which runs its tools; it is not installed\n\nhint: on Debian: \
-         apt-get install nodejs npm\n"
-    );
 }

@@ -3,7 +3,7 @@
 #[expect(unreachable_pub, reason = "shared by several tests; each uses a part")]
 mod support;
 
-use support::{assert_imports, built, example, project, without_tools, world};
+use support::{assert_imports, built, example, project, world};
 
 #[test]
 fn the_example_imports_what_it_names() {
@@ -50,16 +50,5 @@ fn a_type_that_no_plan_can_give_is_told() {
     assert!(
         error.contains("TypeError: `when`: a plan has no values of the type `<class 'complex'>`"),
         "{error}"
-    );
-}
-
-#[test]
-fn a_missing_tool_is_named_with_the_way_to_get_it() {
-    let (_folder, project) = project("python", "python", "[]", &[("src/step.py", "")]);
-    assert_eq!(
-        without_tools(&project),
-        "a step in python is built with `componentize-py`, which makes a component of Python modules; it is not \
-         installed\n\nhint: in the project's folder: python3 -m venv .venv && .venv/bin/pip install \
-         componentize-py==0.25.0\nhint: or anywhere on the PATH: pipx install componentize-py==0.25.0\n"
     );
 }

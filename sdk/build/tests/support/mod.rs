@@ -3,7 +3,6 @@
 use runner_guests::{Error, Project};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use tempfile::TempDir;
 use wit_component::DecodedWasm;
 
@@ -54,19 +53,6 @@ pub fn world(component: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
     let world = &resolve.worlds[world];
     let names = |items: Vec<_>| items.into_iter().map(|key| resolve.name_world_key(key)).collect();
     (names(world.imports.keys().collect()), names(world.exports.keys().collect()))
-}
-
-/// What `runner-guests` says about a project on a machine that has no tools.
-pub fn without_tools(project: &Project) -> String {
-    let nowhere = tempfile::tempdir().expect("a folder");
-    let output = Command::new(env!("CARGO_BIN_EXE_runner-guests"))
-        .arg(&project.folder)
-        .env("PATH", nowhere.path())
-        .env("HOME", nowhere.path())
-        .output()
-        .expect("it starts");
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).expect("text")
 }
 
 /// Asserts that a component imports these interfaces of the contract and no others.
