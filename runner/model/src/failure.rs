@@ -30,6 +30,37 @@ pub enum FailureKind {
     Other,
 }
 
+impl FailureKind {
+    /// Every kind that a guest can see.
+    pub const OF_GUESTS: [Self; 9] = [
+        Self::Denied,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::NotFound,
+        Self::Conflict,
+        Self::CommandFailed,
+        Self::Invalid,
+        Self::Cancelled,
+        Self::Other,
+    ];
+
+    /// The word of the contract for it; `unknown` is no word of the contract.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::CommandFailed => "command-failed",
+            Self::Invalid => "invalid",
+            Self::Cancelled => "cancelled",
+            Self::Unknown => "unknown",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// Why a host call or a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]

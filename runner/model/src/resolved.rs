@@ -189,6 +189,15 @@ impl Resolved {
         }
     }
 
+    /// The secrets that a step is given, by what its module calls them: the name in the plan, and where it comes from.
+    pub fn secrets_of(&self, step: &ResolvedStep) -> BTreeMap<SecretName, (SecretName, String)> {
+        let given = step.secrets.iter().filter_map(|(local, name)| {
+            let source = self.secrets.get(name)?.to_string();
+            Some((local.clone(), (name.clone(), source)))
+        });
+        given.collect()
+    }
+
     /// Every use of a module: the steps, and the cluster.
     pub fn uses(&self) -> impl Iterator<Item = &ResolvedStep> {
         self.steps.iter().chain(&self.cluster)

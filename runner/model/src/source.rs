@@ -50,6 +50,11 @@ impl Source {
         &self.shown
     }
 
+    /// Its first line: for what is about the whole file.
+    pub fn first_line(&self) -> Span {
+        Span { start: 0, end: self.text.find('\n').unwrap_or(self.text.len()) }
+    }
+
     /// The byte offset of a line and a column, both from 1 and the column in bytes, as serde_json counts.
     pub fn offset_of(&self, line: usize, column: usize) -> usize {
         let mut starts = std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1));

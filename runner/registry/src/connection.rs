@@ -5,8 +5,11 @@ use crate::credentials::{Credentials, Secret, Source};
 use crate::error::{Error, said};
 use crate::place::Guard;
 use crate::tls::{Clients, failed, speaks_no_tls};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, LOCATION};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER,
+};
 use reqwest::{Client, Method, Response, StatusCode};
 use runner_model::oci::{Repository, is_loopback};
 use serde::Deserialize;
@@ -19,6 +22,9 @@ use url::Url;
 
 /// How many redirects in a row are followed.
 const HOPS: usize = 5;
+/// How often something is read again from a registry that is busy, and how long it may ask to be left alone.
+const AGAIN: usize = 3;
+const LEFT_ALONE_MAX: Duration = Duration::from_secs(30);
 /// How much of an answer that says no is read.
 const REFUSAL_MAX: u64 = 64 * 1024;
 
@@ -84,6 +90,17 @@ impl Answer {
 
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.response.headers()
+    }
+
+    /// Whether the same may be answered otherwise in a moment.
+    fn is_busy(&self) -> bool {
+        matches!(self.status().as_u16(), 429 | 502..=504)
+    }
+
+    /// How long it asks to be left alone, in whole seconds, as most do.
+    fn asks_to_wait(&self) -> Option<Duration> {
+        let value = self.headers().get(RETRY_AFTER)?.to_str().ok()?;
+        value.trim().parse().ok().map(Duration::from_secs)
     }
 
     /// Who answered.
@@ -223,8 +240,28 @@ impl Connection {
         if url.scheme() == "http" { &self.clients.plain } else { &self.clients.secure }
     }
 
-    /// Sends a request, says who we are when that is asked, and follows redirects of what is read.
+    /// Sends a request. What is read from a registry that is busy is asked for again; what is written is not: it could have
+    /// been done.
     pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+        let is_read = matches!(ask.method, Method::GET | Method::HEAD);
+        let mut waits = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(500))
+            .with_max_times(AGAIN)
+            .build();
+        loop {
+            let answer = self.once(&ask).await?;
+            match waits.next() {
+                Some(wait) if is_read && answer.is_busy() => {
+                    tokio::time::sleep(answer.asks_to_wait().unwrap_or(wait).min(LEFT_ALONE_MAX)).await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// Sends a request once, says who we are when that is asked, and follows redirects of what is read.
+    async fn once(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
         let home = self.base().await?.origin();
         let mut url = ask.url.clone();
         let (mut told, mut hops) = (false, 0);
@@ -234,7 +271,7 @@ impl Connection {
             let mut request =
                 self.client(&url).request(ask.method.clone(), url.clone()).header(ACCEPT, ask.accept);
             // Wherever else it leads, it leads without what proves who we are.
-            if at_home && let Some(header) = self.known(&ask) {
+            if at_home && let Some(header) = self.known(ask) {
                 request = request.header(AUTHORIZATION, header);
             }
             let mut limit = self.times.idle;
@@ -251,7 +288,7 @@ impl Connection {
             match answer.status() {
                 StatusCode::UNAUTHORIZED if at_home && !told => {
                     told = true;
-                    self.tell(&ask, answer).await?;
+                    self.tell(ask, answer).await?;
                 }
                 status if status.is_redirection() && matches!(ask.method, Method::GET | Method::HEAD) => {
                     hops += 1;

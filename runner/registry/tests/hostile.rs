@@ -292,12 +292,39 @@ async fn a_list_of_tags_ends() {
 }
 
 #[tokio::test]
+async fn a_registry_that_is_busy_is_asked_again_for_what_is_read_alone() {
+    // How often it says so before it answers.
+    let busy = |times: usize, status: u16| {
+        let counter = AtomicUsize::new(0);
+        Server::start(move |asked| {
+            let lists = asked.path.contains("/tags/") || asked.method == "POST";
+            match lists && counter.fetch_add(1, Ordering::Relaxed) < times {
+                true => answer(status, "retry-after: 0\r\n", ""),
+                false => answer(200, "", r#"{"tags":["1"]}"#),
+            }
+        })
+    };
+    for status in [429, 502, 503, 504] {
+        let server = busy(3, status);
+        assert_eq!(client().tags(&server.repository()).await.expect("in the end"), [tag("1")], "{status}");
+        let server = busy(4, status);
+        let error = client().tags(&server.repository()).await.expect_err("busy for ever");
+        assert!(matches!(error, Error::Refused { status: said, .. } if said == status), "{error}");
+    }
+    let server = busy(1, 503);
+    let (repository, tag) = (server.repository(), tag("1"));
+    let pushed = client().push(&repository, &tag, COMPONENT, &Metadata::default(), Overwrite::Yes).await;
+    assert!(matches!(pushed, Err(Error::Refused { status: 503, .. })), "{pushed:?}");
+    assert_eq!(server.asked().iter().filter(|asked| asked.method == "POST").count(), 1);
+}
+
+#[tokio::test]
 async fn what_a_registry_says_is_shown_and_does_nothing() {
     let refusal = r#"{"errors":[{"code":"DENIED\u001b]0;x","message":"a\nb\u202e"}]}"#;
     for (status, what) in
         [(403, "does not let us"), (404, "has no"), (418, "HTTP 418"), (429, "HTTP 429"), (503, "HTTP 503")]
     {
-        let server = Server::start(move |_| answer(status, "", refusal));
+        let server = Server::start(move |_| answer(status, "retry-after: 0\r\n", refusal));
         let error = client().pull(&server.repository(), &Digest::of("x")).await.expect_err("refused");
         let text = text_of(&error);
         assert!(text.contains(what) && text.contains("DENIED\\u{1b}]0;x a\\u{a}b\\u{202e}"), "{text}");
@@ -400,6 +427,36 @@ async fn lists_of_referrers_are_read_as_the_registry_keeps_them() {
     let server = Server::start(move |_| answer(200, "", &bad));
     let error = client().referrers(&server.repository(), &subject, None).await.expect_err("md5");
     assert!(text_of(&error).contains("by `md5`"), "{error}");
+}
+
+/// A registry that leaves out later what it has shown.
+#[tokio::test]
+async fn what_was_attached_once_is_not_forgotten() {
+    let entry = |name: &str| {
+        let digest = Digest::of(name);
+        format!(
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1,"artifactType":"x/a"}}"#
+        )
+    };
+    let lists = [entry("revocation"), entry("other"), String::new()].map(|entries| {
+        format!(r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{entries}]}}"#)
+    });
+    let counter = AtomicUsize::new(0);
+    let server = Server::start(move |asked| match asked.path.contains("/referrers/") {
+        true => answer(200, "", lists[counter.fetch_add(1, Ordering::Relaxed).min(2)].clone()),
+        false => answer(404, "", ""),
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = Some(Cache::open(folder.path()).expect("a cache"));
+    let client = Client::new(Settings { cache, ..settings() }).expect("a client");
+    let seen = async || {
+        let list = client.referrers(&server.repository(), &Digest::of("x"), None).await.expect("a list");
+        list.into_iter().map(|referrer| referrer.manifest).collect::<Vec<_>>()
+    };
+    let (revocation, other) = (Digest::of("revocation"), Digest::of("other"));
+    assert_eq!(seen().await, [revocation]);
+    assert_eq!(seen().await, [other, revocation]);
+    assert_eq!(seen().await, [other, revocation], "also when it shows nothing any more");
 }
 
 /// A registry without referrers, in which somebody else writes the list after us, so many times.

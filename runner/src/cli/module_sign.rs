@@ -72,6 +72,11 @@ fn answered_for(text: &str, registries: &Lazy) -> Result<(Source, Module), Fail>
     Ok((source, module))
 }
 
+/// To the millisecond: of two statements within a second, one is the newer one.
+fn now() -> Result<Timestamp, Fail> {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).map_err(Fail::internal)
+}
+
 fn of_the_runner() -> Fail {
     Fail::usage("the standard modules are a part of the runner, and go with it")
         .hint("`runner module verify builtin` holds them against what a release has published")
@@ -84,10 +89,14 @@ fn written(file: &Path, content: &[u8]) -> Result<(), Fail> {
 
 pub(crate) fn sign(args: &Sign) -> Result<(), Fail> {
     let registries = Lazy::default();
-    let (source, _) = answered_for(&args.module, &registries)?;
+    let source = match reference(&args.module)? {
+        ModuleRef::Oci(_) => answered_for(&args.module, &registries)?.0,
+        _ => named(&args.module, &registries)?,
+    };
     match &source.origin {
         Origin::Builtin => Err(of_the_runner()),
         Origin::File(file) => {
+            talk(&format!("component {}\n", source.digest));
             let to = with(file, ".sig");
             written(&to, signed(MODULE_NAMESPACE, &source.bytes, &args.key)?.as_bytes())?;
             out(&format!("{}\n", to.display()))
@@ -107,7 +116,7 @@ pub(crate) fn vet(args: &Vet) -> Result<(), Fail> {
         component: source.digest,
         name: Some(format!("{} {}", module.manifest.name, module.manifest.version)),
         reviewer: args.reviewer.clone(),
-        reviewed_at: Timestamp::from_second(Timestamp::now().as_second()).map_err(Fail::internal)?,
+        reviewed_at: now()?,
         expires,
         ceiling: GrantSet {
             ssh: args.ssh.clone(),
@@ -158,10 +167,9 @@ pub(crate) fn revoke(args: &Revoke) -> Result<(), Fail> {
             "for a file, remove its vetting, and put the digest into `revoked` of the policy's `[trust]`",
         ));
     }
-    let now = Timestamp::from_second(Timestamp::now().as_second()).map_err(Fail::internal)?;
     let of = args.vetting.unwrap_or(source.digest);
     let statement =
-        Revocation { of, reason: args.reason.clone(), revoked_at: now }.to_bytes().map_err(Fail::usage)?;
+        Revocation { of, reason: args.reason.clone(), revoked_at: now()? }.to_bytes().map_err(Fail::usage)?;
     let signature = signed(VETTING_NAMESPACE, &statement, &args.key)?;
     publish(&args.module, &source, &registries, Signed { statement, signature: signature.into_bytes() })
 }

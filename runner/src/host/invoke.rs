@@ -125,14 +125,7 @@ impl Host {
             workspace: Arc::new(self.workspace.snapshot()),
             http: Arc::clone(&self.http),
             vault: Arc::clone(&self.vault),
-            secrets: step
-                .secrets
-                .iter()
-                .filter_map(|(local, name)| {
-                    let source = self.resolved.secrets.get(name)?.to_string();
-                    Some((local.clone(), (name.clone(), source)))
-                })
-                .collect(),
+            secrets: self.resolved.secrets_of(step),
             layers: Arc::new(begun.layers.clone()),
             gate: None,
             diff: self.diff,

@@ -43,14 +43,9 @@ impl Wrong {
     }
 }
 
-/// The word of the contract for a kind.
-pub(super) fn word(kind: FailureKind) -> String {
-    serde_json::to_value(kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
 /// A failure as it is shown.
 pub(super) fn told(failure: &Failure) -> String {
-    let mut text = format!("{}: {}", word(failure.kind), failure.message);
+    let mut text = format!("{}: {}", failure.kind.word(), failure.message);
     for line in failure.detail.trim_end().lines() {
         text.push_str("\n  ");
         text.push_str(line);
@@ -159,7 +154,7 @@ fn end(wanted: Option<&Spanned<ExpectedError>>, attempt: &Attempt) -> Option<Wro
 }
 
 fn error(wanted: &ExpectedError) -> String {
-    let kind = wanted.kind.map_or_else(|| "any kind".to_owned(), word);
+    let kind = wanted.kind.map_or_else(|| "any kind".to_owned(), |kind| kind.word().to_owned());
     match &wanted.message {
         Some(message) => format!("{kind}: … {message} …"),
         None => kind,

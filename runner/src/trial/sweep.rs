@@ -3,7 +3,7 @@
 //! without a fault must then come to the same end, with nothing left out.
 
 use super::account::{At, Planned};
-use super::judge::{effects, told, word};
+use super::judge::{effects, told};
 use super::machine::There;
 use super::world::{Attempt, World};
 use super::{Bench, Made, Went};
@@ -118,7 +118,7 @@ fn ended(attempt: &Attempt) -> String {
     match &attempt.result {
         Ok(_) => "well".to_owned(),
         Err(failure) if !attempt.answered && failure.kind != FailureKind::Cancelled => "was ended".to_owned(),
-        Err(failure) => word(failure.kind),
+        Err(failure) => failure.kind.word().to_owned(),
     }
 }
 

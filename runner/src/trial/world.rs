@@ -11,7 +11,6 @@ use crate::sandbox::{Ended, Export, Origin};
 use async_trait::async_trait;
 use runner_artifact::{Store, Workspace, WorkspacePath};
 use runner_model::diagnostic::{Code, Problem};
-use runner_model::source::Span;
 use runner_model::trial::{ArtifactContent, Asks, Trial};
 use runner_model::{
     Acting, Digest, Event, Facts, Failure, FailureKind, Level, LockedEnvironment, LockedStep, Problems,
@@ -91,11 +90,10 @@ impl<'t> World<'t> {
             Acting::As(user) => Some(user),
         };
         machine.seed(trial, acting.as_ref()).await.map_err(|failure| {
-            let start = Span { start: 0, end: trial.source.text().find('\n').unwrap_or(0) };
             Problem::at(
                 Code::BadValue,
                 &trial.source,
-                start,
+                trial.source.first_line(),
                 format!("the target cannot be as it is said: {failure}"),
             )
         })?;
@@ -251,14 +249,7 @@ impl<'t> World<'t> {
             workspace: Arc::new(self.workspace.snapshot()),
             http: Arc::new(Requests(Arc::clone(&self.script))),
             vault: Arc::clone(&self.vault),
-            secrets: step
-                .secrets
-                .iter()
-                .filter_map(|(local, name)| {
-                    let source = self.resolved.secrets.get(name)?.to_string();
-                    Some((local.clone(), (name.clone(), source)))
-                })
-                .collect(),
+            secrets: self.resolved.secrets_of(step),
             layers: Arc::new(layers),
             gate: None,
             diff: false,

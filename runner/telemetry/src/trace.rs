@@ -285,24 +285,9 @@ impl Trace {
 
 /// A failure has a kind; its message may have a value in it.
 fn failed(span: &Context, failure: &Failure) {
-    let kind = kind_of(failure.kind);
+    let kind = failure.kind.word();
     span.span().set_attribute(KeyValue::new("error.type", kind));
     span.span().set_status(Status::error(kind));
-}
-
-pub(crate) fn kind_of(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Denied => "denied",
-        FailureKind::Unreachable => "unreachable",
-        FailureKind::Timeout => "timeout",
-        FailureKind::NotFound => "not-found",
-        FailureKind::Conflict => "conflict",
-        FailureKind::CommandFailed => "command-failed",
-        FailureKind::Invalid => "invalid",
-        FailureKind::Cancelled => "cancelled",
-        FailureKind::Unknown => "unknown",
-        FailureKind::Other => "other",
-    }
 }
 
 pub(crate) fn class_of(class: EffectClass) -> &'static str {

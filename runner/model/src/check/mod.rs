@@ -82,6 +82,11 @@ impl Plan {
             Problem::with_file(Code::UnknownName, self.source.name(), message).hint(hint).into()
         })
     }
+
+    /// What is wrong with the name of an environment; `None`: it is there, or was reported when it was read.
+    pub fn misnamed(&self, name: &str) -> Option<Problems> {
+        self.environment(name).err().filter(|_| !self.gaps.environments.has(name))
+    }
 }
 
 /// Checks a plan for one environment. `given`: what `--var NAME=VALUE` says.
@@ -97,11 +102,7 @@ pub fn check(
 ) -> Result<Resolved, Problems> {
     let problems: RefCell<Problems> = RefCell::default();
     let vars = vars::bind(plan, given, &problems);
-    if let Err(unknown) = plan.environment(environment.as_str())
-        && !plan.gaps.environments.has(environment.as_str())
-    {
-        problems.borrow_mut().extend(unknown);
-    }
+    problems.borrow_mut().extend(plan.misnamed(environment.as_str()).unwrap_or_default());
     let mut check = Check {
         plan,
         inventory,

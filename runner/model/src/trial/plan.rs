@@ -47,7 +47,7 @@ pub(super) fn login() -> UserName {
 impl Trial {
     /// Whether the test is one for such a module, and what it is called for.
     fn fits(&self, manifest: &Manifest) -> Result<(), Problems> {
-        let start = Span { start: 0, end: self.source.text().find('\n').unwrap_or(self.source.text().len()) };
+        let start = self.source.first_line();
         match (manifest.world, &self.asks) {
             (World::Step, None) | (World::Cluster, Some(_)) => Ok(()),
             (World::Step, Some(asks)) => {
@@ -175,7 +175,7 @@ impl Trial {
     }
 
     fn step(&self, id: StepId, name: &ModuleName, on: Option<&TargetName>) -> Step {
-        let first = Span { start: 0, end: self.source.text().find('\n').unwrap_or(self.source.text().len()) };
+        let first = self.source.first_line();
         let given = |(name, given): (&crate::SecretName, &Given)| {
             let name = Spanned::new(name.clone(), given.name);
             GivenSecret { local: name.clone(), secret: name }

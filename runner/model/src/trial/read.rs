@@ -14,18 +14,10 @@ use std::fmt::Display;
 use std::str::FromStr;
 use toml::de::DeValue;
 
-/// The kinds of the contract, which a guest can see.
-pub(super) const KINDS: [(&str, FailureKind); 9] = [
-    ("denied", FailureKind::Denied),
-    ("unreachable", FailureKind::Unreachable),
-    ("timeout", FailureKind::Timeout),
-    ("not-found", FailureKind::NotFound),
-    ("conflict", FailureKind::Conflict),
-    ("command-failed", FailureKind::CommandFailed),
-    ("invalid", FailureKind::Invalid),
-    ("cancelled", FailureKind::Cancelled),
-    ("other", FailureKind::Other),
-];
+/// The kinds of the contract, which a guest can see, by their words.
+pub(super) fn kinds() -> [(&'static str, FailureKind); 9] {
+    FailureKind::OF_GUESTS.map(|kind| (kind.word(), kind))
+}
 
 /// The calls that can fail, as the journal names them.
 pub const CALLS: [&str; 41] = [
@@ -277,7 +269,7 @@ fn fault(reader: &Reader, table: &Table<'_>) -> Option<Fault> {
     let call =
         table.require(reader, "call", "\"targets.write\"").and_then(|item| choice(reader, &item, &words));
     let nth = number(reader, table, "nth", 1, 1_000_000).unwrap_or(1);
-    let kind = table.take("kind").and_then(|item| choice(reader, &item, &KINDS));
+    let kind = table.take("kind").and_then(|item| choice(reader, &item, &kinds()));
     let message = string(reader, table, "message");
     let cancel = table.take("cancel").and_then(|item| reader.boolean(&item));
     let lost = table.take("lost").and_then(|item| reader.boolean(&item));

@@ -1,6 +1,6 @@
 //! Reads `[expect]`: how the step ends, and what is there then.
 
-use super::read::{KINDS, by_path, string, texts};
+use super::read::{by_path, kinds, string, texts};
 use super::{Expect, ExpectedError, read_machine};
 use crate::diagnostic::Code;
 use crate::read::{Item, Reader, choice};
@@ -49,7 +49,7 @@ pub(super) fn expect(reader: &Reader, item: &Item<'_>) -> Expect {
 
 fn error(reader: &Reader, item: &Item<'_>) -> Option<Spanned<ExpectedError>> {
     let table = reader.table(item, "`error`")?;
-    let kind = table.take("kind").and_then(|item| choice(reader, &item, &KINDS));
+    let kind = table.take("kind").and_then(|item| choice(reader, &item, &kinds()));
     let message = string(reader, &table, "message");
     table.finish(reader, &[]);
     Some(Spanned::new(ExpectedError { kind: kind.map(|kind| kind.value), message }, item.span))

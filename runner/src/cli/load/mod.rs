@@ -212,8 +212,11 @@ impl Loaded {
     pub(crate) fn read(file: &Path, named: Option<&EnvironmentName>) -> Result<Self, Fail> {
         let written = Written::read(file)?;
         let environment = written.environment(named)?;
-        // A lock that cannot be read is reported by whoever needs what it accepted.
-        let lock = written.lock().ok().flatten();
+        // A lock that cannot be read is reported by whoever needs what it accepted: of modules of registries, which ones.
+        let lock = match written.lock() {
+            Err(broken) if !written.of_registries(&[])?.is_empty() => return Err(broken),
+            lock => lock.ok().flatten(),
+        };
         let choice = Choice::Locked(lock.as_ref().and_then(|lock| lock.environment(&environment)));
         Self::load(written, environment, &choice)
     }
@@ -291,6 +294,12 @@ impl Loaded {
         programs: Programs<'_>,
     ) -> Result<Checked, Fail> {
         let mut problems = self.written.problems.clone();
+        let name = self.environment.as_str();
+        if self.written.plan.environment(name).is_err() {
+            // Nothing was loaded for it.
+            problems.extend(self.written.plan.misnamed(name).unwrap_or_default());
+            return Err(problems.into());
+        }
         let given: BTreeMap<String, String> = vars.iter().cloned().collect();
         let read = self.inventory(&given, programs, &mut problems)?;
         let Read { inventory, digest, answer } = read;

@@ -1,14 +1,31 @@
 //! A registry that somebody else has got into. What it serves is not what it says, and nothing of that is compiled.
 
 use super::people::of_a_file;
+use super::project::Project;
 use super::registries::{push, team, version};
 use runner_fleet::fleet_or_skip;
-use runner_model::Digest;
+use runner_model::lock::Lock;
+use runner_model::{Digest, ModuleRef};
 
 /// The digest of the component in the manifest that a registry stores.
 fn component(manifest: &str) -> String {
     let manifest: serde_json::Value = serde_json::from_str(manifest).expect("JSON");
     manifest["layers"][0]["digest"].as_str().expect("a digest").to_owned()
+}
+
+/// Writes the lock as somebody would who can compute its digest: another module under the name of one.
+fn forge(project: &Project, is: &str, was: &str) {
+    let mut lock = Lock::parse("plan.lock", project.read("plan.lock").as_bytes()).expect("a lock");
+    let home = "home".parse().expect("a name");
+    let mut environment = lock.environment(&home).expect("locked").clone();
+    let other = |module: &ModuleRef| module.to_string().replace(is, was).parse().expect("a module");
+    environment.modules =
+        environment.modules.iter().map(|(name, module)| (other(name), module.clone())).collect();
+    for step in &mut environment.steps {
+        step.uses = other(&step.uses);
+    }
+    lock.set(home, environment);
+    project.write("plan.lock", lock.to_toml());
 }
 
 #[test]
@@ -98,15 +115,11 @@ fn a_lock_cannot_have_another_one_than_the_plan_asks_for() {
     // Somebody who may write the lock, and cannot sign: an older version, for the one that the plan asks for.
     project.write("plan.toml", to("=0.1.0"));
     project.run(&["lock"]).expect(0, &["is 0.1.0"]);
-    let at = registry.authority();
-    let forged = project
-        .read("plan.lock")
-        .replace(&format!("{at}/team/puppet@=0.1.0"), &format!("{at}/team/puppet@=0.1.1"));
     project.write("plan.toml", to("=0.1.1"));
-    project.write("plan.lock", forged);
+    forge(&project, "team/puppet@=0.1.0", "team/puppet@=0.1.1");
     project.run(&["exec"]).expect(3, &["the lock has 0.1.0, and the plan asks for another one"]);
     assert!(!project.path("etc/motd").exists());
-    project.run(&["lock"]).expect(0, &["is 0.1.1"]);
+    project.run(&["lock"]).expect(0, &["0.1.0 -> 0.1.1"]);
     assert_eq!(project.read("plan.lock"), newer);
 }
 
@@ -129,7 +142,11 @@ fn a_module_is_of_the_repository_that_shows_it_and_not_of_one_that_a_plan_names(
     // The registry that the operator means does not have it.
     project.policy(&format!("[environment.home]\nmodules = {{ registries = [\"{at}/vetted\"] }}"), "");
     project.write("plan.toml", from("vetted"));
-    project.write("plan.lock", project.read("plan.lock").replace("/team/", "/vetted/"));
+    let honest = project.read("plan.lock");
+    project.write("plan.lock", honest.replace("/team/", "/vetted/"));
+    project.run(&["exec"]).expect(2, &["plan.lock", "runner lock"]);
+    project.write("plan.lock", honest);
+    forge(&project, "/team/", "/vetted/");
     project.run(&["exec"]).expect(3, &["vetted/puppet` has no manifest"]);
     project.run(&["lock"]).expect(3, &["vetted/puppet` has no manifest"]);
 
