@@ -297,10 +297,11 @@ async fn a_registry_that_is_busy_is_asked_again_for_what_is_read_alone() {
     let busy = |times: usize, status: u16| {
         let counter = AtomicUsize::new(0);
         Server::start(move |asked| {
-            let lists = asked.path.contains("/tags/") || asked.method == "POST";
-            match lists && counter.fetch_add(1, Ordering::Relaxed) < times {
+            let lists = asked.path.contains("/tags/");
+            match (lists || asked.method == "POST") && counter.fetch_add(1, Ordering::Relaxed) < times {
                 true => answer(status, "retry-after: 0\r\n", ""),
-                false => answer(200, "", r#"{"tags":["1"]}"#),
+                false if lists => answer(200, "", r#"{"tags":["1"]}"#),
+                false => answer(404, "", ""),
             }
         })
     };
