@@ -134,6 +134,17 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_in_two_networks_is_in_the_farther_one_and_stays_there() {
+        let guard = Guard::new(Some(Host::Domain("r.example.org")));
+        let own = |addresses| guard.judge_all("r.example.org", addresses).expect("its own");
+        let inside = || guard.judge_all("other.example.org", at("10.1.2.3"));
+        own([at("127.0.0.1"), at("192.0.2.1")].concat());
+        assert!(inside().is_err());
+        own(at("127.0.0.1"));
+        assert!(inside().is_err(), "by its own word it is on this machine now");
+    }
+
+    #[test]
     fn nobody_leads_nearer_to_this_machine_than_itself() {
         let steps = ["127.0.0.1", "10.1.2.3", "192.0.2.1"];
         for (from, registry) in steps.iter().enumerate() {

@@ -185,6 +185,16 @@ mod tests {
     use crate::sandbox::engine::engine;
     use std::os::unix::fs::PermissionsExt as _;
 
+    #[test]
+    fn names_in_a_component_are_harmless_in_what_is_said_of_it() {
+        let twice = "(component (core module (func (export \"\\1b[2J\")) (func (export \"\\1b[2J\"))))";
+        let bytes = wat::parse_str(twice).expect("it parses");
+        let compiler = Compiler::without_cache(&engine().expect("an engine"));
+        let refused =
+            compiler.component(&Digest::of(&bytes), &bytes).err().expect("no component").to_string();
+        assert!(refused.contains("\\u{1b}[2J") && !refused.contains('\u{1b}'), "{refused}");
+    }
+
     fn bytes() -> Vec<u8> {
         wat::parse_str("(component (core module (func (export \"f\"))))").expect("wat")
     }
