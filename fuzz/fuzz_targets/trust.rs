@@ -1,9 +1,9 @@
-//! A file of those who may sign, a signature, and a statement: of each, garbage is refused and what is read is read again.
+//! A file of those who may sign, a file of roots, a signature, and a statement: of each, garbage is refused and what is read is read again.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use runner_trust::{AllowedSigners, MODULE_NAMESPACE, Statement};
+use runner_trust::{AllowedSigners, MODULE_NAMESPACE, SigstoreRoots, Statement};
 
 #[path = "show.rs"]
 mod show;
@@ -20,6 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
             }
             Err(problems) => show::all(&problems),
         }
+    }
+    if let Err(problems) = SigstoreRoots::parse("trusted_root.json", bytes) {
+        show::all(&problems);
     }
     match Statement::parse(bytes) {
         Ok(Statement::Vetting(vetting)) => {

@@ -70,9 +70,9 @@ pub struct Attached {
 }
 
 impl Client {
-    /// What is attached to a manifest, of one type or of all, in the order of the registry's list, and then what it has shown
-    /// before: what was seen once, such as a revocation, is not taken back by leaving it out. Offline it is what was seen. The
-    /// list is the registry's word: it may leave out what it has never shown.
+    /// What is attached to a manifest, of one type or of all, first what it has shown before, then what is new, in the
+    /// order of the registry's list: what was seen once, such as a revocation, is not taken back by leaving it out. Offline it is
+    /// what was seen. The list is the registry's word: it may leave out what it has never shown.
     ///
     /// # Errors
     /// The registry cannot be asked, or what it answers is no list.
@@ -87,11 +87,17 @@ impl Client {
                 what: format!("what is attached to {repository}@{subject}"),
             })?
         } else {
-            let mut list = self.within(repository, self.listed(repository, subject)).await?;
-            for before in self.seen(repository, subject).await?.unwrap_or_default() {
-                if list.len() < REFERRERS_MAX && list.iter().all(|now| now.digest != before.digest) {
-                    list.push(before);
+            let now = self.within(repository, self.listed(repository, subject)).await?;
+            // As it was seen first: a list could call what it has shown something else later.
+            let mut list = self.seen(repository, subject).await?.unwrap_or_default();
+            for entry in now {
+                if list.iter().all(|seen| seen.digest != entry.digest) {
+                    list.push(entry);
                 }
+            }
+            if list.len() > REFERRERS_MAX {
+                let why = format!("with what it has shown before it has {}", list.len());
+                return Err(Error::bad_answer(repository.registry(), "a list of what is attached", why));
             }
             if let Some(cache) = self.cache.clone() {
                 let (repository, subject, list) = (repository.clone(), *subject, list.clone());

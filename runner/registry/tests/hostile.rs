@@ -433,31 +433,40 @@ async fn lists_of_referrers_are_read_as_the_registry_keeps_them() {
 /// A registry that leaves out later what it has shown.
 #[tokio::test]
 async fn what_was_attached_once_is_not_forgotten() {
-    let entry = |name: &str| {
+    let typed = |name: &str, kind: &str| {
         let digest = Digest::of(name);
         format!(
-            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1,"artifactType":"x/a"}}"#
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1,"artifactType":"{kind}"}}"#
         )
     };
-    let lists = [entry("revocation"), entry("other"), String::new()].map(|entries| {
+    let entry = |name: &str| typed(name, "x/a");
+    let many = (0..1000).map(|number| entry(&number.to_string())).collect::<Vec<_>>().join(",");
+    let again = typed("revocation", "x/junk");
+    let lists = [entry("revocation"), entry("other"), again, String::new(), many, String::new()].map(|entries| {
         format!(r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{entries}]}}"#)
     });
     let counter = AtomicUsize::new(0);
     let server = Server::start(move |asked| match asked.path.contains("/referrers/") {
-        true => answer(200, "", lists[counter.fetch_add(1, Ordering::Relaxed).min(2)].clone()),
+        true => answer(200, "", lists[counter.fetch_add(1, Ordering::Relaxed)].clone()),
         false => answer(404, "", ""),
     });
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Some(Cache::open(folder.path()).expect("a cache"));
     let client = Client::new(Settings { cache, ..settings() }).expect("a client");
+    let asked = async || client.referrers(&server.repository(), &Digest::of("x"), None).await;
     let seen = async || {
-        let list = client.referrers(&server.repository(), &Digest::of("x"), None).await.expect("a list");
+        let list = asked().await.expect("a list");
+        assert!(list.iter().all(|referrer| referrer.artifact_type == "x/a"), "{list:?}");
         list.into_iter().map(|referrer| referrer.manifest).collect::<Vec<_>>()
     };
     let (revocation, other) = (Digest::of("revocation"), Digest::of("other"));
     assert_eq!(seen().await, [revocation]);
-    assert_eq!(seen().await, [other, revocation]);
-    assert_eq!(seen().await, [other, revocation], "also when it shows nothing any more");
+    assert_eq!(seen().await, [revocation, other]);
+    assert_eq!(seen().await, [revocation, other], "also when it calls it something else");
+    assert_eq!(seen().await, [revocation, other], "also when it shows nothing any more");
+    let full = asked().await.expect_err("no room");
+    assert!(text_of(&full).contains("with what it has shown before it has 1002"), "{full}");
+    assert_eq!(seen().await, [revocation, other], "also after it has shown too much");
 }
 
 /// A registry without referrers, in which somebody else writes the list after us, so many times.

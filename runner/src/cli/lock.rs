@@ -9,9 +9,6 @@ use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::{Digest, EnvironmentName, ModuleRef, Pinned, Resolved};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How much of a digest is enough to name what was shown.
-const SHORTEST: usize = 8;
-
 pub(crate) fn run(args: &Args) -> Result<(), Fail> {
     let written = Written::read(&args.plan)?;
     let environments: Vec<EnvironmentName> = match &args.environment {
@@ -64,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fail> {
         Err(broken) => return Err(broken),
     };
     lock.retain(|name| written.plan.environment.contains_key(name));
-    asks_for_no_more(&lock, &checked, args.accept.as_ref().map(Option::as_deref))?;
+    asks_for_no_more(&lock, &checked, args.accept)?;
     for resolved in checked {
         lock.set(resolved.environment.clone(), LockedEnvironment::build(&resolved));
     }
@@ -107,7 +104,7 @@ fn say(reference: &ModuleRef, before: Option<&Pinned>, now: Option<&Pinned>) {
 
 /// Refuses an update of a module by which a step would get more than a review accepted. `accept`: what was asked for is
 /// let; where a digest is given, only if it is that.
-fn asks_for_no_more(lock: &Lock, checked: &[Resolved], accept: Option<Option<&str>>) -> Result<(), Fail> {
+fn asks_for_no_more(lock: &Lock, checked: &[Resolved], accept: Option<Option<Digest>>) -> Result<(), Fail> {
     // A registry could serve something else to whoever asks the second time.
     let (mut detail, mut asked) = (String::new(), String::new());
     for resolved in checked {
@@ -122,14 +119,13 @@ fn asks_for_no_more(lock: &Lock, checked: &[Resolved], accept: Option<Option<&st
     match accept {
         _ if detail.is_empty() => return Ok(()),
         Some(None) => return Ok(()),
-        Some(Some(given)) if given.len() >= SHORTEST && digest.hex().starts_with(given) => return Ok(()),
+        Some(Some(given)) if given == digest => return Ok(()),
         _ => {}
     }
     let message = match accept {
         None => "a module is another one than in the lock, and asks for more",
         Some(_) => "a module asks for something else than what is accepted",
     };
-    let digest = digest.short();
     Err(Fail::refused(message).detail(detail).hint(format_args!(
         "to let it, the same with `--accept={digest}`; where the older one is at hand, `runner module diff OLD NEW` shows all"
     )))

@@ -8,7 +8,6 @@ use super::load::{Judge, Lazy, evidence_of, loader, policy, shown, source_of, wi
 use super::module_share::unusable;
 use super::{out, talk};
 use crate::module::fetch::Registries;
-use crate::module::load::Module;
 use crate::module::source::{Origin, Source};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -47,16 +46,10 @@ fn named(text: &str, registries: &Lazy) -> Result<Source, Fail> {
 }
 
 /// The same of one that somebody answers for. What a tag names is the registry's word, and could be something else than what
-/// was built or read: of a registry it is named by its digest. What it is, is said before anything is signed.
-fn answered_for(text: &str, registries: &Lazy) -> Result<(Source, Module), Fail> {
+/// was built or read: of a registry it is named by its digest. Which component that is, is said before anything is signed.
+fn answered_for(text: &str, registries: &Lazy) -> Result<Source, Fail> {
     let source = named(text, registries)?;
-    let module = loader()?.load(&source).map_err(|error| unusable(text, &error))?;
-    let what = format!(
-        "{} {}, component {}",
-        shown_text(&module.manifest.name),
-        shown_text(&module.manifest.version),
-        source.digest
-    );
+    let what = format!("component {}", source.digest);
     if let (Origin::Registry { repository, pinned }, ModuleRef::Oci(OciModule { wanted, .. })) =
         (&source.origin, reference(text)?)
         && !matches!(wanted, Wanted::Manifest(_))
@@ -69,7 +62,7 @@ fn answered_for(text: &str, registries: &Lazy) -> Result<(Source, Module), Fail>
             )));
     }
     talk(&format!("{what}\n"));
-    Ok((source, module))
+    Ok(source)
 }
 
 /// To the millisecond: of two statements within a second, one is the newer one.
@@ -89,14 +82,10 @@ fn written(file: &Path, content: &[u8]) -> Result<(), Fail> {
 
 pub(crate) fn sign(args: &Sign) -> Result<(), Fail> {
     let registries = Lazy::default();
-    let source = match reference(&args.module)? {
-        ModuleRef::Oci(_) => answered_for(&args.module, &registries)?.0,
-        _ => named(&args.module, &registries)?,
-    };
+    let source = answered_for(&args.module, &registries)?;
     match &source.origin {
         Origin::Builtin => Err(of_the_runner()),
         Origin::File(file) => {
-            talk(&format!("component {}\n", source.digest));
             let to = with(file, ".sig");
             written(&to, signed(MODULE_NAMESPACE, &source.bytes, &args.key)?.as_bytes())?;
             out(&format!("{}\n", to.display()))
@@ -110,7 +99,8 @@ pub(crate) fn sign(args: &Sign) -> Result<(), Fail> {
 
 pub(crate) fn vet(args: &Vet) -> Result<(), Fail> {
     let registries = Lazy::default();
-    let (source, module) = answered_for(&args.module, &registries)?;
+    let source = answered_for(&args.module, &registries)?;
+    let module = loader()?.load(&source).map_err(|error| unusable(&args.module, &error))?;
     let expires = TimeZone::UTC.to_timestamp(args.expires.at(0, 0, 0, 0)).map_err(Fail::usage)?;
     let vetting = Vetting {
         component: source.digest,
@@ -160,7 +150,7 @@ pub(crate) fn revoke(args: &Revoke) -> Result<(), Fail> {
     // Of a vetting the digest says which one; the module says only where that is.
     let source = match args.vetting {
         Some(_) => named(&args.module, &registries)?,
-        None => answered_for(&args.module, &registries)?.0,
+        None => answered_for(&args.module, &registries)?,
     };
     if !matches!(source.origin, Origin::Registry { .. }) {
         return Err(Fail::usage("a revocation is attached to a module in a registry").hint(

@@ -14,7 +14,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use runner_model::quantity::Period;
-use runner_model::{EnvironmentName, Limit, ModuleName, TargetName};
+use runner_model::{Digest, EnvironmentName, Limit, ModuleName, TargetName};
 use std::path::PathBuf;
 
 const STYLES: Styles = Styles::styled()
@@ -250,7 +250,7 @@ pub(crate) struct Lock {
     /// Let updated modules have what they ask for beyond the lock. Without, such an update ends with 3, and is shown. With the
     /// digest that was shown with it, this and nothing else is let.
     #[arg(long, value_name = "DIGEST", num_args = 0..=1, require_equals = true, conflicts_with = "check")]
-    pub(crate) accept: Option<Option<String>>,
+    pub(crate) accept: Option<Option<Digest>>,
     /// Let a version of a registry name another module than it did, and an older version take the place of a newer one.
     #[arg(long, conflicts_with = "check")]
     pub(crate) allow_moved: bool,

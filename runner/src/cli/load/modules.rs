@@ -171,15 +171,21 @@ fn of(
                 Some(known) if !update.contains(reference) => known.clone(),
                 Some(known) => registries.get()?.choose(module, Some(known), *may_move)?,
                 // The plan asks for others than it did.
-                None => {
-                    let of_same = |other: &&ModuleRef| matches!(other, ModuleRef::Oci(other) if other.repository == module.repository);
-                    let other = before.keys().find(of_same).and_then(|other| before.get(other));
-                    registries.get()?.choose(module, other, *may_move)?
-                }
+                None => registries.get()?.choose(module, nearest(before, module), *may_move)?,
             };
             Ok(registries.get()?.fetch(&module.repository, &pinned)?)
         }
     }
+}
+
+/// Of what a lock has of the same repository, the newest version that the plan would still take.
+fn nearest<'p>(before: &'p BTreeMap<ModuleRef, Pinned>, module: &OciModule) -> Option<&'p Pinned> {
+    let of_same = |reference: &ModuleRef| match reference {
+        ModuleRef::Oci(other) => other.repository == module.repository,
+        _ => false,
+    };
+    let fitting = before.iter().filter(|(reference, pinned)| of_same(reference) && module.takes(pinned));
+    fitting.map(|(_, pinned)| pinned).max_by_key(|pinned| semver::Version::parse(&pinned.tag).ok())
 }
 
 /// What others say of a module.

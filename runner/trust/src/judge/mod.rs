@@ -123,8 +123,11 @@ pub fn judge(
     if found != candidate.digest {
         return Err(Refusal::OtherBytes { wanted: candidate.digest, found });
     }
-    if policy.trust.revoked.contains(&candidate.digest) {
-        return Err(Refusal::RevokedByOperator { digest: candidate.digest, file: policy.file.clone() });
+    // People have the one of the manifest in their plans, and the one of the component in their locks.
+    for digest in [Some(candidate.digest), candidate.manifest].into_iter().flatten() {
+        if policy.trust.revoked.contains(&digest) {
+            return Err(Refusal::RevokedByOperator { digest, file: policy.file.clone() });
+        }
     }
     if *candidate.origin == Origin::Builtin {
         return Ok(Trusted::default());

@@ -228,7 +228,9 @@ impl Refusal {
                 format!("use another version; only the operator can take it out of `revoked` in {file}")
             }
             Self::RevokedModule { .. } => "use another version of the module".to_owned(),
-            Self::TooMuch { .. } => "ask whoever keeps the module to tidy up what is attached to it".to_owned(),
+            Self::TooMuch { .. } => "ask whoever keeps the module to tidy up what is attached to it; what this machine has seen \
+                 is below registries/referrers of its cache"
+                .to_owned(),
             Self::File { .. } => {
                 "use it from a registry; or the operator would have to write `files = true` there".to_owned()
             }

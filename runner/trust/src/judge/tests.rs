@@ -95,8 +95,12 @@ fn vetted(vettings: &[(u8, Vetting)]) -> Evidence {
 }
 
 fn revocation(of: Digest) -> Vec<u8> {
+    revocation_of(of, "2026-04-01T00:00:00Z")
+}
+
+fn revocation_of(of: Digest, time: &str) -> Vec<u8> {
     let reason = "it follows links".to_owned();
-    Revocation { of, reason, revoked_at: at("2026-04-01T00:00:00Z") }.to_bytes().expect("well formed")
+    Revocation { of, reason, revoked_at: at(time) }.to_bytes().expect("well formed")
 }
 
 #[test]
@@ -246,6 +250,24 @@ fn what_a_vetting_narrowed_does_not_widen_when_it_ends() {
     let trusted = judged(&asks, &registry(), &both(narrow.clone(), SECURITY)).expect("vetted");
     assert_eq!(trusted.ceilings[0].grants, narrow.ceiling);
 
+    // What is not understood could say less than what was said before.
+    let mut newer_runner = vetted(&[(SECURITY, vetting())]);
+    let text = String::from_utf8(narrow.to_bytes().expect("well formed")).expect("text");
+    let later = text.replace("runner:vetting/v1", "runner:vetting/v2").into_bytes();
+    newer_runner.vettings.push(signed(SECURITY, later.clone()));
+    assert!(matches!(judged(&asks, &registry(), &newer_runner), Err(Refusal::BadVetting { .. })));
+    let mut by_stranger = vetted(&[(SECURITY, vetting())]);
+    by_stranger.vettings.push(signed(OTHER, later));
+    assert!(judged(&asks, &registry(), &by_stranger).is_ok(), "a stranger could write anything");
+
+    // A clock that was wrong: the vetting is taken back, and given again.
+    let ahead =
+        Vetting { reviewed_at: at("2027-05-01T00:00:00Z"), expires: at("2028-01-01T00:00:00Z"), ..vetting() };
+    let mut mended = vetted(&[(SECURITY, ahead), (SECURITY, narrow.clone())]);
+    assert!(matches!(judged(&asks, &registry(), &mended), Err(Refusal::BadVetting { .. })));
+    mended.revocations.push(signed(SECURITY, revocation(mended.vettings[0].id())));
+    assert_eq!(judged(&asks, &registry(), &mended).expect("vetted").ceilings[0].grants, narrow.ceiling);
+
     let over = Vetting { expires: at("2026-05-31T00:00:00Z"), ..narrow.clone() };
     let of_gone = Vetting {
         reviewer: "gone@example.org".to_owned(),
@@ -254,7 +276,8 @@ fn what_a_vetting_narrowed_does_not_widen_when_it_ends() {
     };
     let older = Vetting { reviewed_at: at("2026-04-01T00:00:00Z"), ..vetting() };
     let mut taken_back = both(narrow.clone(), SECURITY);
-    taken_back.revocations.push(signed(SECURITY, revocation(taken_back.vettings[1].id())));
+    let narrowing = taken_back.vettings[1].id();
+    taken_back.revocations.push(signed(SECURITY, revocation_of(narrowing, "2026-05-10T00:00:00Z")));
     let mut report = String::new();
     for (what, evidence) in [
         ("it has expired", both(over, SECURITY)),
@@ -272,7 +295,7 @@ fn who_signs_modules_may_revoke_them() {
     let signers = AllowedSigners::parse("allowed_signers", file.as_bytes()).expect("well formed");
     let anchors = Anchors { signers: Some(signers), roots: None };
     let asks = policy("{ signed-by = [\"alice@example.org\"] }");
-    let judged = |by: u8| {
+    let revoked_by = |by: u8| {
         let revocations = vec![signed(by, revocation(Digest::of(BYTES)))];
         let evidence = Evidence { revocations, ..signed_by(&[ALICE]) };
         let candidate = Candidate {
@@ -284,8 +307,22 @@ fn who_signs_modules_may_revoke_them() {
         };
         judge(&asks, &anchors, &candidate, now())
     };
-    assert!(matches!(judged(ALICE), Err(Refusal::RevokedModule { .. })));
-    assert!(judged(OTHER).is_ok(), "a stranger could revoke anything");
+    assert!(matches!(revoked_by(ALICE), Err(Refusal::RevokedModule { .. })));
+    assert!(revoked_by(OTHER).is_ok(), "a stranger could revoke anything");
+
+    // Also where another section of the policy names them.
+    let both = policy_of(
+        "[environment.production]\nmodules = { vetted-by = [\"security@example.org\"] }\n\
+         [environment.\"*\"]\nmodules = { signed-by = [\"other@example.com\"] }\n",
+    );
+    let vetted = vetted(&[(SECURITY, vetting())]);
+    let revocations = vec![signed(OTHER, revocation(vetted.vettings[0].id()))];
+    let all = Evidence { signatures: signed_by(&[OTHER]).signatures, ..vetted };
+    assert!(judged(&both, &registry(), &all).is_ok());
+    assert!(matches!(
+        judged(&both, &registry(), &Evidence { revocations, ..all }),
+        Err(Refusal::BadVetting { .. })
+    ));
 }
 
 #[test]
@@ -298,6 +335,16 @@ fn what_the_operator_revoked_is_refused_whoever_signed_it() {
     };
     let good = vetted(&[(SECURITY, vetting())]);
     let module = revoked(Digest::of(BYTES));
+    let manifest = Digest::of("the manifest");
+    let candidate = Candidate {
+        origin: &registry(),
+        digest: Digest::of(BYTES),
+        bytes: BYTES,
+        manifest: Some(manifest),
+        evidence: &good,
+    };
+    let by_manifest = judge(&revoked(manifest), &anchors(), &candidate, now());
+    assert!(matches!(by_manifest, Err(Refusal::RevokedByOperator { digest, .. }) if digest == manifest));
     let report = [
         said(judged(&module, &registry(), &good)),
         said(judged(&module, &Origin::Builtin, &Evidence::default())),

@@ -21,14 +21,27 @@ impl Judge<'_> {
         let signers = self.signers()?;
         let mut said: Vec<(&Signed, Vetting)> = Vec::new();
         let mut problems = Vec::new();
+        // What somebody who may vet has signed, and this runner does not understand, could be the last word.
+        let mut unread = false;
         for signed in &self.candidate.evidence.vettings {
             match self.said(signers, wanted, signed) {
                 Ok(vetting) => said.push((signed, vetting)),
+                Err(problem @ VettingProblem::Statement(_)) => {
+                    unread = true;
+                    problems.insert(0, (signed.id(), problem));
+                }
                 Err(problem) => problems.push((signed.id(), problem)),
             }
         }
-        if let Some((signed, vetting)) =
-            said.into_iter().max_by_key(|(signed, vetting)| (vetting.reviewed_at, signed.id()))
+        // One that was taken back was the last word until then, also where its own date is yet to come.
+        let when = |signed: &Signed, vetting: &Vetting| {
+            let revoked = self.revocation(signed.id()).map(|revoked| revoked.revocation.revoked_at);
+            revoked.map_or(vetting.reviewed_at, |at| at.min(vetting.reviewed_at))
+        };
+        if let Some((signed, vetting)) = said
+            .into_iter()
+            .max_by_key(|(signed, vetting)| (when(signed, vetting), signed.id()))
+            .filter(|_| !unread)
         {
             match self.holds(signers, signed, &vetting) {
                 Ok(()) => return Ok(Some((signed.id(), vetting))),
@@ -113,12 +126,12 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A revocation of this that somebody has signed who may sign or vet modules. Others are nobody's business: whoever
+    /// A revocation of this that somebody has signed who may sign or vet modules in this environment. Others are nobody's business: whoever
     /// stores them could add any.
     fn revocation(&self, of: Digest) -> Option<Revoked> {
         let signers = self.anchors.signers.as_ref()?;
-        let may = [&self.rules.signed_by, &self.rules.vetted_by].into_iter().flatten().flatten();
-        let may: Vec<_> = may.cloned().collect();
+        let lists = self.policy.modules.iter().flat_map(|rules| [&rules.signed_by, &rules.vetted_by]);
+        let may: Vec<_> = lists.flatten().flatten().cloned().collect();
         let read = |signed: &Signed| {
             let Ok(Statement::Revocation(revocation)) = Statement::parse(&signed.statement) else {
                 return None;

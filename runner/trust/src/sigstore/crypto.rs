@@ -102,3 +102,68 @@ fn unfit(scheme: SigningScheme) -> Error {
 fn unknown(scheme: SigningScheme) -> Error {
     Error::UnsupportedAlgorithm(format!("signatures of the kind {}", scheme.name()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMES: [SigningScheme; 11] = [
+        SigningScheme::EcdsaP256Sha256,
+        SigningScheme::EcdsaP256Sha384,
+        SigningScheme::EcdsaP384Sha256,
+        SigningScheme::EcdsaP384Sha384,
+        SigningScheme::Ed25519,
+        SigningScheme::RsaPkcs1Sha256,
+        SigningScheme::RsaPkcs1Sha384,
+        SigningScheme::RsaPkcs1Sha512,
+        SigningScheme::RsaPssSha256,
+        SigningScheme::RsaPssSha384,
+        SigningScheme::RsaPssSha512,
+    ];
+
+    /// What OpenSSL signed, of each scheme: its key and its signature over `message`.
+    fn vectors() -> Vec<(SigningScheme, Vec<u8>, Vec<u8>)> {
+        let line = |line: &str| {
+            let mut words = line.split(' ');
+            let name = words.next().expect("a scheme");
+            let scheme = SCHEMES.into_iter().find(|scheme| scheme.name() == name).expect(name);
+            let mut bytes = || hex::decode(words.next().expect("a word")).expect("hexadecimal");
+            (scheme, bytes(), bytes())
+        };
+        include_str!("data/vectors.txt").lines().map(line).collect()
+    }
+
+    #[test]
+    fn what_openssl_signed_fits_and_nothing_else_does() {
+        let vectors = vectors();
+        assert_eq!(vectors.len(), SCHEMES.len());
+        for (scheme, key, signature) in &vectors {
+            let fits = |key: &[u8], data: &[u8], signature: &[u8]| {
+                Provider.verify_raw(*scheme, key, data, signature).is_ok()
+            };
+            let name = scheme.name();
+            assert!(fits(key, b"message", signature), "{name}");
+            assert!(!fits(key, b"massage", signature), "{name}: another message");
+            for at in [0, signature.len() / 2, signature.len() - 1] {
+                let mut other = signature.clone();
+                other[at] ^= 1;
+                assert!(!fits(key, b"message", &other), "{name}: byte {at} of the signature");
+            }
+            assert!(!fits(key, b"message", &signature[1..]) && !fits(key, b"message", b""), "{name}: cut");
+            let mut other = key.clone();
+            other[key.len() / 2] ^= 1;
+            assert!(!fits(&other, b"message", signature) && !fits(b"", b"message", signature), "{name}: key");
+            for (another, ..) in vectors.iter().filter(|(another, ..)| another != scheme) {
+                let result = Provider.verify_raw(*another, key, b"message", signature);
+                assert!(result.is_err(), "{name} as {}", another.name());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        let key = vec![0; 1952];
+        assert!(Provider.verify_raw(SigningScheme::MlDsa65, &key, b"message", &[0; 3309]).is_err());
+        assert!(Provider.verify_prehashed(SigningScheme::Ed25519, &[0; 32], &[0; 32], &[0; 64]).is_err());
+    }
+}
