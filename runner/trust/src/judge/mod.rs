@@ -163,6 +163,7 @@ impl Judge<'_> {
     fn judge(&self, trusted: &mut Trusted) -> Result<(), Refusal> {
         admits_by(self.policy, self.rules, self.candidate.origin)?;
         self.not_revoked()?;
+        self.understood()?;
         if let Some(signer) = self.signed()?
             && !trusted.signers.contains(&signer)
         {

@@ -36,6 +36,16 @@ pub enum Refusal {
         /// When.
         at: Timestamp,
     },
+    /// Somebody who may has said something of it that this runner does not understand.
+    #[error("{by} has signed a statement about the module ({}) that is not understood: {problem}", .id.short())]
+    NotUnderstood {
+        /// The statement.
+        id: Digest,
+        /// Who signed it.
+        by: String,
+        /// What is wrong with it.
+        problem: StatementError,
+    },
     /// There is more about it than anybody would look at.
     #[error("the module comes with {count} {what}, and at most {most} are looked at")]
     TooMuch {
@@ -228,6 +238,9 @@ impl Refusal {
                 format!("use another version; only the operator can take it out of `revoked` in {file}")
             }
             Self::RevokedModule { .. } => "use another version of the module".to_owned(),
+            Self::NotUnderstood { .. } => {
+                "it could take back what was said before: use a newer runner, or ask who signed it".to_owned()
+            }
             Self::TooMuch { .. } => "ask whoever keeps the module to tidy up what is attached to it; what this machine has seen \
                  is below registries/referrers of its cache"
                 .to_owned(),

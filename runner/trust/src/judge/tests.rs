@@ -255,7 +255,7 @@ fn what_a_vetting_narrowed_does_not_widen_when_it_ends() {
     let text = String::from_utf8(narrow.to_bytes().expect("well formed")).expect("text");
     let later = text.replace("runner:vetting/v1", "runner:vetting/v2").into_bytes();
     newer_runner.vettings.push(signed(SECURITY, later.clone()));
-    assert!(matches!(judged(&asks, &registry(), &newer_runner), Err(Refusal::BadVetting { .. })));
+    assert!(matches!(judged(&asks, &registry(), &newer_runner), Err(Refusal::NotUnderstood { .. })));
     let mut by_stranger = vetted(&[(SECURITY, vetting())]);
     by_stranger.vettings.push(signed(OTHER, later));
     assert!(judged(&asks, &registry(), &by_stranger).is_ok(), "a stranger could write anything");

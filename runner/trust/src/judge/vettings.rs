@@ -21,15 +21,9 @@ impl Judge<'_> {
         let signers = self.signers()?;
         let mut said: Vec<(&Signed, Vetting)> = Vec::new();
         let mut problems = Vec::new();
-        // What somebody who may vet has signed, and this runner does not understand, could be the last word.
-        let mut unread = false;
         for signed in &self.candidate.evidence.vettings {
             match self.said(signers, wanted, signed) {
                 Ok(vetting) => said.push((signed, vetting)),
-                Err(problem @ VettingProblem::Statement(_)) => {
-                    unread = true;
-                    problems.insert(0, (signed.id(), problem));
-                }
                 Err(problem) => problems.push((signed.id(), problem)),
             }
         }
@@ -38,10 +32,8 @@ impl Judge<'_> {
             let revoked = self.revocation(signed.id()).map(|revoked| revoked.revocation.revoked_at);
             revoked.map_or(vetting.reviewed_at, |at| at.min(vetting.reviewed_at))
         };
-        if let Some((signed, vetting)) = said
-            .into_iter()
-            .max_by_key(|(signed, vetting)| (when(signed, vetting), signed.id()))
-            .filter(|_| !unread)
+        if let Some((signed, vetting)) =
+            said.into_iter().max_by_key(|(signed, vetting)| (when(signed, vetting), signed.id()))
         {
             match self.holds(signers, signed, &vetting) {
                 Ok(()) => return Ok(Some((signed.id(), vetting))),
@@ -54,6 +46,20 @@ impl Judge<'_> {
             true => Refusal::NotVetted { digest: self.candidate.digest, wanted, section },
             false => Refusal::BadVetting { problems, wanted, section },
         })
+    }
+
+    /// Whether all is understood that somebody who may has signed about the module: it could be the last word.
+    pub(super) fn understood(&self) -> Result<(), Refusal> {
+        let Some(signers) = self.anchors.signers.as_ref() else { return Ok(()) };
+        for signed in &self.candidate.evidence.vettings {
+            if let Err(problem) = Statement::parse(&signed.statement)
+                && let Ok(signer) = self.signer(signers, signed, self.now)
+                && signer.is_among(&self.may())
+            {
+                return Err(Refusal::NotUnderstood { id: signed.id(), by: signer.to_string(), problem });
+            }
+        }
+        Ok(())
     }
 
     /// Whether somebody who may has revoked the module.
@@ -126,12 +132,17 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// Those who may sign or vet modules in this environment, and so revoke them.
+    fn may(&self) -> Vec<NamePattern> {
+        let lists = self.policy.modules.iter().flat_map(|rules| [&rules.signed_by, &rules.vetted_by]);
+        lists.flatten().flatten().cloned().collect()
+    }
+
     /// A revocation of this that somebody has signed who may sign or vet modules in this environment. Others are nobody's business: whoever
     /// stores them could add any.
     fn revocation(&self, of: Digest) -> Option<Revoked> {
         let signers = self.anchors.signers.as_ref()?;
-        let lists = self.policy.modules.iter().flat_map(|rules| [&rules.signed_by, &rules.vetted_by]);
-        let may: Vec<_> = lists.flatten().flatten().cloned().collect();
+        let may = self.may();
         let read = |signed: &Signed| {
             let Ok(Statement::Revocation(revocation)) = Statement::parse(&signed.statement) else {
                 return None;
