@@ -44,7 +44,7 @@ pub enum Refusal {
         /// Who signed it.
         by: String,
         /// What is wrong with it.
-        problem: StatementError,
+        problem: Box<StatementError>,
     },
     /// There is more about it than anybody would look at.
     #[error("the module comes with {count} {what}, and at most {most} are looked at")]

@@ -56,7 +56,8 @@ impl Judge<'_> {
                 && let Ok(signer) = self.signer(signers, signed, self.now)
                 && signer.is_among(&self.may())
             {
-                return Err(Refusal::NotUnderstood { id: signed.id(), by: signer.to_string(), problem });
+                let (id, by, problem) = (signed.id(), signer.to_string(), Box::new(problem));
+                return Err(Refusal::NotUnderstood { id, by, problem });
             }
         }
         Ok(())
