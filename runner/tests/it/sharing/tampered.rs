@@ -156,6 +156,39 @@ fn a_module_is_of_the_repository_that_shows_it_and_not_of_one_that_a_plan_names(
 }
 
 #[test]
+fn what_is_attached_and_makes_no_sense_keeps_no_module_out() {
+    let (registry, mut project) = fleet_or_skip!(team());
+    for name in ["alice", "mallory"] {
+        project.key(name);
+    }
+    let alice = project.allowed("alice", "alice@example.org", "");
+    project.policy("[environment.home]\nmodules = { signed-by = [\"alice@example.org\"] }", &alice);
+    let manifest = push(&project, &registry, &version(&project, "0.1.0", &[]), &[]);
+    let module = format!("oci:{}/team/puppet@{manifest}", registry.authority());
+    let sign = |key: &str| {
+        let signed = project.run(&["module", "sign", &module, "--key", key]);
+        assert_eq!(signed.code, 0, "{}", signed.said);
+        let attached = signed.said.lines().find(|line| line.starts_with("signed with")).expect("it is said");
+        attached.rsplit_once('@').expect("a digest").1.to_owned()
+    };
+    // Attached by somebody who may push, and damaged.
+    let theirs = sign("mallory");
+    let text = std::fs::read_to_string(registry.content(&theirs)).expect("a manifest");
+    std::fs::write(registry.content(&component(&text)), "gone").expect("damaged");
+    sign("alice");
+    project.run(&["lock"]).expect(0, &["wrote `plan.lock`"]);
+    project.run(&["exec"]).expect(0, &["1 change"]);
+
+    // A good one that is damaged counts no more, and nothing else does in its place.
+    std::fs::remove_dir_all(project.path("cache")).expect("nothing is kept");
+    let ours = sign("alice");
+    let text = std::fs::read_to_string(registry.content(&ours)).expect("a manifest");
+    std::fs::write(registry.content(&component(&text)), "gone").expect("damaged");
+    std::fs::remove_dir_all(project.path("cache")).expect("nothing is kept");
+    project.run(&["lock"]).expect(3, &["is not signed"]);
+}
+
+#[test]
 fn nothing_of_a_plan_is_compiled_for_an_environment_that_no_policy_was_asked_about() {
     let (mut project, bytes) = of_a_file();
     project.policy("[environment.home]\nmodules = { files = false }", "");
