@@ -225,3 +225,31 @@ fn newest(module: &OciModule, registries: &Lazy) -> Result<Source, LoadError> {
     let pinned = registries.get()?.choose(module, None, false)?;
     Ok(registries.get()?.fetch(&module.repository, &pinned)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runner_model::Digest;
+
+    #[test]
+    fn a_changed_requirement_is_held_against_the_newest_that_it_would_still_take() {
+        let module = |wanted: &str| -> OciModule {
+            format!("registry.example.org/team/greet@{wanted}").parse().expect("a module")
+        };
+        let locked = |wanted: &str, tag: &str| {
+            let pinned = Pinned { tag: tag.to_owned(), manifest: Digest::of(tag) };
+            (ModuleRef::Oci(module(wanted)), pinned)
+        };
+        let other = ModuleRef::Oci("registry.example.org/other@1".parse().expect("a module"));
+        let before = BTreeMap::from([
+            locked("1", "1.10.0"),
+            locked("1.2", "1.9.0"),
+            locked("2", "2.1.0"),
+            (other, Pinned { tag: "1.99.0".to_owned(), manifest: Digest::of("other") }),
+        ]);
+        let found = |wanted: &str| nearest(&before, &module(wanted)).map(|pinned| pinned.tag.as_str());
+        assert_eq!(found("1.1"), Some("1.10.0"));
+        assert_eq!(found("2.0"), Some("2.1.0"));
+        assert_eq!(found("3"), None);
+    }
+}
