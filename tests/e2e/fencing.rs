@@ -185,6 +185,25 @@ fn the_clock_of_a_target_may_be_wrong_by_an_hour() {
 }
 
 #[test]
+fn a_lock_that_was_being_taken_when_the_run_was_stopped_is_given_back() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let (project, host) = (Project::new(&fleet), fleet.host(1));
+    project.lock();
+    host.hide("date").unwrap();
+    let waits = "cd /run/shown; mkfifo gate; chmod 777 . gate
+        printf '#!/bin/sh\\n: > /run/shown/asked; read -r _ < /run/shown/gate; exec /run/bin/date \"$@\"\\n' > date; chmod 755 date";
+    host.inside(&["sh", "-euc", waits]).unwrap();
+    let running = project.begin();
+    until("the target is asked for its lock", || host.outside("/run/shown/asked").exists());
+    running.signal("INT");
+    running.wait_until("stopping", |event| event["event"] == "cancelling");
+    host.inside(&["sh", "-euc", "cd /run/shown; mv gate open; echo > gate; echo > open"]).unwrap();
+    running.end().must_say(130, &["web-1"]);
+    let state = project.run(&["lock", "status", "plan.toml", "--environment", "fleet"]);
+    assert!(state.stdout.contains("free") && !state.stdout.contains("never given back"), "{state}");
+}
+
+#[test]
 fn a_target_that_loses_its_runner_after_the_switch_takes_itself_back() {
     let fleet = fleet_or_skip!(Fleet::start(2));
     let project = Project::new(&fleet);

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use runner_model::{Event, Failure, FailureKind, TargetName};
 use runner_transport::{Connection, LockAnswer, LockRequest, LockState, Owner, Take};
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How soon a lock that somebody else has is asked for again.
@@ -95,14 +95,10 @@ impl Host {
                     connection.share_lock(epoch).await?;
                     return Ok(None);
                 }
-                connection.lock(&request).await.map(Some)
+                self.taken(name, connection, request.clone()).await.map(Some)
             };
             let failure = match answer.await {
-                Ok(None) => continue,
-                Ok(Some(LockAnswer::Taken { .. })) => {
-                    self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
-                    continue;
-                }
+                Ok(None | Some(LockAnswer::Taken { .. })) => continue,
                 Ok(Some(LockAnswer::Held(state))) => held(name, &state),
                 Err(failure) => failure,
             };
@@ -110,6 +106,28 @@ impl Host {
             return Err(failure);
         }
         Ok(())
+    }
+
+    /// Asks one machine for its lock. A machine that was asked may take it even when nobody waits for the answer any
+    /// more: whoever gives the locks back waits until it has said so.
+    async fn taken(
+        &self,
+        name: &TargetName,
+        connection: Arc<dyn Connection>,
+        request: LockRequest,
+    ) -> Result<LockAnswer, Failure> {
+        let mut locked = Arc::clone(&self.machines_locked).lock_owned().await;
+        let name = name.clone();
+        let asked = tokio::spawn(async move {
+            let answer = connection.lock(&request).await?;
+            if matches!(answer, LockAnswer::Taken { .. }) {
+                locked.push(name);
+            }
+            Ok(answer)
+        });
+        asked.await.unwrap_or_else(|bug| {
+            Err(Failure::new(FailureKind::Other, format_args!("locking ended in a bug of the runner: {bug}")))
+        })
     }
 
     /// Whoever has the lock: this process.
@@ -150,7 +168,7 @@ impl Host {
     /// # Errors
     /// Somebody else has taken one of them.
     pub(super) async fn renewed(&self) -> Result<(), Failure> {
-        let names = self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let names = self.machines_locked.lock().await.clone();
         let renewed = names
             .iter()
             .map(|name| async move { self.fleet.connection(name).await?.renew(self.locking.lease).await });
@@ -166,7 +184,7 @@ impl Host {
 
     /// Gives the lock back.
     pub(super) async fn unlock(&self) {
-        let names = std::mem::take(&mut *self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner));
+        let names = std::mem::take(&mut *self.machines_locked.lock().await);
         self.give_back(&names).await;
     }
 

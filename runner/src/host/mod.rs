@@ -166,7 +166,7 @@ pub struct Host {
     /// What the steps before its rollout gave out.
     given_then: BTreeMap<TargetName, BTreeMap<StepId, Value>>,
     /// The machines that are locked.
-    machines_locked: Mutex<Vec<TargetName>>,
+    machines_locked: Arc<tokio::sync::Mutex<Vec<TargetName>>>,
     /// The release of this run and its artifact, once it exists.
     release: Mutex<Option<(ReleaseId, Digest)>>,
     /// What was live on each target when it was connected.
@@ -259,7 +259,7 @@ impl Host {
             texts: parts.texts,
             goes_back: release.is_some(),
             given_then,
-            machines_locked: Mutex::default(),
+            machines_locked: Arc::default(),
             release: Mutex::new(release),
             previous: Mutex::default(),
             run,
