@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// Mode, owner, group and time of something that is not really there. `None`: only the real thing could tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct Metadata {
     pub(crate) mode: Option<u32>,
     pub(crate) owner: Option<String>,
     pub(crate) group: Option<String>,
@@ -37,16 +37,16 @@ pub(crate) struct Laid {
     /// Where in the tree; empty: the tree itself.
     pub(crate) at: String,
     /// Owner, group and time of all in it; the modes are the tree's.
-    pub(crate) look: Look,
+    pub(crate) metadata: Metadata,
 }
 
-/// How a folder looks.
+/// Mode, owner, group and time of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Looks {
+pub(crate) enum FolderMetadata {
     /// As the real one.
     Real(RemotePath),
     /// So.
-    Known(Look),
+    Known(Metadata),
 }
 
 /// What is in a folder beside what was changed.
@@ -70,11 +70,11 @@ pub(crate) enum Node {
     Laid(Laid),
     File {
         content: Content,
-        look: Look,
+        metadata: Metadata,
     },
     Link {
         points_to: String,
-        look: Look,
+        metadata: Metadata,
     },
     Folder(Folder),
     /// Nobody knows, and why.
@@ -84,7 +84,7 @@ pub(crate) enum Node {
 /// A folder that is new, or in which something was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Folder {
-    pub(crate) looks: Looks,
+    pub(crate) metadata: FolderMetadata,
     pub(crate) below: Below,
     /// What was changed.
     pub(crate) changed: BTreeMap<String, Arc<Node>>,
@@ -136,12 +136,16 @@ impl Node {
 
     /// Whether it is a folder whose mode, owner or group may be others than those of the real one.
     pub(crate) fn is_dressed(&self) -> bool {
-        matches!(self, Self::Folder(Folder { looks: Looks::Known(_), .. }))
+        matches!(self, Self::Folder(Folder { metadata: FolderMetadata::Known(_), .. }))
     }
 
     /// A folder in which there is nothing.
-    pub(crate) fn empty_folder(look: Look) -> Self {
-        Self::Folder(Folder { looks: Looks::Known(look), below: Below::Nothing, changed: BTreeMap::new() })
+    pub(crate) fn empty_folder(metadata: Metadata) -> Self {
+        Self::Folder(Folder {
+            metadata: FolderMetadata::Known(metadata),
+            below: Below::Nothing,
+            changed: BTreeMap::new(),
+        })
     }
 
     /// What is in it, by name.
@@ -167,9 +171,9 @@ impl Node {
     /// Whether no folder that was made or dressed in it keeps its own owner out.
     pub(crate) fn is_open_to_its_owner(&self) -> bool {
         let Self::Folder(folder) = self else { return true };
-        let open = match &folder.looks {
-            Looks::Real(_) => true,
-            Looks::Known(look) => look.mode.is_some_and(|mode| mode & 0o700 == 0o700),
+        let open = match &folder.metadata {
+            FolderMetadata::Real(_) => true,
+            FolderMetadata::Known(metadata) => metadata.mode.is_some_and(|mode| mode & 0o700 == 0o700),
         };
         open && folder.changed.values().all(|node| node.is_open_to_its_owner())
     }
@@ -179,12 +183,12 @@ impl Node {
         match self {
             Self::Folder(folder) => Some(folder.clone()),
             Self::Real(path) => Some(Folder {
-                looks: Looks::Real(path.clone()),
+                metadata: FolderMetadata::Real(path.clone()),
                 below: Below::Real(path.clone()),
                 changed: BTreeMap::new(),
             }),
             Self::Laid(laid) => Some(Folder {
-                looks: Looks::Known(Look { mode: Some(0o755), ..laid.look.clone() }),
+                metadata: FolderMetadata::Known(Metadata { mode: Some(0o755), ..laid.metadata.clone() }),
                 below: Below::Laid(laid.clone()),
                 changed: BTreeMap::new(),
             }),

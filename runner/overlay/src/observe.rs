@@ -465,13 +465,13 @@ impl View {
         }
         let node: Arc<Node> = self.tree.at(folder);
         let Some(entry) = self.entry(what, &node, "").await? else { return Ok(()) };
-        let look = crate::node::Look {
+        let metadata = crate::node::Metadata {
             mode: Some(entry.mode),
             owner: Some(entry.owner),
             group: Some(entry.group),
             modified: entry.modified,
         };
-        self.may(what, &look, 0o2, "the target's system refuses it").await
+        self.may(what, &metadata, 0o2, "the target's system refuses it").await
     }
 }
 

@@ -1,6 +1,6 @@
 //! A change as what it would leave: made on the tree of what differs, and nowhere else.
 
-use crate::node::{Below, Content, Folder, Laid, Look, Looks, Node};
+use crate::node::{Below, Content, Folder, FolderMetadata, Laid, Metadata, Node};
 use crate::observe::{About, Whose};
 use crate::unknown::{conflict, failure, missing, unknown};
 use crate::view::View;
@@ -94,7 +94,7 @@ impl View {
             }
             Change::Symlink { points_to, .. } => {
                 let whose = self.whose(what, &about.place.folder).await?;
-                vec![(path, Node::Link { points_to: points_to.clone(), look: ours(whose, Some(0o777)) })]
+                vec![(path, Node::Link { points_to: points_to.clone(), metadata: ours(whose, Some(0o777)) })]
             }
             Change::Rename { .. } => {
                 let Some(to) = &about.to else { return Err(missing(what, "nothing is there")) };
@@ -130,7 +130,7 @@ impl View {
                 let whose = self.whose(what, &about.place.folder).await?;
                 let why = format!("`{}` is an archive that was not made", change.path());
                 let content = Content::Unknown(why);
-                vec![(path, Node::File { content, look: ours(whose, Some(0o600)) })]
+                vec![(path, Node::File { content, metadata: ours(whose, Some(0o600)) })]
             }
             Change::Unarchive { archive, .. } => {
                 answer = 1;
@@ -180,8 +180,8 @@ impl View {
             }
         }
         let me = self.me(what).await?;
-        if let (Some((_, owner, group)), false) = (looks(after), me.is_root()) {
-            let (now_owner, now_group) = match looks(before) {
+        if let (Some((_, owner, group)), false) = (owned(after), me.is_root()) {
+            let (now_owner, now_group) = match owned(before) {
                 Some((_, owner, group)) if matches!(change, Change::SetAttributes { .. }) => (owner, group),
                 _ => (me.user.as_str(), group),
             };
@@ -211,11 +211,11 @@ impl View {
             }
             Change::Archive { .. } if !me.is_root() => {
                 let from = about.from.as_ref().map_or(&about.place.node, |from| &from.node);
-                if let Node::Folder(Folder { looks: Looks::Known(look), .. }) = &**from {
-                    self.may(what, look, 0o1, "no permission to enter it").await?;
+                if let Node::Folder(Folder { metadata: FolderMetadata::Known(metadata), .. }) = &**from {
+                    self.may(what, metadata, 0o1, "no permission to enter it").await?;
                 }
                 let file_is_closed = match &**from {
-                    Node::File { look, .. } => self.may(what, look, 0o4, "").await.is_err(),
+                    Node::File { metadata, .. } => self.may(what, metadata, 0o4, "").await.is_err(),
                     _ => false,
                 };
                 if file_is_closed || !from.is_open_to_its_owner() {
@@ -236,17 +236,17 @@ impl View {
         after: &State,
         attributes: &Attributes,
     ) -> Result<Node, Failure> {
-        let Some((mode, owner, group)) = looks(after) else {
+        let Some((mode, owner, group)) = owned(after) else {
             return Err(unknown(what, "what it would leave"));
         };
-        let mut look = known(mode, owner, group, attributes);
+        let mut metadata = known(mode, owner, group, attributes);
         let whose = self.whose(what, &about.place.folder).await?;
         // The file is always a new one; only root can give it to the old one's owner.
         if !whose.root && matches!(before, State::File { .. }) {
-            look.owner = attributes.owner.as_ref().map_or(Some(whose.user), |_| look.owner);
-            look.group = attributes.group.as_ref().map_or(Some(whose.group), |_| look.group);
+            metadata.owner = attributes.owner.as_ref().map_or(Some(whose.user), |_| metadata.owner);
+            metadata.group = attributes.group.as_ref().map_or(Some(whose.group), |_| metadata.group);
         }
-        Ok(Node::File { content, look })
+        Ok(Node::File { content, metadata })
     }
 
     /// The folder, and those on the way that are missing.
@@ -263,7 +263,7 @@ impl View {
             return Ok(vec![(about.place.path.clone(), node)]);
         }
         let whose = self.whose(what, &about.place.folder).await?;
-        let Some((_, owner, group)) = looks(after) else {
+        let Some((_, owner, group)) = owned(after) else {
             return Err(unknown(what, "what it would leave"));
         };
         let made = 0o755 | whose.inherited;
@@ -272,8 +272,8 @@ impl View {
         let mut puts = Vec::new();
         for (index, name) in about.names.iter().enumerate() {
             at = at.join(name).map_err(|bad| unknown(what, &bad.to_string()))?;
-            let look = match index + 1 == about.names.len() {
-                true => Look {
+            let metadata = match index + 1 == about.names.len() {
+                true => Metadata {
                     mode: folder_mode(attributes.mode, made),
                     owner: named(&attributes.owner, owner),
                     group: named(&attributes.group, group),
@@ -281,7 +281,7 @@ impl View {
                 },
                 false => plain.clone(),
             };
-            puts.push((at.clone(), Node::empty_folder(look)));
+            puts.push((at.clone(), Node::empty_folder(metadata)));
         }
         Ok(puts)
     }
@@ -295,7 +295,7 @@ impl View {
         after: &State,
         attributes: &Attributes,
     ) -> Result<Node, Failure> {
-        let (Some((old, ..)), Some((_, owner, group))) = (looks(before), looks(after)) else {
+        let (Some((old, ..)), Some((_, owner, group))) = (owned(before), owned(after)) else {
             return Err(unknown(what, "what it would leave"));
         };
         let given = attributes.owner.is_some() || attributes.group.is_some();
@@ -309,21 +309,23 @@ impl View {
         };
         let node = self.plain(what, &about.place.node).await?;
         let modified = self.entry(what, &node, "").await?.map_or_else(now, |entry| entry.modified);
-        let look = Look {
+        let metadata = Metadata {
             mode,
             owner: named(&attributes.owner, owner),
             group: named(&attributes.group, group),
             modified,
         };
         Ok(match (&*node, is_folder) {
-            (Node::File { content, .. }, _) => Node::File { content: content.clone(), look },
-            (Node::Real(path), false) => Node::File { content: Content::Real(path.clone()), look },
+            (Node::File { content, .. }, _) => Node::File { content: content.clone(), metadata },
+            (Node::Real(path), false) => Node::File { content: Content::Real(path.clone()), metadata },
             (Node::Real(path), true) => Node::Folder(Folder {
-                looks: Looks::Known(look),
+                metadata: FolderMetadata::Known(metadata),
                 below: Below::Real(path.clone()),
                 changed: BTreeMap::new(),
             }),
-            (Node::Folder(folder), _) => Node::Folder(Folder { looks: Looks::Known(look), ..folder.clone() }),
+            (Node::Folder(folder), _) => {
+                Node::Folder(Folder { metadata: FolderMetadata::Known(metadata), ..folder.clone() })
+            }
             _ => return Err(unknown(what, "what it would leave")),
         })
     }
@@ -337,22 +339,26 @@ impl View {
         after: &State,
         attributes: &Attributes,
     ) -> Result<Node, Failure> {
-        let Some((mode, owner, group)) = looks(after) else {
+        let Some((mode, owner, group)) = owned(after) else {
             return Err(unknown(what, "what it would leave"));
         };
-        let mut look = known(mode, owner, group, attributes);
+        let mut metadata = known(mode, owner, group, attributes);
         if *before == State::Absent && self.whose(what, &about.place.folder).await?.inherited != 0 {
             // Not every `tar` leaves the group to all in it that comes of the set-group-id bit.
-            look.group = attributes.group.as_ref().and(look.group);
+            metadata.group = attributes.group.as_ref().and(metadata.group);
         }
         let below = match before {
-            State::Absent => Below::Laid(Laid { tree, at: String::new(), look: look.clone() }),
+            State::Absent => Below::Laid(Laid { tree, at: String::new(), metadata: metadata.clone() }),
             _ if attributes.owner.is_none() && attributes.group.is_none() => {
                 return Ok((*about.place.node).clone());
             }
             _ => Below::Unknown(format!("all in `{}` would be given to others", about.place.path)),
         };
-        Ok(Node::Folder(Folder { looks: Looks::Known(look), below, changed: BTreeMap::new() }))
+        Ok(Node::Folder(Folder {
+            metadata: FolderMetadata::Known(metadata),
+            below,
+            changed: BTreeMap::new(),
+        }))
     }
 
     /// The account of what is laid out, where it is a release of the run's root.
@@ -374,7 +380,7 @@ fn of_release<'p>(folder: &RemotePath, path: &'p RemotePath) -> Option<(RemotePa
     Some((folder.parent()?, path.name()?))
 }
 
-fn looks(state: &State) -> Option<(u32, &str, &str)> {
+fn owned(state: &State) -> Option<(u32, &str, &str)> {
     match state {
         State::File { mode, owner, group, .. } | State::Directory { mode, owner, group, .. } => {
             Some((*mode, owner, group))
@@ -383,8 +389,8 @@ fn looks(state: &State) -> Option<(u32, &str, &str)> {
     }
 }
 
-fn known(mode: u32, owner: &str, group: &str, attributes: &Attributes) -> Look {
-    Look {
+fn known(mode: u32, owner: &str, group: &str, attributes: &Attributes) -> Metadata {
+    Metadata {
         mode: Some(mode),
         owner: named(&attributes.owner, owner),
         group: named(&attributes.group, group),
@@ -392,8 +398,8 @@ fn known(mode: u32, owner: &str, group: &str, attributes: &Attributes) -> Look {
     }
 }
 
-fn ours(whose: Whose, mode: Option<u32>) -> Look {
-    Look { mode, owner: Some(whose.user), group: Some(whose.group), modified: now() }
+fn ours(whose: Whose, mode: Option<u32>) -> Metadata {
+    Metadata { mode, owner: Some(whose.user), group: Some(whose.group), modified: now() }
 }
 
 /// The tree of what differs with what a change leaves.

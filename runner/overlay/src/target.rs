@@ -143,12 +143,12 @@ impl Target for Over {
             return self.reads.read(path, within).await;
         }
         let node = view.plain(&what, &place.node).await?;
-        let (content, look) = match &*node {
+        let (content, metadata) = match &*node {
             Node::Real(real) => return self.reads.read(real, crate::view::only(real)).await,
-            Node::File { content, look } => (content, look),
+            Node::File { content, metadata } => (content, metadata),
             other => return Err(no_file(&what, other)),
         };
-        view.may(&what, look, 0o4, "no permission to read it").await?;
+        view.may(&what, metadata, 0o4, "no permission to read it").await?;
         let invalid = |why: &str| {
             failure(FailureKind::Invalid, &what, why).with_detail("use `fetch`, which takes any file")
         };
@@ -177,8 +177,8 @@ impl Target for Over {
         };
         match &*node {
             Node::Real(real) => self.reads.digest(real, crate::view::only(real)).await,
-            Node::File { content, look } => {
-                view.may(&what, look, 0o4, "no permission to read it").await?;
+            Node::File { content, metadata } => {
+                view.may(&what, metadata, 0o4, "no permission to read it").await?;
                 view.sum(&what, content).await
             }
             Node::Folder(_) => Ok(view.manifest_of(&what, path, &node, For::Telling, false).await?.digest()),
@@ -224,9 +224,9 @@ impl Target for Over {
         let Some(node) = self.about_all(&view, &what, path, &within).await? else {
             return self.reads.fetch(path, within).await;
         };
-        let (content, look) = match &*node {
+        let (content, metadata) = match &*node {
             Node::Real(real) => return self.reads.fetch(real, crate::view::only(real)).await,
-            Node::File { content, look } => (content, look),
+            Node::File { content, metadata } => (content, metadata),
             Node::Folder(_) => {
                 let tree = view.manifest_of(&what, path, &node, For::Telling, true).await?;
                 let store = Arc::clone(&self.overlay.store);
@@ -235,7 +235,7 @@ impl Target for Over {
             }
             other => return Err(no_file(&what, other)),
         };
-        view.may(&what, look, 0o4, "no permission to read it").await?;
+        view.may(&what, metadata, 0o4, "no permission to read it").await?;
         match content {
             Content::Stored { digest, .. } => Ok(*digest),
             Content::Real(real) => self.reads.fetch(real, crate::view::only(real)).await,

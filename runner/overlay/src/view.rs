@@ -1,6 +1,6 @@
 //! What is at a place once the changes were made.
 
-use crate::node::{Content, Folder, Laid, Look, Looks, Node};
+use crate::node::{Content, Folder, FolderMetadata, Laid, Metadata, Node};
 use crate::reads::{Me, Reads};
 use crate::unknown::{conflict, denied, unknown};
 use crate::way::readable;
@@ -102,15 +102,15 @@ impl View {
         Ok(Some(match &*self.plain(what, node).await? {
             Node::Absent | Node::Laid(_) => return Ok(None),
             Node::Real(path) => return Ok(self.reads.look(path).await?.map(named)),
-            Node::File { content, look } => {
+            Node::File { content, metadata } => {
                 let size = self.size(what, content).await?;
-                named(entry(what, EntryKind::File, size, look)?)
+                named(entry(what, EntryKind::File, size, metadata)?)
             }
-            Node::Link { look, .. } => named(entry(what, EntryKind::Symlink, 0, look)?),
-            Node::Folder(Folder { looks: Looks::Known(look), .. }) => {
-                named(entry(what, EntryKind::Directory, 0, look)?)
+            Node::Link { metadata, .. } => named(entry(what, EntryKind::Symlink, 0, metadata)?),
+            Node::Folder(Folder { metadata: FolderMetadata::Known(metadata), .. }) => {
+                named(entry(what, EntryKind::Directory, 0, metadata)?)
             }
-            Node::Folder(Folder { looks: Looks::Real(path), .. }) => {
+            Node::Folder(Folder { metadata: FolderMetadata::Real(path), .. }) => {
                 return Ok(self.reads.look(path).await?.map(named));
             }
             Node::Unknown(why) => return Err(unknown(what, why)),
@@ -141,8 +141,8 @@ impl View {
             return Ok(State::Absent);
         };
         Ok(match (kind, &*node) {
-            (EntryKind::File, Node::File { content, look }) => {
-                self.may(what, look, 0o4, "no permission to read it").await?;
+            (EntryKind::File, Node::File { content, metadata }) => {
+                self.may(what, metadata, 0o4, "no permission to read it").await?;
                 State::File { digest: self.sum(what, content).await?, size, mode, owner, group }
             }
             (EntryKind::File, Node::Real(path)) => {
@@ -165,12 +165,18 @@ impl View {
     }
 
     /// Fails where a mode keeps the acting user out; `bit` is 4, 2 or 1.
-    pub(crate) async fn may(&self, what: &str, look: &Look, bit: u32, why: &str) -> Result<(), Failure> {
+    pub(crate) async fn may(
+        &self,
+        what: &str,
+        metadata: &Metadata,
+        bit: u32,
+        why: &str,
+    ) -> Result<(), Failure> {
         let me = self.me(what).await?;
         if me.is_root() {
             return Ok(());
         }
-        let (Some(mode), Some(owner)) = (look.mode, &look.owner) else {
+        let (Some(mode), Some(owner)) = (metadata.mode, &metadata.owner) else {
             return Err(unknown(what, "who may do what with it is not known"));
         };
         if *owner == me.user {
@@ -184,8 +190,13 @@ impl View {
     }
 
     /// Refuses a folder on the way that would be there and that others could change.
-    pub(crate) async fn safe(&self, what: &str, place: &RemotePath, look: &Look) -> Result<(), Failure> {
-        match self.closed(what, &place.to_string(), look).await {
+    pub(crate) async fn safe(
+        &self,
+        what: &str,
+        place: &RemotePath,
+        metadata: &Metadata,
+    ) -> Result<(), Failure> {
+        match self.closed(what, &place.to_string(), metadata).await {
             // The shell of the real target remembers which folders it found safe, and does not look again.
             Err(failure) if failure.kind == FailureKind::Denied => Err(unknown(
                 what,
@@ -196,9 +207,9 @@ impl View {
     }
 
     /// Refuses a folder that others could change.
-    pub(crate) async fn closed(&self, what: &str, shown: &str, look: &Look) -> Result<(), Failure> {
+    pub(crate) async fn closed(&self, what: &str, shown: &str, metadata: &Metadata) -> Result<(), Failure> {
         let me = self.me(what).await?;
-        let (Some(mode), Some(owner)) = (look.mode, &look.owner) else {
+        let (Some(mode), Some(owner)) = (metadata.mode, &metadata.owner) else {
             return Err(unknown(what, &format!("who may change {shown} is not known")));
         };
         if owner != "root" && *owner != me.user {
@@ -214,26 +225,28 @@ impl View {
 
 /// What a tree has at a place of it.
 pub(crate) fn in_tree(tree: &Tree, laid: &Laid) -> Node {
-    let look = |mode| Look { mode: Some(mode), ..laid.look.clone() };
+    let metadata = |mode| Metadata { mode: Some(mode), ..laid.metadata.clone() };
     let found = if laid.at.is_empty() { Some(&TreeNode::Directory) } else { tree.get(&laid.at) };
     match found {
         None => Node::Absent,
-        Some(node @ TreeNode::File { digest, size, .. }) => {
-            Node::File { content: Content::Stored { digest: *digest, size: *size }, look: look(node.mode()) }
-        }
+        Some(node @ TreeNode::File { digest, size, .. }) => Node::File {
+            content: Content::Stored { digest: *digest, size: *size },
+            metadata: metadata(node.mode()),
+        },
         Some(node @ TreeNode::Symlink { points_to }) => {
-            Node::Link { points_to: points_to.clone(), look: look(node.mode()) }
+            Node::Link { points_to: points_to.clone(), metadata: metadata(node.mode()) }
         }
         Some(node @ TreeNode::Directory) => Node::Folder(Folder {
-            looks: Looks::Known(look(node.mode())),
+            metadata: FolderMetadata::Known(metadata(node.mode())),
             below: crate::node::Below::Laid(laid.clone()),
             changed: Default::default(),
         }),
     }
 }
 
-fn entry(what: &str, kind: EntryKind, size: u64, look: &Look) -> Result<Entry, Failure> {
-    let Look { mode: Some(mode), owner: Some(owner), group: Some(group), modified } = look.clone() else {
+fn entry(what: &str, kind: EntryKind, size: u64, metadata: &Metadata) -> Result<Entry, Failure> {
+    let Metadata { mode: Some(mode), owner: Some(owner), group: Some(group), modified } = metadata.clone()
+    else {
         return Err(unknown(what, "its mode, owner and group are only known once it is there"));
     };
     Ok(Entry { name: String::new(), kind, size, mode, owner, group, modified })

@@ -3,7 +3,7 @@
 //! The rules are those of `paths.sh` of the transport: the folder of a path is entered physically, where it leads is held
 //! against the grants, and what is there is not followed.
 
-use crate::node::{Folder, Looks, Node};
+use crate::node::{Folder, FolderMetadata, Node};
 use crate::unknown::{conflict, denied, missing, unknown};
 use crate::view::{Kind, View};
 use runner_model::{Entry, EntryKind, Failure, FailureKind, HIDDEN, RemotePath};
@@ -290,8 +290,10 @@ impl View {
     /// Whether the mode of a folder that would be there lets the acting user in. A real one says so itself.
     async fn may_enter(&self, what: &str, folder: &RemotePath) -> Result<bool, Failure> {
         let node = self.tree.at(folder);
-        let Node::Folder(Folder { looks: Looks::Known(look), .. }) = &*node else { return Ok(true) };
-        match self.may(what, look, 0o1, "").await {
+        let Node::Folder(Folder { metadata: FolderMetadata::Known(metadata), .. }) = &*node else {
+            return Ok(true);
+        };
+        match self.may(what, metadata, 0o1, "").await {
             Ok(()) => Ok(true),
             Err(failure) if failure.kind == FailureKind::Conflict => Ok(false),
             Err(failure) => Err(failure),
@@ -397,13 +399,13 @@ impl View {
             }
             match &*self.tree.at(&at) {
                 Node::Real(path) => real = Some(path.clone()),
-                Node::Folder(folder) => match &folder.looks {
-                    Looks::Real(path) => real = Some(path.clone()),
-                    Looks::Known(look) => self.safe(what, &at, look).await?,
+                Node::Folder(folder) => match &folder.metadata {
+                    FolderMetadata::Real(path) => real = Some(path.clone()),
+                    FolderMetadata::Known(metadata) => self.safe(what, &at, metadata).await?,
                 },
                 Node::Laid(laid) => {
-                    let look = crate::node::Look { mode: Some(0o755), ..laid.look.clone() };
-                    self.safe(what, &at, &look).await?;
+                    let metadata = crate::node::Metadata { mode: Some(0o755), ..laid.metadata.clone() };
+                    self.safe(what, &at, &metadata).await?;
                 }
                 Node::Absent | Node::File { .. } | Node::Link { .. } | Node::Unknown(_) => {}
             }

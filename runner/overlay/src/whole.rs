@@ -1,6 +1,6 @@
 //! What is in a folder once the changes were made: its entries, and its manifest.
 
-use crate::node::{Below, Content, Folder, Look, Looks, Node};
+use crate::node::{Below, Content, Folder, FolderMetadata, Metadata, Node};
 use crate::unknown::{conflict, denied, failure, missing, unknown};
 use crate::view::{View, in_tree, only};
 use runner_artifact::{Node as TreeNode, Tree, TreePath};
@@ -42,9 +42,9 @@ impl View {
             Node::Real(path) => return self.reads.read_dir(path, only(path)).await,
             Node::Folder(folder) => folder,
         };
-        if let Looks::Known(look) = &folder.looks {
-            self.may(what, look, 0o1, "no permission to enter it").await?;
-            self.may(what, look, 0o4, "no permission to read it").await?;
+        if let FolderMetadata::Known(metadata) = &folder.metadata {
+            self.may(what, metadata, 0o1, "no permission to enter it").await?;
+            self.may(what, metadata, 0o4, "no permission to read it").await?;
         }
         let mut entries = match &folder.below {
             Below::Nothing => vec![],
@@ -105,7 +105,7 @@ impl View {
             Node::Link { points_to, .. } => {
                 push(what, at, TreeNode::Symlink { points_to: points_to.clone() }, made)
             }
-            Node::File { content, look } => {
+            Node::File { content, metadata } => {
                 match content {
                     Content::Secret { .. } if made.with_files => {
                         return Err(unknown(what, &format!("`{at}` in it would hold a secret")));
@@ -115,10 +115,10 @@ impl View {
                     }
                     _ => {}
                 }
-                let Some(mode) = look.mode else {
+                let Some(mode) = metadata.mode else {
                     return Err(unknown(what, &format!("the mode of `{at}` in it")));
                 };
-                self.may(what, look, 0o4, "").await.map_err(|why| not_whole(what, why))?;
+                self.may(what, metadata, 0o4, "").await.map_err(|why| not_whole(what, why))?;
                 let digest = self.sum(what, content).await?;
                 let size = self.entry(what, &node, "").await?.map_or(0, |entry| entry.size);
                 push(what, at, TreeNode::File { digest, size, executable: mode & 0o100 != 0 }, made)
@@ -143,24 +143,24 @@ impl View {
         folder: &Folder,
         made: &mut Made,
     ) -> Result<(), Failure> {
-        let look = match &folder.looks {
-            Looks::Known(look) => look.clone(),
-            Looks::Real(path) => {
+        let metadata = match &folder.metadata {
+            FolderMetadata::Known(metadata) => metadata.clone(),
+            FolderMetadata::Real(path) => {
                 let entry = self.reads.look(path).await?.ok_or_else(|| not_a_folder(what))?;
                 let Entry { mode, owner, group, modified, .. } = entry;
-                Look { mode: Some(mode), owner: Some(owner), group: Some(group), modified }
+                Metadata { mode: Some(mode), owner: Some(owner), group: Some(group), modified }
             }
         };
         match at {
-            "" => self.may(what, &look, 0o1, "no permission to enter it").await?,
+            "" => self.may(what, &metadata, 0o1, "no permission to enter it").await?,
             // Whoever finds nothing in it enters nothing.
             _ if folder.is_certainly_empty() => {}
-            _ => self.may(what, &look, 0o1, "").await.map_err(|why| not_whole(what, why))?,
+            _ => self.may(what, &metadata, 0o1, "").await.map_err(|why| not_whole(what, why))?,
         }
-        self.may(what, &look, 0o4, "").await.map_err(|why| not_whole(what, why))?;
+        self.may(what, &metadata, 0o4, "").await.map_err(|why| not_whole(what, why))?;
         if made.purpose == For::Telling {
             let shown = format!("the folder `{}` in it", if at.is_empty() { "." } else { at });
-            self.closed(what, &shown, &look).await?;
+            self.closed(what, &shown, &metadata).await?;
         }
         match &folder.below {
             Below::Nothing => {}

@@ -57,11 +57,11 @@ pub(super) struct Account {
     cancel: CancellationToken,
     script: Arc<Script>,
     planned: Vec<Planned>,
-    made: Arc<Mutex<Account_>>,
+    made: Arc<Mutex<Noted>>,
 }
 
 /// What is written down.
-struct Account_ {
+struct Noted {
     calls: Vec<Made>,
     /// Which of the planned ones happened.
     happened: Vec<bool>,
@@ -74,7 +74,7 @@ struct Account_ {
 impl Account {
     pub(super) fn new(planned: Vec<Planned>, script: Arc<Script>, cancel: CancellationToken) -> Self {
         let happened = vec![false; planned.len()];
-        let made = Account_ { calls: Vec::new(), happened, passed: 0, unchecked: None };
+        let made = Noted { calls: Vec::new(), happened, passed: 0, unchecked: None };
         Self { cancel, script, planned, made: Arc::new(Mutex::new(made)) }
     }
 
@@ -88,7 +88,7 @@ impl Account {
     }
 }
 
-fn lock(made: &Mutex<Account_>) -> MutexGuard<'_, Account_> {
+fn lock(made: &Mutex<Noted>) -> MutexGuard<'_, Noted> {
     made.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -148,7 +148,7 @@ impl Record for Account {
 
 /// An effect that has begun.
 struct Intended {
-    made: Arc<Mutex<Account_>>,
+    made: Arc<Mutex<Noted>>,
     at: usize,
 }
 

@@ -4,8 +4,8 @@ use super::account::{Made, Went};
 use super::machine::There;
 use super::world::{Attempt, World};
 use runner_model::source::{Span, Spanned};
-use runner_model::trial::{ExpectedError, File, Look, Trial};
-use runner_model::{Digest, EntryKind, Failure, FailureKind, RemotePath};
+use runner_model::trial::{ExpectedError, File, Trial};
+use runner_model::{Attributes, Digest, EntryKind, Failure, FailureKind, RemotePath};
 use runner_overlay::Left;
 use serde_json::Value;
 
@@ -168,16 +168,18 @@ fn left(trial: &Trial, world: &World<'_>, there: &There) -> Vec<Wrong> {
     for (path, file) in &expect.files {
         wrong.extend(one_file(world, path, file, there.files.get(path)));
     }
-    for (path, look) in &expect.folders {
+    for (path, attributes) in &expect.folders {
         let left = there.files.get(path);
         let is = left.is_some_and(|left| left.entry.kind == EntryKind::Directory);
         let sides = match left {
-            Some(left) if is => looks(&look.value, left),
+            Some(left) if is => differs(&attributes.value, left),
             Some(left) => Some(("a folder".to_owned(), kind(left))),
             None => Some(("a folder".to_owned(), nothing())),
         };
         let what = format!("the folder `{path}` is another");
-        wrong.extend(sides.map(|(expected, found)| Wrong::new(what, Some(look.span)).sides(expected, found)));
+        wrong.extend(
+            sides.map(|(expected, found)| Wrong::new(what, Some(attributes.span)).sides(expected, found)),
+        );
     }
     for (path, points_to) in &expect.links {
         let left = there.files.get(path);
@@ -221,13 +223,13 @@ fn one_file(world: &World<'_>, path: &RemotePath, file: &Spanned<File>, left: Op
         );
         wrong.push(other().sides(world.hide(text), found));
     }
-    let look = looks(&file.look, left);
-    wrong.extend(look.map(|(expected, found)| other().sides(expected, found)));
+    let differs = differs(&file.attributes, left);
+    wrong.extend(differs.map(|(expected, found)| other().sides(expected, found)));
     wrong
 }
 
-/// What it looks like, where that is another.
-fn looks(wanted: &Look, left: &Left) -> Option<(String, String)> {
+/// Who may do what with it, where that is another.
+fn differs(wanted: &Attributes, left: &Left) -> Option<(String, String)> {
     let mode = wanted.mode.filter(|mode| *mode != left.entry.mode);
     let owner = wanted.owner.as_ref().filter(|owner| **owner != left.entry.owner);
     let group = wanted.group.as_ref().filter(|group| **group != left.entry.group);

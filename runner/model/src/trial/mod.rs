@@ -15,7 +15,9 @@ pub use read::CALLS;
 
 use crate::plan::{AllowTable, LimitsTable, With};
 use crate::source::{Source, Span, Spanned};
-use crate::{Fact, FailureKind, Mark, ReleaseId, RemotePath, SecretName, TargetName, UserName, VarName};
+use crate::{
+    Attributes, Fact, FailureKind, Mark, ReleaseId, RemotePath, SecretName, TargetName, UserName, VarName,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -114,7 +116,7 @@ pub struct Machine {
     /// Files.
     pub files: BTreeMap<RemotePath, Spanned<File>>,
     /// Folders; those of files and links need not be named.
-    pub folders: BTreeMap<RemotePath, Spanned<Look>>,
+    pub folders: BTreeMap<RemotePath, Spanned<Attributes>>,
     /// Symbolic links.
     pub links: BTreeMap<RemotePath, Spanned<String>>,
     /// Releases below the root, the oldest first.
@@ -133,18 +135,7 @@ pub struct File {
     /// What it holds; `None`: anything.
     pub text: Option<String>,
     /// Who may do what with it.
-    pub look: Look,
-}
-
-/// Who may do what with something; `None`: as it comes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Look {
-    /// Permission bits.
-    pub mode: Option<u32>,
-    /// A user.
-    pub owner: Option<String>,
-    /// A group.
-    pub group: Option<String>,
+    pub attributes: Attributes,
 }
 
 /// A release that is laid out.
@@ -269,7 +260,7 @@ pub struct Expect {
     /// Files as they are then.
     pub files: BTreeMap<RemotePath, Spanned<File>>,
     /// Folders as they are then.
-    pub folders: BTreeMap<RemotePath, Spanned<Look>>,
+    pub folders: BTreeMap<RemotePath, Spanned<Attributes>>,
     /// Links as they are then.
     pub links: BTreeMap<RemotePath, Spanned<String>>,
     /// Paths where nothing is then.

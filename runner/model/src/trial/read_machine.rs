@@ -1,12 +1,12 @@
 //! Reads `[target]`: the machine as the step finds it.
 
 use super::read::{by_path, parsed, plain_texts, string};
-use super::{File, Laid, Look, Machine, Unit};
+use super::{File, Laid, Machine, Unit};
 use crate::diagnostic::Code;
 use crate::fact::NoFact;
 use crate::read::{Item, Reader, Table, choice};
 use crate::source::{Span, Spanned};
-use crate::{Fact, Mark, RemotePath, VarName};
+use crate::{Attributes, Fact, Mark, RemotePath, VarName};
 use jsonschema::JsonType;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -87,12 +87,13 @@ fn once_each(reader: &Reader, machine: &Machine) {
 /// Files, as texts or as tables.
 pub(super) fn files(reader: &Reader, item: &Item<'_>) -> BTreeMap<RemotePath, Spanned<File>> {
     by_path(reader, item, |entry| match entry.value {
-        DeValue::String(text) => {
-            Some(Spanned::new(File { text: Some(text.to_string()), look: Look::default() }, entry.span))
-        }
+        DeValue::String(text) => Some(Spanned::new(
+            File { text: Some(text.to_string()), attributes: Attributes::default() },
+            entry.span,
+        )),
         DeValue::Table(_) => {
             let table = reader.table(entry, "a file")?;
-            let file = File { text: string(reader, &table, "text"), look: look(reader, &table) };
+            let file = File { text: string(reader, &table, "text"), attributes: attributes(reader, &table) };
             table.finish(reader, &[]);
             Some(Spanned::new(file, entry.span))
         }
@@ -104,23 +105,23 @@ pub(super) fn files(reader: &Reader, item: &Item<'_>) -> BTreeMap<RemotePath, Sp
     })
 }
 
-/// Folders: a list of paths, or a table with what they look like.
-pub(super) fn folders(reader: &Reader, item: &Item<'_>) -> BTreeMap<RemotePath, Spanned<Look>> {
+/// Folders: a list of paths, or a table with who may do what with them.
+pub(super) fn folders(reader: &Reader, item: &Item<'_>) -> BTreeMap<RemotePath, Spanned<Attributes>> {
     if let DeValue::Table(_) = item.value {
         return by_path(reader, item, |entry| {
             let table = reader.table(entry, "a folder")?;
-            let look = look(reader, &table);
+            let attributes = attributes(reader, &table);
             table.finish(reader, &[]);
-            Some(Spanned::new(look, entry.span))
+            Some(Spanned::new(attributes, entry.span))
         });
     }
     let paths = reader.list::<RemotePath>(item, "a list of paths, or a table of them");
     let paths = paths.unwrap_or_default().into_iter();
-    paths.map(|path| (path.value, Spanned::new(Look::default(), path.span))).collect()
+    paths.map(|path| (path.value, Spanned::new(Attributes::default(), path.span))).collect()
 }
 
-fn look(reader: &Reader, table: &Table<'_>) -> Look {
-    Look {
+fn attributes(reader: &Reader, table: &Table<'_>) -> Attributes {
+    Attributes {
         mode: table.take("mode").and_then(|item| reader.number(&item, 0, 0o7777)).map(|mode| mode.value),
         owner: name(reader, table, "owner"),
         group: name(reader, table, "group"),

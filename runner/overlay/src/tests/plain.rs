@@ -115,10 +115,10 @@ async fn commands_and_forwards_end_where_they_would_see_the_old_world() {
     let scratch = Scratch::of_dry_run(&shared).await;
     let granted = [scratch.root.clone()];
     let within = Within::both(&granted);
-    let look = command(&["cat", "/dev/null"], EffectClass::Read);
+    let metadata = command(&["cat", "/dev/null"], EffectClass::Read);
     let unknown = async |target: &Arc<dyn Target>, says: &str| {
         let failures = [
-            run(target, within, &look).await.expect_err("tainted"),
+            run(target, within, &metadata).await.expect_err("tainted"),
             target.forward("localhost", 80).await.expect_err("tainted"),
         ];
         for failure in failures {
@@ -133,7 +133,7 @@ async fn commands_and_forwards_end_where_they_would_see_the_old_world() {
     };
 
     let (overlay, target) = fresh();
-    run(&target, within, &look).await.expect("nothing came before");
+    run(&target, within, &metadata).await.expect("nothing came before");
     target.forward("localhost", 80).await.expect("nothing came before");
     assert_eq!(overlay.is_tainted(), None);
     let path = scratch.path("a/new");

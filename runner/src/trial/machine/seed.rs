@@ -4,7 +4,7 @@
 
 use super::Machine;
 use runner_artifact::{Node, Store, Tree, TreePath};
-use runner_model::trial::{Laid, Look, Trial};
+use runner_model::trial::{Laid, Trial};
 use runner_model::{Attributes, Change, Digest, Failure, FailureKind, RemotePath, UserName};
 use runner_transport::{Intent, Target, Within};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ impl Machine {
         let root = self.overlay.over(self.bare("root".to_owned()));
         let made = &trial.machine;
         let owner = self.called(acting);
-        let mut looks: BTreeMap<RemotePath, Look> = BTreeMap::new();
+        let mut all: BTreeMap<RemotePath, Attributes> = BTreeMap::new();
         let releases = match &made.root {
             Some(root) if !made.releases.is_empty() => Some(below(root, "releases")?),
             _ => None,
@@ -35,9 +35,10 @@ impl Machine {
             .filter(|path| path.parent().is_some())
             .collect();
         for path in folders {
-            let look = made.folders.get(&path).map(|look| look.value.clone()).unwrap_or_default();
+            let attributes =
+                made.folders.get(&path).map(|attributes| attributes.value.clone()).unwrap_or_default();
             make(&root, &Change::Mkdir { path: path.clone(), attributes: Attributes::default() }).await?;
-            looks.insert(path, look);
+            all.insert(path, attributes);
         }
         for Laid { id, files, mark } in &made.releases {
             let (Some(folder), Some(root_of)) = (&releases, &made.root) else { continue };
@@ -53,17 +54,17 @@ impl Machine {
             let content = self.store.put_bytes(text.as_bytes())?;
             let (size, attributes) = (text.len() as u64, Attributes::default());
             make(&root, &Change::Write { path: path.clone(), content, size, attributes }).await?;
-            looks.insert(path.clone(), file.look.clone());
+            all.insert(path.clone(), file.attributes.clone());
         }
         for (path, points_to) in &made.links {
             make(&root, &Change::Symlink { path: path.clone(), points_to: points_to.value.clone() }).await?;
         }
         // What is below comes after what it is in, so backwards the deepest is first.
-        for (path, look) in looks.into_iter().rev() {
+        for (path, attributes) in all.into_iter().rev() {
             let attributes = Attributes {
-                mode: look.mode,
-                owner: Some(look.owner.clone().unwrap_or_else(|| owner.clone())),
-                group: Some(look.group.or(look.owner).unwrap_or_else(|| owner.clone())),
+                mode: attributes.mode,
+                owner: Some(attributes.owner.clone().unwrap_or_else(|| owner.clone())),
+                group: Some(attributes.group.or(attributes.owner).unwrap_or_else(|| owner.clone())),
             };
             make(&root, &Change::SetAttributes { path, attributes }).await?;
         }
