@@ -9,3 +9,4 @@ pub mod report;
 pub mod sandbox;
 pub mod secret;
 pub mod trial;
+mod written;

@@ -375,7 +375,7 @@ impl SourceCode for Source {
 
 /// How [`Problems::render`] draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct Style {
     /// With colours; without them nothing is lost.
     pub colour: bool,
     /// The widest line.
@@ -456,10 +456,10 @@ impl Problems {
     }
 
     /// With a snippet of the file for each, and its `hint:`.
-    pub fn render(&self, look: Look) -> String {
-        let theme = if look.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    pub fn render(&self, style: Style) -> String {
+        let theme = if style.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler =
-            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(look.width.max(40));
+            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(style.width.max(40));
         let mut out = String::new();
         for problem in &self.list {
             let mut report = String::new();
@@ -559,7 +559,7 @@ mod tests {
         plan.toml:2:1: unknown key `naem` (not a key of a plan)
           hint: did you mean `name`?
         ");
-        insta::assert_snapshot!(problems.render(Look { colour: false, width: 80 }), @r#"
+        insta::assert_snapshot!(problems.render(Style { colour: false, width: 80 }), @r#"
           × unknown key `naem`
            ╭─[plan.toml:2:1]
          1 │ plan = 1

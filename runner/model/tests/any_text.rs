@@ -1,7 +1,7 @@
 //! Whatever is in a file: it is read or refused, never more than that.
 
 use proptest::prelude::*;
-use runner_model::diagnostic::Look;
+use runner_model::diagnostic::Style;
 use runner_model::policy::Policy;
 use runner_model::{Inventory, Lock, Plan, Problems};
 
@@ -11,7 +11,7 @@ fn show(problems: &Problems) {
         let _ =
             (problem.to_string(), problem.line_and_column(), serde_json::to_string(problem).expect("JSON"));
     }
-    let rendered = problems.render(Look { colour: false, width: 80 });
+    let rendered = problems.render(Style { colour: false, width: 80 });
     assert!(rendered.chars().all(|c| !c.is_control() || c == '\n' || c == '\t' || c == '\r'), "{rendered:?}");
     assert!(!problems.plain().is_empty());
 }

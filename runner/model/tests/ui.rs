@@ -3,13 +3,13 @@
 //! `UPDATE_UI=1 cargo test -p runner-model --test ui` writes the `.err` files anew; read each of them as the person
 //! who gets to see it.
 
-use runner_model::diagnostic::Look;
+use runner_model::diagnostic::Style;
 use runner_model::{Digest, Inventory, LoadedModule, Manifest, ModuleRef, Modules, Plan, Problems, check};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-const LOOK: Look = Look { colour: false, width: 110 };
+const STYLE: Style = Style { colour: false, width: 110 };
 
 fn cases(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui").join(folder);
@@ -45,7 +45,7 @@ fn compare(folder: &str, says: impl Fn(&str, &[u8], &Path) -> Option<String>) {
 }
 
 fn render(problems: &Problems) -> String {
-    problems.render(LOOK)
+    problems.render(STYLE)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::args::Shown;
 use super::fail::Fail;
-use super::load::{Answer, Checked, Loaded, cache_folder, shown};
+use super::load::{Answer, Checked, Loaded, cache_folder};
 use super::{talk, telemetry};
 use crate::host::past::Continued;
 use crate::host::{Connections, EventJournal, Faults, GoneBack, Host, Locking, Parts};
@@ -10,6 +10,7 @@ use crate::module::kept;
 use crate::report::{Again, Around, Reporting, Sent, Settings};
 use crate::sandbox::{Origin, Sandbox};
 use crate::secret;
+use crate::written::shown;
 use runner_artifact::{Store, Workspace};
 use runner_engine::{About, EventSender, Signals};
 use runner_journal::{Engine, FORMAT, Header, InventoryAnswer, Journal, new_run_id, run_folder};

@@ -3,11 +3,11 @@
 use super::args::RunsExport;
 use super::carry_out::open_store;
 use super::fail::Fail;
-use super::load::shown;
 use super::runs::{chosen, folder};
 use super::{out, talk};
 use crate::history;
 use crate::replay::bundle;
+use crate::written::shown;
 use runner_journal::Damage;
 use std::io::Write as _;
 use std::path::PathBuf;

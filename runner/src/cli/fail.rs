@@ -2,7 +2,7 @@
 
 use crate::secret::NotFetched;
 use runner_model::Problems;
-use runner_model::diagnostic::Look;
+use runner_model::diagnostic::Style;
 use runner_model::text::{shown, shown_lines};
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
@@ -124,17 +124,17 @@ impl Fail {
     }
 
     /// The whole message, as it goes to stderr.
-    pub(crate) fn render(&self, look: Look) -> String {
+    pub(crate) fn render(&self, style: Style) -> String {
         match self {
-            Self::Invalid(problems) => problems.render(look),
-            Self::Said(said) => said.render(look.colour),
+            Self::Invalid(problems) => problems.render(style),
+            Self::Said(said) => said.render(style.colour),
         }
     }
 
     /// Says it on stderr.
     pub(crate) fn report(&self) {
         // A closed stderr leaves the exit code to say it.
-        let _ = std::io::stderr().write_all(self.render(look()).as_bytes());
+        let _ = std::io::stderr().write_all(self.render(style()).as_bytes());
     }
 }
 
@@ -172,10 +172,10 @@ impl From<runner_model::Problem> for Fail {
 }
 
 /// How problems are drawn on this stderr.
-pub(crate) fn look() -> Look {
+pub(crate) fn style() -> Style {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let terminal = std::io::stderr().is_terminal();
-    Look { colour: terminal && !no_colour, width: if terminal { 100 } else { 120 } }
+    Style { colour: terminal && !no_colour, width: if terminal { 100 } else { 120 } }
 }
 
 #[cfg(test)]
@@ -188,7 +188,7 @@ mod tests {
             .detail("step `switch`\n  + write:/srv/shop")
             .hint("run `runner lock`");
         assert_eq!(fail.exit_code(), 3);
-        insta::assert_snapshot!(fail.render(Look { colour: false, width: 80 }), @r"
+        insta::assert_snapshot!(fail.render(Style { colour: false, width: 80 }), @r"
         error: the plan is not what `plan.lock` accepted
           step `switch`
             + write:/srv/shop

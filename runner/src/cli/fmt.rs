@@ -3,8 +3,8 @@
 use super::args::Fmt;
 use super::fail::Fail;
 use super::files::replace;
-use super::load::{read, shown};
 use super::{out, talk};
+use crate::written::{read, shown};
 use runner_model::format::format;
 use runner_model::inventory::Form;
 use runner_model::{Plan, Problems};

@@ -2,9 +2,10 @@
 
 use super::args::Inspect;
 use super::fail::Fail;
-use super::load::Lazy;
+use super::load::{loader, registries};
 use super::out;
 use super::wrap::wrapped;
+use crate::module::find::source_of;
 use crate::module::load::Module;
 use crate::module::reach::Reach;
 use crate::module::source::standard;
@@ -24,11 +25,10 @@ pub(crate) fn run(args: &Inspect) -> Result<(), Fail> {
 /// The module of this name, and what it is called.
 pub(super) fn load(name: &str) -> Result<(ModuleRef, Module), Fail> {
     let reference = reference(name)?;
-    let loader = super::load::loader()?;
+    let loader = loader()?;
     // A path is relative to the folder that the command is called in: there is no plan.
-    let module = super::load::source_of(&reference, &Lazy::default())
-        .and_then(|source| loader.load(&source))
-        .map_err(|error| {
+    let module =
+        source_of(&reference, &registries()).and_then(|source| loader.load(&source)).map_err(|error| {
             let message = format!("the module `{}` cannot be used: {error}", shown(&reference.to_string()));
             let fail = match &reference {
                 // As all else that a registry refuses.

@@ -3,8 +3,10 @@
 use super::args::Lock as Args;
 use super::fail::Fail;
 use super::files::replace;
-use super::load::{Choice, Loaded, Programs, Written, shown};
+use super::load::{Loaded, Programs, Written};
 use super::talk;
+use crate::module::find::Choice;
+use crate::written::shown;
 use runner_model::lock::{Lock, LockedEnvironment};
 use runner_model::{Digest, EnvironmentName, ModuleRef, Pinned, Resolved};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,8 +2,8 @@
 
 use super::args::{Cli, Man};
 use super::fail::Fail;
-use super::load::shown;
 use super::{out, talk};
+use crate::written::shown;
 use clap::{Command, CommandFactory as _};
 use std::path::Path;
 

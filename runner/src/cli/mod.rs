@@ -132,7 +132,7 @@ fn talk(text: &str) {
 /// What is odd in a plan that may run, apart from what comes next.
 fn warn(warnings: &Problems) {
     if !warnings.is_empty() {
-        talk(&format!("{}\n", warnings.render(fail::look())));
+        talk(&format!("{}\n", warnings.render(fail::style())));
     }
 }
 
@@ -162,6 +162,6 @@ fn permitted(
 
 /// A lock that is missing or does not fit the plan in this file.
 fn stale(stale: Stale, plan: &Path) -> Fail {
-    let stale = stale.of_plan(&load::shown(plan));
+    let stale = stale.of_plan(&crate::written::shown(plan));
     Fail::refused(&stale).detail(stale.details()).hint(stale.hint())
 }

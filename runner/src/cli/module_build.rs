@@ -3,9 +3,10 @@
 use super::args::{Build, New};
 use super::fail::Fail;
 use super::files::write_whole;
-use super::load::{loader, shown};
+use super::load::loader;
 use super::{out, talk};
 use crate::module::reach::Reach;
+use crate::written::shown;
 use runner_guests::{Project, scaffold};
 use runner_model::Digest;
 use runner_model::text::shown as shown_text;

@@ -3,12 +3,13 @@
 use super::args::{Pull, Push};
 use super::fail::Fail;
 use super::files::write_whole;
-use super::load::{Lazy, loader, shown, source_of};
+use super::load::{loader, registries};
 use super::module_sign::attach_signature;
 use super::{out, talk};
-
+use crate::module::find::source_of;
 use crate::module::load::{LoadError, Module};
 use crate::module::source::{Origin, Source};
+use crate::written::shown;
 use runner_guests::Project;
 use runner_model::ModuleRef;
 use runner_model::oci::{BadModule, OciModule, Reference, Tag};
@@ -27,7 +28,7 @@ pub(super) fn unusable(what: &str, error: &LoadError) -> Fail {
 
 pub(crate) fn push(args: &Push) -> Result<(), Fail> {
     let file = component_of(&args.what)?;
-    let source = source_of(&ModuleRef::Path(file.display().to_string()), &Lazy::default())
+    let source = source_of(&ModuleRef::Path(file.display().to_string()), &registries())
         .map_err(|error| unusable(&shown(&file), &error))?;
     let module = loader()?.load(&source).map_err(|error| unusable(&shown(&file), &error))?;
     let reference: Reference =
@@ -51,15 +52,14 @@ pub(crate) fn push(args: &Push) -> Result<(), Fail> {
         ))
         .hint(format_args!("leave the tag out, or give the module the version {tag} and build it again")));
     }
-    let registries = Lazy::default();
-    let registries = registries.get().map_err(|error| unusable(&args.to, &error))?;
+    let registries = registries();
     let overwrite = if args.move_tag { Overwrite::Yes } else { Overwrite::No };
     let metadata = metadata(&module)?;
     let pushed = registries
         .push(repository, &tag, source.bytes.to_vec(), &metadata, overwrite)
         .map_err(|error| unusable(&args.to, &error.into()))?;
     if let Some(key) = &args.sign {
-        attach_signature(registries, repository, &pushed.manifest, &source.bytes, key)?;
+        attach_signature(&registries, repository, &pushed.manifest, &source.bytes, key)?;
     }
     let what = if pushed.unchanged { "is there already" } else { "pushed" };
     talk(&format!("`{repository}:{tag}` {what}: {}, {}\n", size(source.bytes.len() as u64), source.digest));
@@ -106,12 +106,11 @@ fn metadata(module: &Module) -> Result<Metadata, Fail> {
 
 pub(crate) fn pull(args: &Pull) -> Result<(), Fail> {
     let module: OciModule = args.from.trim_start_matches("oci:").parse().map_err(bad_module)?;
-    let registries = Lazy::default();
+    let registries = registries();
     let source = source_of(&ModuleRef::Oci(module.clone()), &registries)
         .map_err(|error| unusable(&args.from, &error))?;
     if let Origin::Registry { repository, pinned } = &source.origin {
         // What is said of it is kept with it, so that a policy can be asked without a network.
-        let registries = registries.get().map_err(|error| unusable(&args.from, &error))?;
         registries
             .evidence(repository, &pinned.manifest, true)
             .map_err(|error| unusable(&args.from, &error))?;

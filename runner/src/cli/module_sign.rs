@@ -4,11 +4,15 @@ use super::args::{Revoke, Sign, Verify, Vet};
 use super::fail::Fail;
 use super::files::write_whole;
 use super::inspect::reference;
-use super::load::{Judge, Lazy, evidence_of, loader, policy, shown, source_of, with};
+use super::load::{loader, policy, registries};
 use super::module_share::unusable;
 use super::{out, talk};
+use crate::module::beside::with;
 use crate::module::fetch::Registries;
+use crate::module::find::{evidence, source_of};
+use crate::module::judge::Judge;
 use crate::module::source::{Origin, Source};
+use crate::written::shown;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use runner_model::grant::GrantSet;
@@ -41,13 +45,13 @@ pub(super) fn attach_signature(
 }
 
 /// A module that somebody names, and where it comes from.
-fn named(text: &str, registries: &Lazy) -> Result<Source, Fail> {
+fn named(text: &str, registries: &Registries) -> Result<Source, Fail> {
     source_of(&reference(text)?, registries).map_err(|error| unusable(text, &error))
 }
 
 /// The same of one that somebody answers for. What a tag names is the registry's word, and could be something else than what
 /// was built or read: of a registry it is named by its digest. Which component that is, is said before anything is signed.
-fn answered_for(text: &str, registries: &Lazy) -> Result<Source, Fail> {
+fn answered_for(text: &str, registries: &Registries) -> Result<Source, Fail> {
     let source = named(text, registries)?;
     let what = format!("component {}", source.digest);
     if let (Origin::Registry { repository, pinned }, ModuleRef::Oci(OciModule { wanted, .. })) =
@@ -81,7 +85,7 @@ fn written(file: &Path, content: &[u8]) -> Result<(), Fail> {
 }
 
 pub(crate) fn sign(args: &Sign) -> Result<(), Fail> {
-    let registries = Lazy::default();
+    let registries = registries();
     let source = answered_for(&args.module, &registries)?;
     match &source.origin {
         Origin::Builtin => Err(of_the_runner()),
@@ -91,14 +95,13 @@ pub(crate) fn sign(args: &Sign) -> Result<(), Fail> {
             out(&format!("{}\n", to.display()))
         }
         Origin::Registry { repository, pinned } => {
-            let registries = registries.get().map_err(|error| unusable(&args.module, &error))?;
-            attach_signature(registries, repository, &pinned.manifest, &source.bytes, &args.key)
+            attach_signature(&registries, repository, &pinned.manifest, &source.bytes, &args.key)
         }
     }
 }
 
 pub(crate) fn vet(args: &Vet) -> Result<(), Fail> {
-    let registries = Lazy::default();
+    let registries = registries();
     let source = answered_for(&args.module, &registries)?;
     let module = loader()?.load(&source).map_err(|error| unusable(&args.module, &error))?;
     let expires = TimeZone::UTC.to_timestamp(args.expires.at(0, 0, 0, 0)).map_err(Fail::usage)?;
@@ -122,7 +125,7 @@ pub(crate) fn vet(args: &Vet) -> Result<(), Fail> {
 }
 
 /// Puts a statement where the module is. What it is called goes to stdout: that is what a revocation names.
-fn publish(name: &str, source: &Source, registries: &Lazy, signed: Signed) -> Result<(), Fail> {
+fn publish(name: &str, source: &Source, registries: &Registries, signed: Signed) -> Result<(), Fail> {
     let id = signed.id();
     match &source.origin {
         Origin::Builtin => return Err(of_the_runner()),
@@ -134,11 +137,8 @@ fn publish(name: &str, source: &Source, registries: &Lazy, signed: Signed) -> Re
         }
         Origin::Registry { repository, pinned } => {
             let attached = registries
-                .get()
-                .and_then(|registries| {
-                    Ok(registries.attach_statement(repository, &pinned.manifest, signed)?)
-                })
-                .map_err(|error| unusable(name, &error))?;
+                .attach_statement(repository, &pinned.manifest, signed)
+                .map_err(|error| unusable(name, &error.into()))?;
             talk(&format!("attached to `{repository}@{}`: {attached}\n", pinned.manifest));
         }
     }
@@ -146,7 +146,7 @@ fn publish(name: &str, source: &Source, registries: &Lazy, signed: Signed) -> Re
 }
 
 pub(crate) fn revoke(args: &Revoke) -> Result<(), Fail> {
-    let registries = Lazy::default();
+    let registries = registries();
     // Of a vetting the digest says which one; the module says only where that is.
     let source = match args.vetting {
         Some(_) => named(&args.module, &registries)?,
@@ -176,14 +176,14 @@ pub(crate) fn verify(args: &Verify) -> Result<(), Fail> {
         )
         .hint("name it with `--environment`"));
     };
-    let registries = Lazy::default();
+    let registries = registries();
     let source = named(&args.what, &registries)?;
     let Some(policy) = policy(environment)? else {
         return Err(Fail::refused("there is no policy of an operator that says whom to believe")
             .hint("`RUNNER_POLICY` names it, or it is runner/policy.toml in ~/.config or /etc"));
     };
     let judge = Judge::new(Some(&policy))?;
-    let trusted = evidence_of(&source, &registries, true)
+    let trusted = evidence(&source, &registries, true)
         .and_then(|evidence| judge.trusted(&source, evidence))
         .map_err(|error| unusable(&args.what, &error))?
         .unwrap_or_default();

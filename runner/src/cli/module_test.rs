@@ -3,7 +3,7 @@
 use super::args::Test as Args;
 use super::carry_out::runtime;
 use super::fail::{FAILED, Fail};
-use super::load::{cache_folder, read, shown};
+use super::load::cache_folder;
 use super::{out, out_json};
 use crate::module::load::{LoadError, Loader};
 use crate::module::source::Source;
@@ -14,6 +14,7 @@ use crate::sandbox::engine;
 use crate::trial::recorded::recorded;
 use crate::trial::sweep::Row;
 use crate::trial::{Bench, Wrong};
+use crate::written::{read, shown};
 use runner_guests::Project;
 use runner_model::trial::Trial;
 use runner_model::words::count;

@@ -2,8 +2,8 @@
 
 use super::args::Verify;
 use super::fail::Fail;
-use super::load::{read, shown};
 use super::{out, talk};
+use crate::written::{read, shown};
 use runner_model::Digest;
 use runner_model::words::count;
 use std::collections::BTreeMap;

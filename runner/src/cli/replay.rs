@@ -3,13 +3,14 @@
 use super::args::Replay as Args;
 use super::carry_out::{open_store, runtime};
 use super::fail::Fail;
-use super::load::{loader, shown};
+use super::load::loader;
 use super::runs::{chosen, folder};
 use super::{out, out_json, talk};
 use crate::history;
 use crate::replay::{Act, Compared, Replay, ReplayEnd, Replayed, Which, bundle};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
+use crate::written::shown;
 use runner_artifact::Store;
 use runner_journal::{Damage, Record};
 use runner_model::Failure;

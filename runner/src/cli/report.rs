@@ -2,11 +2,11 @@
 
 use super::args::{Report, ReportFormat};
 use super::fail::Fail;
-use super::load::shown;
 use super::runs::{chosen, folder};
 use super::{out_json, talk};
 use crate::history::{self, Outline, Past};
 use crate::report::{Around, Document, Plain, Reporter, Sealed, Summary};
+use crate::written::shown;
 use runner_journal::{Damage, Record};
 use runner_model::Stamped;
 use runner_model::words::duration;

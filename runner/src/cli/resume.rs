@@ -3,13 +3,14 @@
 use super::args::{Assume, Resume};
 use super::carry_out::{Order, Resumed, carry_out, engine, open_store, runtime};
 use super::fail::Fail;
-use super::load::{Checked, Loaded, Programs, shown};
+use super::load::{Checked, Loaded, Programs};
 use super::runs::{chosen, folder};
 use super::salvage::salvage;
 use super::undo::undo;
 use super::{talk, warn};
 use crate::history;
 use crate::host::past::{Continued, PastCall, PastRun};
+use crate::written::shown;
 use runner_artifact::Store;
 use runner_journal::{Damage, Entry, Header, Journal, NotResumed, Record};
 use runner_model::lock::LockedEnvironment;

@@ -2,11 +2,11 @@
 
 use super::args::{RunsList, RunsPrune};
 use super::fail::Fail;
-use super::load::shown;
 use super::{out, out_json, talk};
 use crate::history::{self, Outline, Past};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
+use crate::written::shown;
 use runner_journal::Damage;
 use runner_model::words::{count, duration};
 use runner_model::{RunId, Verdict};

@@ -3,8 +3,8 @@
 use super::args::{Schema, SchemaOf};
 use super::fail::Fail;
 use super::files::replace;
-use super::load::shown;
 use super::{out, talk};
+use crate::written::shown;
 use runner_model::schema::{Kind, reference_markdown, schema};
 use std::path::Path;
 

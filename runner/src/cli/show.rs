@@ -2,12 +2,12 @@
 
 use super::args::RunsShow;
 use super::fail::Fail;
-use super::load::shown;
 use super::runs::{chosen, folder};
 use super::{out, out_json};
 use crate::history::{self, Outline};
 use crate::report::paint::Paint;
 use crate::report::table::{Colour, table};
+use crate::written::shown;
 use runner_journal::{Answer, Entry, Record, UndoEnd};
 use runner_model::words::duration;
 use runner_model::{EffectKey, StepId, TargetName};

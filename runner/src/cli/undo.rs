@@ -3,11 +3,11 @@
 use super::args::Shown;
 use super::carry_out::{How, Kit, Order, Resumed, host, keyed, not_forgotten, open_store, runtime};
 use super::fail::Fail;
-use super::load::shown;
 use super::{out, out_json};
 use crate::host::{Faults, TakenBack, Undoing, is_left};
 use crate::report::paint::Paint;
 use crate::secret;
+use crate::written::shown;
 use runner_engine::{Brakes, Signals};
 use runner_journal::{Journal, UndoEnd};
 use runner_model::words::count;

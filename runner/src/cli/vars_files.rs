@@ -1,6 +1,6 @@
 //! The files of variables beside an Ansible inventory: `group_vars/GROUP` and `host_vars/HOST`, as Ansible looks for them.
 
-use super::load::{read, shown};
+use crate::written::{read, shown};
 use runner_model::Problems;
 use runner_model::diagnostic::{Code, Problem};
 use runner_model::inventory::{VarsFile, Whose};

@@ -11,7 +11,8 @@ use runner_registry::{
 };
 use runner_trust::{Evidence, Signed, Statement};
 use semver::Version;
-use std::path::Path;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -30,18 +31,20 @@ const SAID_WITHIN: Duration = Duration::from_secs(300);
 /// How many versions a message names.
 const NAMED: usize = 5;
 
-/// Registries, spoken to when that is needed and not before.
+/// Registries, opened when the first one is needed.
 pub struct Registries {
+    cache: Option<PathBuf>,
+    opened: OnceCell<Opened>,
+}
+
+/// A client, and who waits for it.
+struct Opened {
     runtime: Runtime,
     client: Client,
 }
 
-impl Registries {
-    /// What is fetched is kept below `cache`, the user's folder; `None`: nothing is kept.
-    ///
-    /// # Errors
-    /// The folder cannot be used.
-    pub fn open(cache: Option<&Path>) -> Result<Self, Error> {
+impl Opened {
+    fn new(cache: Option<&Path>) -> Result<Self, Error> {
         let cache = cache.map(|folder| Cache::open(&folder.join("registries"))).transpose()?;
         let client = Client::new(Settings { cache, ..Settings::default() })?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,6 +52,23 @@ impl Registries {
             .build()
             .map_err(|error| Error::Cache { why: error.to_string(), mend: String::new() })?;
         Ok(Self { runtime, client })
+    }
+}
+
+impl Registries {
+    /// What is fetched is kept below `cache`, the user's folder; `None`: nothing is kept.
+    pub fn new(cache: Option<PathBuf>) -> Self {
+        Self { cache, opened: OnceCell::new() }
+    }
+
+    /// # Errors
+    /// The folder cannot be used, or the environment's settings for networks cannot.
+    fn opened(&self) -> Result<&Opened, Error> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let opened = Opened::new(self.cache.as_deref())?;
+        Ok(self.opened.get_or_init(|| opened))
     }
 
     /// The module that is meant, as its registry has it now. `before`: which one it was until now. A version that was
@@ -63,12 +83,13 @@ impl Registries {
         before: Option<&Pinned>,
         may_move: bool,
     ) -> Result<Pinned, LoadError> {
+        let Opened { runtime, client } = self.opened()?;
         let repository = &module.repository;
         let tag = match &module.wanted {
             Wanted::Manifest(manifest) => return Ok(Pinned { tag: String::new(), manifest: *manifest }),
             Wanted::Tag(tag) => tag.clone(),
             Wanted::Version(requirement) => {
-                let tags = self.runtime.block_on(self.client.tags(repository))?;
+                let tags = runtime.block_on(client.tags(repository))?;
                 let newest = requirement.newest(&tags).cloned();
                 newest.ok_or_else(|| LoadError::NoVersion {
                     requirement: requirement.to_string(),
@@ -84,7 +105,7 @@ impl Registries {
             return Err(LoadError::Older { was, is });
         }
         let reference = Reference::new(repository.clone(), Some(tag.clone()), None);
-        let manifest = self.runtime.block_on(self.client.resolve(&reference))?;
+        let manifest = runtime.block_on(client.resolve(&reference))?;
         match before {
             Some(before)
                 if matches!(module.wanted, Wanted::Version(_))
@@ -109,7 +130,8 @@ impl Registries {
     /// # Errors
     /// It is not there, or not what its digest says.
     pub fn fetch(&self, repository: &Repository, pinned: &Pinned) -> Result<Source, Error> {
-        let pulled = self.runtime.block_on(self.client.pull(repository, &pinned.manifest))?;
+        let Opened { runtime, client } = self.opened()?;
+        let pulled = runtime.block_on(client.pull(repository, &pinned.manifest))?;
         Ok(Source {
             bytes: Vec::from(pulled.component).into(),
             digest: pulled.digest,
@@ -128,14 +150,15 @@ impl Registries {
         manifest: &Digest,
         fresh: bool,
     ) -> Result<Evidence, LoadError> {
+        let Opened { runtime, client } = self.opened()?;
         let ask = async {
             let seen = match fresh {
                 true => None,
-                false => self.client.referrers_seen(repository, manifest, None).await?,
+                false => client.referrers_seen(repository, manifest, None).await?,
             };
             let list = match seen {
                 Some(seen) => seen,
-                None => self.client.referrers(repository, manifest, None).await?,
+                None => client.referrers(repository, manifest, None).await?,
             };
             let ours = |referrer: &&runner_registry::Referrer| {
                 let kind = referrer.artifact_type.as_str();
@@ -147,7 +170,7 @@ impl Registries {
             }
             let mut evidence = Evidence::default();
             for referrer in list {
-                match self.client.pull_referrer(repository, manifest, &referrer.manifest).await {
+                match client.pull_referrer(repository, manifest, &referrer.manifest).await {
                     Ok(attached) => add(&mut evidence, attached),
                     Err(error) if error.is_of_the_content() => {
                         tracing::warn!("what is attached to a module is left out: {error}");
@@ -157,7 +180,7 @@ impl Registries {
             }
             Ok(evidence)
         };
-        self.runtime.block_on(async {
+        runtime.block_on(async {
             tokio::time::timeout(SAID_WITHIN, ask).await.unwrap_or_else(|_| {
                 let what = format!("all that is said of {repository}@{manifest} did not come");
                 let host = repository.registry().to_owned();
@@ -178,7 +201,8 @@ impl Registries {
         metadata: &Metadata,
         overwrite: Overwrite,
     ) -> Result<Pushed, Error> {
-        self.runtime.block_on(self.client.push(repository, tag, component, metadata, overwrite))
+        let Opened { runtime, client } = self.opened()?;
+        runtime.block_on(client.push(repository, tag, component, metadata, overwrite))
     }
 
     /// Attaches a signature over the component to what the registry has.
@@ -219,9 +243,10 @@ impl Registries {
         kind: &str,
         files: Vec<File>,
     ) -> Result<Digest, Error> {
+        let Opened { runtime, client } = self.opened()?;
         let attachment =
             Attachment { artifact_type: kind.to_owned(), files, annotations: Default::default() };
-        self.runtime.block_on(self.client.attach(repository, manifest, &attachment))
+        runtime.block_on(client.attach(repository, manifest, &attachment))
     }
 }
 

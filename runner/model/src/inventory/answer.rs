@@ -192,7 +192,7 @@ mod tests {
         let text =
             format!("{{\"inventory\": 1, \"target\": {{{}, \"x\": {{\"prot\": 1}}}}}}", hosts.join(", "));
         let (_, problems) = read(&text);
-        let shown = problems.render(crate::diagnostic::Look { colour: false, width: 100 });
+        let shown = problems.render(crate::diagnostic::Style { colour: false, width: 100 });
         assert!(shown.len() < 1000, "{} bytes", shown.len());
         insta::assert_snapshot!(shown);
     }

@@ -4,8 +4,9 @@ mod preflight;
 
 use super::args::Check;
 use super::fail::Fail;
-use super::load::{Checked, Loaded, Programs, shown};
+use super::load::{Checked, Loaded, Programs};
 use super::{out, permitted, stale, talk, warn};
+use crate::written::shown;
 use preflight::Preflight;
 use runner_model::lock::{Lock, LockedEnvironment};
 use serde_json::json;

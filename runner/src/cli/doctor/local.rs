@@ -3,8 +3,9 @@
 use super::findings::{Finding, Findings, Level};
 use super::{policy, refused};
 use crate::cli::fail::Fail;
-use crate::cli::load::{Checked, Loaded, shown};
+use crate::cli::load::{Checked, Loaded};
 use crate::cli::{schema, stale};
+use crate::written::shown;
 use runner_model::Resolved;
 use runner_model::inventory::ConnectionKind;
 use runner_model::lock::Lock;

@@ -3,8 +3,8 @@
 
 use super::super::args::Init;
 use super::super::fail::Fail;
-use super::super::load::shown;
 use super::ask::{Ask, Question};
+use crate::written::shown;
 use runner_model::grant::{SshGrant, WorkspacePath};
 use runner_model::inventory::Host;
 use runner_model::{EnvironmentName, PlanName, RemotePath, TargetName, UserName};

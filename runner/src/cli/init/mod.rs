@@ -7,8 +7,8 @@ mod files;
 
 use super::args::Init;
 use super::fail::Fail;
-use super::load::shown;
 use super::{schema, talk};
+use crate::written::shown;
 use answers::Answers;
 use ask::{Ask, Prompts};
 use std::fs::File;

@@ -1,32 +1,31 @@
 //! From a path on the command line to a plan that is checked for one environment. Everything that is wrong with the
 //! plan, its inventory, its modules and the policy is found here, before anything is touched.
 
-mod modules;
 mod policy;
-mod trust;
 
-pub(crate) use modules::{Choice, Lazy, evidence as evidence_of, named as source_of};
 pub(crate) use policy::policy;
-pub(crate) use trust::{Judge, with};
 
 use super::fail::Fail;
 use super::{inventory_command, permitted, stale, vars_files};
 use crate::host::Kept;
-use crate::module::load::{Loader, Module};
+use crate::module::fetch::Registries;
+use crate::module::find::{Choice, Found, Used, find};
+use crate::module::judge::Judge;
+use crate::module::load::{LoadError, Loader, Module};
 use crate::module::source::{Source, standard};
 use crate::sandbox::engine;
-use modules::Found;
+use crate::written::{read, shown};
 use runner_artifact::Store;
 use runner_model::check::{LoadedModule, Modules, check};
 use runner_model::diagnostic::{Code, Problem};
 use runner_model::inventory::Form;
 use runner_model::lock::{Lock, LockedEnvironment};
-use runner_model::plan::{AskedFor, InventoryCommand, InventorySource};
+use runner_model::plan::{AskedFor, InventoryCommand, InventorySource, ModuleSource};
 use runner_model::policy::EnvironmentPolicy;
-use runner_model::source::MAX_SOURCE_BYTES;
-use runner_model::{Digest, EnvironmentName, Inventory, Limit, ModuleRef, Plan, Problems, Resolved};
-use std::collections::BTreeMap;
-use std::io::Read as _;
+use runner_model::{
+    Digest, EnvironmentName, Inventory, Limit, ModuleName, ModuleRef, Plan, Problems, Resolved, text,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A plan as it is written, before an environment is chosen.
@@ -171,6 +170,26 @@ impl Written {
         }
     }
 
+    /// The modules that these entries of `[modules]` stand for.
+    ///
+    /// # Errors
+    /// The plan has no such entry, or it is of no registry.
+    pub(crate) fn of_registries(&self, names: &[ModuleName]) -> Result<BTreeSet<ModuleRef>, Fail> {
+        let all =
+            self.plan.module_refs().into_keys().filter(|reference| matches!(reference, ModuleRef::Oci(_)));
+        if names.is_empty() {
+            return Ok(all.collect());
+        }
+        let named = |name: &ModuleName| match self.plan.modules.get(name).map(|entry| &entry.value) {
+            Some(ModuleSource::Oci(module)) => Ok(ModuleRef::Oci(module.clone())),
+            Some(_) => {
+                Err(Fail::usage(format_args!("`{name}` is of no registry: the lock takes it as it is")))
+            }
+            None => Err(Fail::usage(format_args!("`[modules]` has no `{name}`"))),
+        };
+        names.iter().map(named).collect()
+    }
+
     /// The lock's file: `plan.lock` for `plan.toml`.
     pub(crate) fn lock_file(&self) -> PathBuf {
         self.file.with_extension("lock")
@@ -231,10 +250,14 @@ impl Loaded {
         // was asked about is not touched.
         let is_there = written.plan.environment(environment.as_str()).is_ok();
         let mut policy = if is_there { policy(&environment)? } else { None };
-        let Found { sources, ceilings } = match is_there {
-            true => modules::find(&written, policy.as_ref(), choice)?,
+        let Found { sources, ceilings, refused } = match is_there {
+            true => {
+                let judge = Judge::new(policy.as_ref())?;
+                find(&Used::of(&written.plan, &written.folder), choice, &judge, &registries())
+            }
             false => Found::default(),
         };
+        refuse(&refused)?;
         if let Some(policy) = &mut policy {
             policy.ceilings = ceilings;
         }
@@ -263,7 +286,7 @@ impl Loaded {
                 }
             }
         }
-        modules::refuse(&refused)?;
+        refuse(&refused)?;
         let engine = loader.engine().clone();
         Ok(Self { written, environment, policy, engine, modules, sources: kept, described, failed })
     }
@@ -417,6 +440,33 @@ fn answer_of(command: &InventoryCommand) -> String {
     format!("{command} (answer)")
 }
 
+/// Refuses what cannot be had, or must not be used.
+fn refuse(refused: &[(ModuleRef, LoadError)]) -> Result<(), Fail> {
+    match refused {
+        [] => Ok(()),
+        [(reference, error)] => {
+            let message = format!("the module `{}`: {error}", text::shown(&reference.to_string()));
+            let mend = error.mend().unwrap_or_default();
+            Err(Fail::refused(message).hint(mend))
+        }
+        many => {
+            let mut detail = String::new();
+            for (reference, error) in many {
+                detail.push_str(&format!("{}: {error}\n", text::shown(&reference.to_string())));
+                for line in error.mend().iter().flat_map(|mend| mend.lines()) {
+                    detail.push_str(&format!("  hint: {line}\n"));
+                }
+            }
+            Err(Fail::refused(format_args!("{} modules cannot be used", many.len())).detail(detail))
+        }
+    }
+}
+
+/// Registries, where what is fetched is kept for the next time.
+pub(crate) fn registries() -> Registries {
+    Registries::new(cache_folder())
+}
+
 /// Whoever loads modules, and keeps what was compiled for the next time.
 pub(crate) fn loader() -> Result<Loader, Fail> {
     let engine = engine::engine()
@@ -433,39 +483,4 @@ pub(crate) fn cache_folder() -> Option<PathBuf> {
 /// A path from the environment; relative ones are ignored, as the XDG specification says.
 fn set(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
-}
-
-/// A file that a person wrote, with a limit on its size.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problems> {
-    read_or(path, "")
-}
-
-/// The same, with what mends it when it cannot be read.
-fn read_or(path: &Path, mend: &str) -> Result<Vec<u8>, Problems> {
-    let name = shown(path);
-    let failed = |why: &dyn std::fmt::Display, mend: &str| {
-        let problem = Problem::with_file(Code::Missing, name.clone(), format!("cannot be read: {why}"));
-        Problems::from(if mend.is_empty() { problem } else { problem.hint(mend) })
-    };
-    let file = std::fs::File::open(path).map_err(|error| failed(&error, mend))?;
-    let kind = file.metadata().map_err(|error| failed(&error, mend))?.file_type();
-    if kind.is_dir() {
-        return Err(failed(&"it is a folder", "name the file in it"));
-    }
-    if !kind.is_file() {
-        return Err(failed(&"it is not a file", mend));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_SOURCE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error, mend))?;
-    if bytes.len() as u64 > MAX_SOURCE_BYTES {
-        let size = std::fs::metadata(path).map_or(bytes.len() as u64, |metadata| metadata.len());
-        return Err(Problem::too_large(name, size).into());
-    }
-    Ok(bytes)
-}
-
-/// A path as messages name it.
-pub(crate) fn shown(path: &Path) -> String {
-    let path = path.strip_prefix("./").ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path);
-    path.display().to_string().escape_debug().to_string()
 }

@@ -1,7 +1,8 @@
 //! Where the operator's policy is, and what it says.
 
-use super::{read, read_or, set, shown};
+use super::set;
 use crate::cli::fail::Fail;
+use crate::written::{read, read_or, shown};
 use runner_model::EnvironmentName;
 use runner_model::policy::{EnvironmentPolicy, Policy};
 use std::path::PathBuf;

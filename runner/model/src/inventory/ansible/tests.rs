@@ -1,5 +1,5 @@
 use super::*;
-use crate::diagnostic::Look;
+use crate::diagnostic::Style;
 use crate::inventory::{ConnectionKind, Target};
 use serde_json::{Value, json};
 
@@ -261,7 +261,7 @@ mod any {
     use proptest::prelude::*;
 
     fn shown(problems: &Problems) {
-        let _ = problems.render(Look { colour: false, width: 80 });
+        let _ = problems.render(Style { colour: false, width: 80 });
     }
 
     proptest! {
