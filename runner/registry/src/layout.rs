@@ -286,7 +286,6 @@ pub(crate) fn attachment(
     subject: Descriptor,
     artifact_type: &str,
     files: &[Descriptor],
-    annotations: &BTreeMap<String, String>,
 ) -> Result<Written, serde_json::Error> {
     let config = b"{}".to_vec();
     let empty = Descriptor::of(EMPTY, &config);
@@ -298,7 +297,7 @@ pub(crate) fn attachment(
         layers: if files.is_empty() { vec![empty.clone()] } else { files.to_vec() },
         config: empty,
         subject: Some(subject),
-        annotations: (!annotations.is_empty()).then(|| annotations.clone()),
+        annotations: None,
     })?;
     Ok(Written { manifest, config })
 }

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use runner_model::Digest;
 use runner_model::oci::{Repository, Tag};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often the list is written again when somebody else's write came in between.
@@ -30,8 +29,6 @@ pub struct Referrer {
     pub manifest: Digest,
     /// What it is.
     pub artifact_type: String,
-    /// What the list says about it: the registry's word. Text of a stranger.
-    pub annotations: BTreeMap<String, String>,
 }
 
 /// A file that is to be attached.
@@ -52,8 +49,6 @@ pub struct Attachment {
     pub artifact_type: String,
     /// Its files.
     pub files: Vec<File>,
-    /// What is said about it.
-    pub annotations: BTreeMap<String, String>,
 }
 
 /// Something attached that was pulled, verified. All of its text is a stranger's.
@@ -65,23 +60,16 @@ pub struct Attached {
     pub artifact_type: String,
     /// Its files; one without a name has an empty one.
     pub files: Vec<File>,
-    /// What is said about it.
-    pub annotations: BTreeMap<String, String>,
 }
 
 impl Client {
-    /// What is attached to a manifest, of one type or of all, first what it has shown before, then what is new, in the
+    /// What is attached to a manifest, first what it has shown before, then what is new, in the
     /// order of the registry's list: what was seen once, such as a revocation, is not taken back by leaving it out. Offline it is
     /// what was seen. The list is the registry's word: it may leave out what it has never shown.
     ///
     /// # Errors
     /// The registry cannot be asked, or what it answers is no list.
-    pub async fn referrers(
-        &self,
-        repository: &Repository,
-        subject: &Digest,
-        artifact_type: Option<&str>,
-    ) -> Result<Vec<Referrer>, Error> {
+    pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Referrer>, Error> {
         let list = if self.is_offline() {
             self.seen(repository, subject).await?.ok_or_else(|| Error::Offline {
                 what: format!("what is attached to {repository}@{subject}"),
@@ -105,7 +93,7 @@ impl Client {
             }
             list
         };
-        referrers_of(list, repository, artifact_type)
+        referrers_of(list, repository)
     }
 
     /// What was attached to a manifest when the registry was last asked; `None` when it never was, or nothing is kept.
@@ -116,10 +104,9 @@ impl Client {
         &self,
         repository: &Repository,
         subject: &Digest,
-        artifact_type: Option<&str>,
     ) -> Result<Option<Vec<Referrer>>, Error> {
         let seen = self.seen(repository, subject).await?;
-        seen.map(|list| referrers_of(list, repository, artifact_type)).transpose()
+        seen.map(|list| referrers_of(list, repository)).transpose()
     }
 
     /// Something that is attached to a manifest: from the cache, else from the registry. All of it is verified, and that it
@@ -172,12 +159,7 @@ impl Client {
                     content: self.blob(repository, &digest, layer.size, "file").await?,
                 });
             }
-            Ok(Attached {
-                manifest: *referrer,
-                artifact_type: layout::artifact_type(&manifest),
-                files,
-                annotations: manifest.annotations.unwrap_or_default(),
-            })
+            Ok(Attached { manifest: *referrer, artifact_type: layout::artifact_type(&manifest), files })
         })
         .await
     }
@@ -216,18 +198,13 @@ impl Client {
                 self.put_blob(repository, file.content.clone()).await?;
                 layers.push(Descriptor::of(&file.media_type, &file.content).titled(&file.name));
             }
-            let written = layout::attachment(
-                Descriptor::of(&media_type, &target),
-                &attachment.artifact_type,
-                &layers,
-                &attachment.annotations,
-            )
-            .map_err(|error| unwritable(repository, &error))?;
+            let written =
+                layout::attachment(Descriptor::of(&media_type, &target), &attachment.artifact_type, &layers)
+                    .map_err(|error| unwritable(repository, &error))?;
             let digest = check_manifest(&written.manifest)?;
             self.put_blob(repository, written.config.into()).await?;
             let described = Descriptor {
                 artifact_type: Some(attachment.artifact_type.clone()),
-                annotations: (!attachment.annotations.is_empty()).then(|| attachment.annotations.clone()),
                 ..Descriptor::of(MANIFEST, &written.manifest)
             };
             let name = digest.to_string();
@@ -339,24 +316,12 @@ fn within_bounds(list: Vec<Descriptor>, repository: &Repository) -> Result<Vec<D
     Err(Error::bad_answer(repository.registry(), "a list of what is attached", why))
 }
 
-/// Those of a type. A registry may filter, or not: so it is not asked to.
-fn referrers_of(
-    list: Vec<Descriptor>,
-    repository: &Repository,
-    artifact_type: Option<&str>,
-) -> Result<Vec<Referrer>, Error> {
-    let of_type = |entry: &Descriptor| {
-        artifact_type.is_none_or(|wanted| entry.artifact_type.as_deref() == Some(wanted))
-    };
-    let list = list.into_iter().filter(of_type).map(|entry| {
+fn referrers_of(list: Vec<Descriptor>, repository: &Repository) -> Result<Vec<Referrer>, Error> {
+    let list = list.into_iter().map(|entry| {
         let manifest = entry
             .digest()
             .map_err(|why| Error::bad_answer(repository.registry(), "a list of what is attached", why))?;
-        Ok(Referrer {
-            manifest,
-            artifact_type: entry.artifact_type.unwrap_or_default(),
-            annotations: entry.annotations.unwrap_or_default(),
-        })
+        Ok(Referrer { manifest, artifact_type: entry.artifact_type.unwrap_or_default() })
     });
     list.collect()
 }

@@ -7,7 +7,6 @@ use runner_model::Digest;
 use runner_registry::{
     Attachment, Cache, Client, Credentials, Error, Metadata, Overwrite, Reference, Repository, Settings, Tag,
 };
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -191,7 +190,7 @@ async fn no_answer_is_larger_than_its_limit() {
         assert!(text_of(&error).contains(why), "{error}");
         let error = client().tags(&repository).await.expect_err("huge");
         assert!(text_of(&error).contains(why), "{error}");
-        let error = client().referrers(&repository, &digest, None).await.expect_err("huge");
+        let error = client().referrers(&repository, &digest).await.expect_err("huge");
         assert!(text_of(&error).contains(why), "{error}");
     }
     // A refusal is cut short too.
@@ -394,7 +393,7 @@ async fn lists_of_referrers_are_read_as_the_registry_keeps_them() {
     let entry = |what: &str, kind: &str| {
         let digest = Digest::of(what);
         format!(
-            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1,"artifactType":"{kind}","annotations":{{"a":"b"}}}}"#
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1,"artifactType":"{kind}"}}"#
         )
     };
     let index = |entries: &str| format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#);
@@ -408,25 +407,22 @@ async fn lists_of_referrers_are_read_as_the_registry_keeps_them() {
             answer(404, "", "")
         }
     });
-    let all = client().referrers(&server.repository(), &subject, None).await.expect("a list");
+    let all = client().referrers(&server.repository(), &subject).await.expect("a list");
     let digests: Vec<_> = all.iter().map(|referrer| referrer.manifest).collect();
     assert_eq!(digests, ["1", "2", "3"].map(Digest::of));
-    let some = client().referrers(&server.repository(), &subject, Some("x/b")).await.expect("a list");
-    assert_eq!(some.len(), 1);
-    assert_eq!((some[0].manifest, some[0].artifact_type.as_str()), (Digest::of("2"), "x/b"));
-    assert_eq!(some[0].annotations["a"], "b");
+    assert_eq!((all[1].manifest, all[1].artifact_type.as_str()), (Digest::of("2"), "x/b"));
 
     let many = index(&vec![entry("1", "x"); 1001].join(","));
     let server = Server::start(move |_| answer(200, "", &many));
-    let error = client().referrers(&server.repository(), &subject, None).await.expect_err("too many");
+    let error = client().referrers(&server.repository(), &subject).await.expect_err("too many");
     assert!(text_of(&error).contains("it has more than 1000"), "{error}");
     let page = index(&entry("1", "x"));
     let server = Server::start(move |_| answer(200, "link: <?p>; rel=next\r\n", &page));
-    let error = client().referrers(&server.repository(), &subject, None).await.expect_err("endless");
+    let error = client().referrers(&server.repository(), &subject).await.expect_err("endless");
     assert!(text_of(&error).contains("it has more than 20 pages"), "{error}");
     let bad = index(r#"{"mediaType":"x","digest":"md5:00","size":1}"#);
     let server = Server::start(move |_| answer(200, "", &bad));
-    let error = client().referrers(&server.repository(), &subject, None).await.expect_err("md5");
+    let error = client().referrers(&server.repository(), &subject).await.expect_err("md5");
     assert!(text_of(&error).contains("by `md5`"), "{error}");
 }
 
@@ -453,7 +449,7 @@ async fn what_was_attached_once_is_not_forgotten() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Some(Cache::open(folder.path()).expect("a cache"));
     let client = Client::new(Settings { cache, ..settings() }).expect("a client");
-    let asked = async || client.referrers(&server.repository(), &Digest::of("x"), None).await;
+    let asked = async || client.referrers(&server.repository(), &Digest::of("x")).await;
     let seen = async || {
         let list = asked().await.expect("a list");
         assert!(list.iter().all(|referrer| referrer.artifact_type == "x/a"), "{list:?}");
@@ -505,12 +501,11 @@ fn contended(times: usize) -> (Server, Digest) {
 
 #[tokio::test]
 async fn a_list_that_somebody_else_wrote_meanwhile_is_written_again() {
-    let attachment =
-        Attachment { artifact_type: "x/y".to_owned(), files: Vec::new(), annotations: BTreeMap::new() };
+    let attachment = Attachment { artifact_type: "x/y".to_owned(), files: Vec::new() };
     let (server, subject) = contended(2);
     let repository = server.repository();
     let attached = client().attach(&repository, &subject, &attachment).await.expect("attached");
-    let list = client().referrers(&repository, &subject, None).await.expect("a list");
+    let list = client().referrers(&repository, &subject).await.expect("a list");
     let digests: Vec<_> = list.iter().map(|referrer| referrer.manifest).collect();
     assert_eq!(digests, [Digest::of("somebody else's"), attached]);
 

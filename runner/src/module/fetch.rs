@@ -154,11 +154,11 @@ impl Registries {
         let ask = async {
             let seen = match fresh {
                 true => None,
-                false => client.referrers_seen(repository, manifest, None).await?,
+                false => client.referrers_seen(repository, manifest).await?,
             };
             let list = match seen {
                 Some(seen) => seen,
-                None => client.referrers(repository, manifest, None).await?,
+                None => client.referrers(repository, manifest).await?,
             };
             let ours = |referrer: &&runner_registry::Referrer| {
                 let kind = referrer.artifact_type.as_str();
@@ -244,8 +244,7 @@ impl Registries {
         files: Vec<File>,
     ) -> Result<Digest, Error> {
         let Opened { runtime, client } = self.opened()?;
-        let attachment =
-            Attachment { artifact_type: kind.to_owned(), files, annotations: Default::default() };
+        let attachment = Attachment { artifact_type: kind.to_owned(), files };
         runtime.block_on(client.attach(repository, manifest, &attachment))
     }
 }

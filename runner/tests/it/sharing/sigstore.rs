@@ -200,11 +200,7 @@ fn a_bundle_in_the_registry_is_about_the_component_or_its_manifest() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let attach = |bundle: String| {
         let file = File { media_type: BUNDLE.to_owned(), name: String::new(), content: bundle.into() };
-        let attachment = Attachment {
-            artifact_type: BUNDLE.to_owned(),
-            files: vec![file],
-            annotations: Default::default(),
-        };
+        let attachment = Attachment { artifact_type: BUNDLE.to_owned(), files: vec![file] };
         runtime.block_on(client.attach(&repository, &manifest, &attachment)).expect("attached");
     };
     attach(sigstore.bundle(&RELEASE.replace("team", "others"), SIGNED, &manifest));
