@@ -16,9 +16,14 @@ pub(crate) fn of_a_file() -> (Project, Vec<u8>) {
 impl Project {
     /// Somebody's key, made now: the private half.
     pub(crate) fn key(&self, name: &str) -> PathBuf {
+        self.key_with(name, "")
+    }
+
+    /// The same, locked by a passphrase.
+    pub(crate) fn key_with(&self, name: &str, passphrase: &str) -> PathBuf {
         let file = self.path(name);
         let mut command = Command::new("ssh-keygen");
-        command.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&file);
+        command.args(["-q", "-t", "ed25519", "-N", passphrase, "-C", name, "-f"]).arg(&file);
         let made = ran(command);
         assert_eq!(made.code, 0, "{}", made.said);
         file

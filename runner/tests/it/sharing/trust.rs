@@ -3,9 +3,11 @@
 use super::people::of_a_file;
 use super::project::{Project, ran};
 use super::registries::{push, team, version};
-use runner_fleet::fleet_or_skip;
+use runner_fleet::{fleet_or_skip, until};
 use runner_model::Digest;
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 const SIGNED: &str = "[environment.home]\nmodules = { signed-by = [\"*@example.org\"] }";
 const VETTED: &str = "[environment.home]\nmodules = { vetted-by = [\"security@example.org\"] }";
@@ -78,6 +80,65 @@ fn ours_are_verified_by_ssh_keygen_and_its_are_verified_by_us() {
     std::fs::remove_file(project.path("own.wasm.sig")).expect("there");
     peer(&["-Y", "sign", "-n", "runner-module", "-f", "alice", "own.wasm"]).expect(0, &[]);
     project.run(&["lock"]).expect(0, &["wrote `plan.lock`"]);
+}
+
+/// An agent that has a key, until it is dropped.
+struct Agent(Child);
+
+impl Agent {
+    fn with(project: &Project, key: &str, socket: &Path) -> Self {
+        let agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(socket).stdout(Stdio::null()).spawn();
+        let agent = Self(agent.expect("an agent"));
+        until("the agent listens", || socket.exists());
+        let mut add = Command::new("ssh-add");
+        add.arg("-q").arg(project.path(key)).env("SSH_AUTH_SOCK", socket).stdin(Stdio::null());
+        ran(add).expect(0, &[]);
+        agent
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_agent_and_whoever_asks_for_a_passphrase_sign_too() {
+    let (mut project, _) = of_a_file();
+    project.key("alice");
+    let alice = project.allowed("alice", "alice@example.org", "");
+    project.key_with("bob", "correct horse");
+    let bob = project.allowed("bob", "bob@example.org", "");
+    project.policy(SIGNED, &format!("{alice}{bob}"));
+
+    // Only the agent has the private half.
+    let socket = tempfile::tempdir().expect("a folder");
+    let socket = socket.path().join("agent");
+    let agent = Agent::with(&project, "alice", &socket);
+    std::fs::remove_file(project.path("alice")).expect("there");
+    let with_agent = |mut command: Command| {
+        command.env("SSH_AUTH_SOCK", &socket);
+        ran(command)
+    };
+    let by_alice = ["module", "sign", "path:own.wasm", "--key", "alice.pub"];
+    with_agent(project.command(&by_alice)).expect(0, &["own.wasm.sig"]);
+    let verify = ["module", "verify", "path:own.wasm", "-e", "home"];
+    project.run(&verify).expect(0, &["alice@example.org"]);
+    drop(agent);
+    with_agent(project.command(&by_alice)).expect(2, &["did not sign", "ssh-add -L"]);
+
+    project.write("ask", "#!/bin/sh\necho correct horse\n");
+    std::fs::set_permissions(project.path("ask"), std::fs::Permissions::from_mode(0o700)).expect("its mode");
+    let mut by_bob = project.command(&["module", "sign", "path:own.wasm", "--key", "bob"]);
+    by_bob.env("SSH_ASKPASS", project.path("ask")).env("SSH_ASKPASS_REQUIRE", "force");
+    ran(by_bob).expect(0, &["own.wasm.sig"]);
+    project.run(&verify).expect(0, &["bob@example.org"]);
+    let mut nobody = project.command(&["module", "sign", "path:own.wasm", "--key", "bob"]);
+    nobody.env("SSH_ASKPASS", "/usr/bin/false").env("SSH_ASKPASS_REQUIRE", "force");
+    ran(nobody).expect(2, &["did not sign", "passphrase"]);
+    project.run(&verify).expect(0, &["bob@example.org"]);
 }
 
 #[test]
