@@ -125,6 +125,51 @@ fn a_plan_goes_back_to_the_good_release_before_the_live_one() {
 }
 
 #[test]
+fn a_release_goes_back_with_the_signed_module_that_it_was_laid_out_with() {
+    let fleet = fleet_or_skip!(Fleet::start(1));
+    let (mut project, host) = (Project::new(&fleet), fleet.host(1));
+    for name in ["alice", "eve"] {
+        let mut made = std::process::Command::new("ssh-keygen");
+        made.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(project.path(name));
+        assert!(made.status().unwrap().success());
+    }
+    let believe = |project: &Project, name: &str| {
+        let key = std::fs::read_to_string(project.path(&format!("{name}.pub"))).unwrap();
+        project.write("signers", &format!("alice@example.org {key}"));
+    };
+    believe(&project, "alice");
+    let rules = "policy = 1\n\n[trust]\nallowed-signers = \"signers\"\n\n[environment.fleet]\n\
+                 modules = { files = true, signed-by = [\"alice@example.org\"] }\n";
+    project.write("policy.toml", rules);
+    let policy = project.path("policy.toml").to_str().unwrap().to_owned();
+    project.env.push(("RUNNER_POLICY".to_owned(), policy));
+    let signed = |project: &Project, bytes: &[u8]| {
+        std::fs::write(project.path("own.wasm"), bytes).unwrap();
+        let signed = project.run(&["module", "sign", "path:own.wasm", "--key", "alice"]);
+        assert_eq!(signed.code, Some(0), "{signed}");
+    };
+    project.edit_plan("std = \"builtin\"", "std = \"builtin\"\nown = { path = \"own.wasm\" }");
+    project.edit_plan("uses = \"std/switch\"", "uses = \"own\"");
+    let module = runner_steps::find("switch").unwrap().bytes;
+    signed(&project, module);
+    project.release();
+    // The same with a custom section behind it is another module.
+    project.next_version("1.0.1");
+    signed(&project, &[module, b"\0\x05\x04note"].concat());
+    project.release();
+    assert_eq!(version(host), "1.0.1");
+
+    let back = ["rollback", "plan.toml", "--environment", "fleet", "-y"];
+    believe(&project, "eve");
+    project.run(&back).must_say(3, &["own.wasm", "no signature of the module counts"]);
+    assert_eq!(version(host), "1.0.1");
+    believe(&project, "alice");
+    let back = project.run(&back);
+    assert_eq!(back.code, Some(0), "{back}");
+    assert_eq!(version(host), "1.0.0");
+}
+
+#[test]
 fn local_targets_go_live_as_well() {
     let fleet = fleet_or_skip!(Fleet::builder(2).local().start());
     let project = Project::new(&fleet);

@@ -146,7 +146,7 @@ fn nearest<'p>(before: &'p BTreeMap<ModuleRef, Pinned>, module: &OciModule) -> O
 pub fn evidence(source: &Source, registries: &Registries, fresh: bool) -> Result<Evidence, LoadError> {
     match &source.origin {
         Origin::Builtin => Ok(Evidence::default()),
-        Origin::File(file) => beside(file),
+        Origin::File(file) => beside(source.said_beside.as_ref().unwrap_or(file)),
         Origin::Registry { repository, pinned } => registries.evidence(repository, &pinned.manifest, fresh),
     }
 }

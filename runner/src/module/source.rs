@@ -19,6 +19,8 @@ pub struct Source {
     pub digest: Digest,
     /// Where it comes from.
     pub origin: Origin,
+    /// Beside which file lies what others say of a file, where that is not beside its own.
+    pub said_beside: Option<PathBuf>,
 }
 
 /// Where a module comes from.
@@ -57,7 +59,7 @@ impl Source {
             .ok_or_else(|| LoadError::Unknown { name: name.to_owned(), known: standard().collect() })?;
         // A digest that does not read would be a bug of the build; computing it is always right.
         let digest = module.digest.parse().unwrap_or_else(|_| Digest::of(module.bytes));
-        Ok(Self { bytes: Cow::Borrowed(module.bytes), digest, origin: Origin::Builtin })
+        Ok(Self { bytes: Cow::Borrowed(module.bytes), digest, origin: Origin::Builtin, said_beside: None })
     }
 
     /// A component in a file.
@@ -77,7 +79,8 @@ impl Source {
             return Err(LoadError::TooLarge { path: path.to_owned() });
         }
         let digest = Digest::of(&bytes);
-        Ok(Self { bytes: Cow::Owned(bytes), digest, origin: Origin::File(path.to_owned()) })
+        let origin = Origin::File(path.to_owned());
+        Ok(Self { bytes: Cow::Owned(bytes), digest, origin, said_beside: None })
     }
 }
 
