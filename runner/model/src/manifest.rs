@@ -4,8 +4,9 @@
 use crate::grant::{BindError, Capabilities, Capability, GrantError, GrantSet, List, Unfit};
 use crate::suggest::closest;
 use crate::template::ValueTemplate;
+use crate::text::shown;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// The longest manifest that is read: 1 MiB.
@@ -84,8 +85,13 @@ pub enum ManifestError {
     #[error("it has {0} bytes, more than the {MAX_MANIFEST_BYTES} that are read")]
     TooLarge(usize),
     /// It is not JSON.
-    #[error("it is not JSON: {0}")]
-    NotJson(String),
+    #[error("it is not JSON: {why}; it begins with `{}`", shown(.begins))]
+    NotJson {
+        /// Why.
+        why: String,
+        /// How it begins: of an SDK that could not describe its step, the reason.
+        begins: String,
+    },
     /// It is JSON, and no object.
     #[error("it is no JSON object")]
     NotAnObject,
@@ -163,6 +169,9 @@ impl ManifestError {
     }
 }
 
+/// How many characters are shown of what is no JSON.
+const BEGINS: usize = 200;
+
 const KEYS: [&str; 9] =
     ["name", "version", "summary", "documentation", "parameters", "outputs", "world", "runs", "capabilities"];
 
@@ -175,8 +184,10 @@ impl Manifest {
         if json.len() > MAX_MANIFEST_BYTES {
             return Err(ManifestError::TooLarge(json.len()));
         }
-        let value: Value =
-            serde_json::from_str(json).map_err(|error| ManifestError::NotJson(error.to_string()))?;
+        let value: Value = serde_json::from_str(json).map_err(|error| ManifestError::NotJson {
+            why: error.to_string(),
+            begins: json.chars().take(BEGINS).collect(),
+        })?;
         Self::from_value(&value)
     }
 
@@ -209,11 +220,17 @@ impl Manifest {
 }
 
 impl Manifest {
-    /// The parameters with the defaults of the schema, as the step sees them; those of tables in lists too.
+    /// The parameters with the defaults of the schema, as the step sees them; those of tables in lists and tables too.
     pub fn complete(&self, parameters: &ValueTemplate) -> ValueTemplate {
         let mut complete = parameters.clone();
         fill_in_defaults(&mut complete, &self.parameters);
         complete
+    }
+
+    /// Parameters with nothing left to fill in, as the step reads them.
+    pub(crate) fn read_by_step(&self, mut parameters: Value) -> Value {
+        write_integers(&mut parameters, &self.parameters);
+        parameters
     }
 
     /// The grants that the module needs with these parameters; those that are left out have their defaults.
@@ -233,7 +250,9 @@ fn fill_in_defaults(value: &mut ValueTemplate, schema: &Value) {
                 if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
                     given.entry(name.clone()).or_insert_with(|| ValueTemplate::literal(default.clone()));
                 }
-                if let Some(value) = given.get_mut(name) {
+            }
+            for (name, value) in given {
+                if let Some(property) = of_member(schema, name) {
                     fill_in_defaults(value, property);
                 }
             }
@@ -244,6 +263,42 @@ fn fill_in_defaults(value: &mut ValueTemplate, schema: &Value) {
         }
         _ => {}
     }
+}
+
+/// JSON takes `5.0` for a whole number, and a language's own reader often does not: what the schema calls an integer is
+/// given to the step as one.
+fn write_integers(value: &mut Value, schema: &Value) {
+    /// Beyond it not every whole number is a float.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if let Some(property) = of_member(schema, name) {
+                    write_integers(value, property);
+                }
+            }
+        }
+        Value::Array(values) => {
+            let Some(items) = schema.get("items") else { return };
+            values.iter_mut().for_each(|value| write_integers(value, items));
+        }
+        Value::Number(number) if number.is_f64() && schema.get("type") == Some(&json!("integer")) => {
+            let float = number.as_f64().unwrap_or(f64::NAN);
+            if float.fract() == 0.0
+                && float.abs() <= EXACT
+                && let Ok(whole) = format!("{float:.0}").parse::<i64>()
+            {
+                *value = json!(whole);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The schema of a member of an object: the property of its name, or what is said of all others.
+fn of_member<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+    let property = schema.get("properties").and_then(|properties| properties.get(name));
+    property.or_else(|| schema.get("additionalProperties"))
 }
 
 fn bad(key: impl fmt::Display, must_be: &'static str) -> ManifestError {

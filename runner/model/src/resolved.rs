@@ -289,14 +289,15 @@ impl Resolved {
         facts: Facts<'_>,
     ) -> Result<Value, Failure> {
         let scope = self.scope(step, Some(target), Some(facts));
-        step.with.resolve(&scope).map_err(|error| {
+        let filled_in = step.with.resolve(&scope).map_err(|error| {
             let place =
                 if error.pointer.is_empty() { String::new() } else { format!(" at `{}`", error.pointer) };
             Failure::new(
                 FailureKind::Invalid,
                 format!("the parameters of `{}` cannot be filled in{place}: {error}", step.id),
             )
-        })
+        })?;
+        Ok(step.manifest.read_by_step(filled_in))
     }
 
     /// The facts that a step refers to, in its parameters and its grants: those of the target that it runs for.

@@ -15,7 +15,7 @@ pub(crate) struct Granted {
     secrets: Vec<String>,
 }
 
-/// The parameters with the defaults of the schema, those of tables in lists too, as the runner gives them to the step.
+/// The parameters with the defaults of the schema, those of tables in lists and tables too, as the runner gives them to the step.
 pub(crate) fn complete(mut params: Value, schema: &Value) -> Value {
     fill_in_defaults(&mut params, schema);
     params
@@ -28,9 +28,11 @@ fn fill_in_defaults(value: &mut Value, schema: &Value) {
                 if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
                     given.entry(name.clone()).or_insert_with(|| default.clone());
                 }
-                if let Some(value) = given.get_mut(name) {
-                    fill_in_defaults(value, property);
-                }
+            }
+            for (name, value) in given {
+                let property =
+                    schema["properties"].get(name.as_str()).unwrap_or(&schema["additionalProperties"]);
+                fill_in_defaults(value, property);
             }
         }
         Value::Array(values) => values.iter_mut().for_each(|value| fill_in_defaults(value, &schema["items"])),
