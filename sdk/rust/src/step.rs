@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A step: what it is called, what it takes and gives, what it needs, and what it does.
 pub trait Step {
@@ -148,8 +148,36 @@ fn schema<T: JsonSchema>() -> Value {
 /// # Errors
 /// `invalid` when the parameters do not fit; else what the step answers.
 pub fn call<S: Step>(params: &str) -> Result<String> {
-    let outputs = S::run(parsed(params)?)?;
-    serde_json::to_string(&outputs).map_err(|error| Error::other(format!("outputs: {error}")))
+    let unwritten = |error: serde_json::Error| Error::other(format!("outputs: {error}"));
+    let mut outputs = serde_json::to_value(S::run(parsed(params)?)?).map_err(unwritten)?;
+    if let Value::Object(members) = &mut outputs
+        && members.values().any(Value::is_null)
+    {
+        leave_nulls_out(members, &schema::<S::Outputs>())?;
+    }
+    serde_json::to_string(&outputs).map_err(unwritten)
+}
+
+/// `None` is an output that is left out, unless the schema takes null. Of a number that must be there, null is what JSON
+/// has for one that is not finite.
+fn leave_nulls_out(outputs: &mut Map<String, Value>, schema: &Value) -> Result<()> {
+    let has = |words: &Value, word: &str| {
+        words == word || words.as_array().is_some_and(|all| all.iter().any(|one| one == word))
+    };
+    let nulls: Vec<String> =
+        outputs.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone()).collect();
+    for name in nulls {
+        let types = &schema["properties"][&name]["type"];
+        if types.is_null() || has(types, "null") {
+            continue;
+        }
+        if !has(&schema["required"], &name) {
+            outputs.remove(&name);
+        } else if has(types, "number") {
+            return Err(Error::other(format!("outputs: `{name}` is not a finite number")));
+        }
+    }
+    Ok(())
 }
 
 /// Sends what a panic says to the log, since a trap says nothing. Called by what [`crate::export!`] makes.
@@ -189,4 +217,70 @@ macro_rules! export {
         #[cfg(not(target_family = "wasm"))]
         const _: fn(&str) -> $crate::Result<::std::string::String> = $crate::call::<$step>;
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params;
+    use serde::Deserialize;
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Params {
+        ratio: f64,
+        previous: Option<String>,
+    }
+
+    /// Of a step that takes nulls for what is not there.
+    #[derive(Serialize, JsonSchema)]
+    struct Nulls {
+        previous: Option<String>,
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    #[schemars(transform = params::plain)]
+    struct Outputs {
+        ratio: f64,
+        previous: Option<String>,
+    }
+
+    struct Plain;
+    impl Step for Plain {
+        const NAME: &'static str = "plain";
+        const VERSION: &'static str = "0.1.0";
+        const SUMMARY: &'static str = "for tests";
+        type Params = Params;
+        type Outputs = Outputs;
+
+        fn run(Params { ratio, previous }: Params) -> Result<Outputs> {
+            Ok(Outputs { ratio: 1.0 / ratio, previous })
+        }
+    }
+
+    struct WithNulls;
+    impl Step for WithNulls {
+        const NAME: &'static str = "with-nulls";
+        const VERSION: &'static str = "0.1.0";
+        const SUMMARY: &'static str = "for tests";
+        type Params = Params;
+        type Outputs = Nulls;
+
+        fn run(Params { previous, .. }: Params) -> Result<Nulls> {
+            Ok(Nulls { previous })
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_left_out_where_the_schema_takes_no_null() {
+        let outputs = |params: &str| call::<Plain>(params).expect("outputs");
+        assert_eq!(outputs(r#"{"ratio":2}"#), r#"{"ratio":0.5}"#);
+        assert_eq!(outputs(r#"{"ratio":2,"previous":"a"}"#), r#"{"previous":"a","ratio":0.5}"#);
+        assert_eq!(call::<WithNulls>(r#"{"ratio":2}"#).expect("outputs"), r#"{"previous":null}"#);
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_named() {
+        let error = call::<Plain>(r#"{"ratio":0}"#).expect_err("infinite");
+        assert_eq!(error.message, "outputs: `ratio` is not a finite number");
+    }
 }
