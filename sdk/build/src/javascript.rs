@@ -38,9 +38,11 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, Error> {
     files::write(&entry, &text)?;
     let module = work.join("step.js");
     let mut command = Command::new(bundle);
+    // Relative, since `a=b` would be the input `b` for the output `a`.
+    let entry = entry.strip_prefix(&project.folder).unwrap_or(&entry);
     command
         .current_dir(&project.folder)
-        .arg(&entry)
+        .arg(entry)
         .args(["--bundle", "--format=esm", "--target=es2023", "--charset=utf8", "--external:runner:step/*"])
         .args(["--color=false", "--log-level=warning"])
         .arg(format!("--alias:runner-sdk={}", project.sdk.display()))
@@ -84,7 +86,7 @@ fn tool(project: &Project, name: &str) -> Result<PathBuf, Error> {
         what: what.to_owned(),
         how: how.to_owned(),
     };
-    if tools::find("node", []).is_none() {
+    if tools::of_path("node").is_none() {
         return Err(missing("`node`, which runs its tools", "on Debian: apt-get install nodejs npm"));
     }
     let folders = [&project.folder, &project.sdk].map(|folder| folder.join("node_modules/.bin"));
@@ -97,7 +99,7 @@ fn tool(project: &Project, name: &str) -> Result<PathBuf, Error> {
         "in the project's folder: npm install --save-dev {package}\nhint: or anywhere on the PATH: npm install \
          --global {package}"
     );
-    tools::find(name, folders).ok_or_else(|| missing(what, &how))
+    tools::find_in(name, folders).or_else(|| tools::of_path(name)).ok_or_else(|| missing(what, &how))
 }
 
 /// What esbuild said, without what its starter in node adds.

@@ -50,14 +50,14 @@ use std::path::PathBuf;
 pub enum Error {
     /// Nothing here can build for [`TARGET`].
     #[error(
-        "no compiler here can build steps: `{rustc}` has no standard library for {TARGET}\n\n\
-         hint: with rustup: rustup target add {TARGET}\n\
+        "no compiler here can build steps: {active}\n\n\
+         hint: with rustup (rustup.rs): rustup target add {TARGET}\n\
          hint: on Debian:   apt-get install -y --no-install-recommends rustc-web rust-web-src\n\n\
          why Debian's could not be used: {debian}"
     )]
     NoToolchain {
-        /// The compiler that was asked first.
-        rustc: PathBuf,
+        /// Why the compiler that was asked first cannot.
+        active: String,
         /// Why Debian's way was not open either.
         debian: String,
     },

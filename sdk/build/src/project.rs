@@ -57,6 +57,10 @@ impl Project {
         imports.sort();
         imports.dedup();
         let folder = std::path::absolute(folder).map_err(read)?;
+        if folder.to_str().is_none() {
+            // Compilers are told it in files that are UTF-8.
+            return Err(wrong("the path of its folder must be UTF-8".to_owned()));
+        }
         Ok(Self {
             sdk: folder.join(written.sdk.unwrap_or_else(|| "sdk".into())),
             source: written.source.unwrap_or_else(|| written.language.source().into()),
@@ -114,11 +118,22 @@ impl Project {
 
 /// Whether a step can have this name, which is also that of its files.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    /// With `try-` before it, it is the name of a plan, and those have at most 64.
+    const LONGEST: usize = 60;
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(letter) {
-        return Ok(());
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(letter) {
+        return Err(format!(
+            "`{}` is no name for a step: small letters, digits and `-`",
+            name.escape_debug()
+        ));
     }
-    Err(format!("`{}` is no name for a step: small letters, digits and `-`", name.escape_debug()))
+    if name.len() > LONGEST {
+        return Err(format!("`{name}` is too long for a name of a step: at most {LONGEST} characters"));
+    }
+    match name {
+        "runner-sdk" => Err("`runner-sdk` is the name of the SDK: call the step otherwise".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// Runs a tool to its end, with the environment of an outer cargo taken away. Fails with [`Error::Start`], or with

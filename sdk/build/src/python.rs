@@ -31,8 +31,11 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, Error> {
     // Copies, since the interpreter writes what it compiled beside what it imports.
     let modules = source.parent().unwrap_or(&project.folder);
     let copies = [work.join("modules"), work.join("sdk")];
-    files::copy(modules, &copies[0], &is_module)?;
-    files::copy(&project.sdk, &copies[1], &is_module)?;
+    // What is built, installed or vendored beside the modules is none of them.
+    let beside: &[&str] =
+        if modules == project.folder { &["target", "sdk", "node_modules"] } else { Default::default() };
+    files::copy(modules, &copies[0], beside)?;
+    files::copy(&project.sdk, &copies[1], &[])?;
     let made = work.join("step.wasm");
     let mut command = Command::new(tool);
     command.arg("--quiet").arg("--wit-path").arg(work.join("wit")).args([
@@ -48,11 +51,6 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, Error> {
     command.env("VIRTUAL_ENV", packages).env("RUST_BACKTRACE", "0").env("PYTHONHASHSEED", "0");
     run(command).map_err(|error| readable(error, &[&work, modules, &project.sdk]))?;
     files::read(&made)
-}
-
-/// What may be imported from the folder of the source: not what is built, installed or vendored there.
-fn is_module(name: &str) -> bool {
-    !name.starts_with('.') && !["target", "sdk", "node_modules", "__pycache__"].contains(&name)
 }
 
 /// The module of the source file, which must be one that can be imported by name.
@@ -76,8 +74,9 @@ fn module(project: &Project) -> Result<String, Error> {
 
 fn tool(project: &Project) -> Result<PathBuf, Error> {
     let of_user = std::env::home_dir().map(|home| home.join(".local/bin"));
-    let folders = [project.folder.join(".venv/bin"), project.folder.join(".venv/Scripts")];
-    tools::find(TOOL, folders.into_iter().chain(of_user)).ok_or_else(|| Error::Missing {
+    let own = [project.folder.join(".venv/bin"), project.folder.join(".venv/Scripts")];
+    let found = tools::find_in(TOOL, own).or_else(|| tools::of_path(TOOL));
+    found.or_else(|| tools::find_in(TOOL, of_user)).ok_or_else(|| Error::Missing {
         language: Language::Python,
         what: format!("`{TOOL}`, which makes a component of Python modules"),
         how: "in the project's folder: python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.0\n\

@@ -31,14 +31,16 @@ impl Toolchain {
     /// Fails with [`Error::NoToolchain`], which names both ways.
     pub(crate) fn find() -> Result<Self, Error> {
         let rustc = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
-        if let Ok(libraries) = print(&rustc, &["--target", TARGET, "--print", "target-libdir"])
-            && has_std(Path::new(&libraries))
-        {
-            return Ok(Self { rustc, kind: Kind::Installed });
-        }
+        let active = match print(&rustc, &["--target", TARGET, "--print", "target-libdir"]) {
+            Ok(libraries) if has_std(Path::new(&libraries)) => {
+                return Ok(Self { rustc, kind: Kind::Installed });
+            }
+            Ok(_) => format!("`{}` has no standard library for {TARGET}", rustc.display()),
+            Err(why) => why,
+        };
         match debian(&rustc) {
             Ok(kind) => Ok(Self { rustc: DEBIAN.into(), kind }),
-            Err(debian) => Err(Error::NoToolchain { rustc, debian }),
+            Err(debian) => Err(Error::NoToolchain { active, debian }),
         }
     }
 }
@@ -74,7 +76,7 @@ fn print(rustc: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = command
         .args(arguments)
         .output()
-        .map_err(|error| format!("cannot start `{}`: {error} (package rustc-web)", rustc.display()))?;
+        .map_err(|error| format!("cannot start `{}`: {error}", rustc.display()))?;
     if !output.status.success() {
         return Err(format!(
             "`{}` failed: {}",

@@ -4,11 +4,14 @@ use crate::Project;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The first of these folders that has the program, then those of `PATH`.
-pub(crate) fn find(program: &str, folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = folders.into_iter().chain(std::env::split_paths(&path));
-    folders.map(|folder| folder.join(program)).find(|file| is_executable(file))
+/// The program of the first of these folders that has it.
+pub(crate) fn find_in(program: &str, folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    folders.into_iter().map(|folder| folder.join(program)).find(|file| is_executable(file))
+}
+
+/// The program of the folders of `PATH`.
+pub(crate) fn of_path(program: &str) -> Option<PathBuf> {
+    find_in(program, std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()))
 }
 
 #[cfg(unix)]
@@ -26,10 +29,11 @@ fn is_executable(file: &std::path::Path) -> bool {
 pub(crate) const GET_ZIG: &str = "in the project's folder: python3 -m venv .venv && .venv/bin/pip install ziglang==0.17.0\n\
      hint: or from ziglang.org/download, on the PATH";
 
-/// The program `zig`, or the one of the wheel `ziglang`: `python-zig`.
+/// The program `zig`, or the one of the wheel `ziglang`, `python-zig`: of the project before that of the `PATH`.
 pub(crate) fn zig(project: &Project) -> Option<PathBuf> {
-    let folder = project.folder.join(".venv/bin");
-    ["zig", "python-zig"].iter().find_map(|name| find(name, [folder.clone()]))
+    const NAMES: [&str; 2] = ["zig", "python-zig"];
+    let own = project.folder.join(".venv/bin");
+    NAMES.iter().find_map(|name| find_in(name, [own.clone()])).or_else(|| NAMES.into_iter().find_map(of_path))
 }
 
 /// A call of zig whose caches are in this folder.

@@ -2,14 +2,15 @@
 
 use crate::{Error, Language, Project, contract, files, tools};
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What the SDK is written for: the language still changes.
+const VERSION: &str = "0.17.";
 
 /// Builds the component.
 pub(crate) fn build(project: &Project) -> Result<Vec<u8>, Error> {
-    let zig = tools::zig(project).ok_or_else(|| Error::Missing {
-        language: Language::Zig,
-        what: "`zig` 0.17".to_owned(),
-        how: tools::GET_ZIG.to_owned(),
-    })?;
+    let zig = find(project)?;
     let work = project.target().join("zig");
     files::make_folder(&work)?;
     let made = work.join("step.wasm");
@@ -34,4 +35,19 @@ pub(crate) fn build(project: &Project) -> Result<Vec<u8>, Error> {
     command.args(["-fstrip", "--dep", "runner"]).args([root, sdk, out]);
     crate::project::run(command)?;
     contract::componentize(&made)
+}
+
+/// A `zig` of the version that the SDK is written for.
+fn find(project: &Project) -> Result<PathBuf, Error> {
+    let missing =
+        |what: String| Error::Missing { language: Language::Zig, what, how: tools::GET_ZIG.to_owned() };
+    let zig = tools::zig(project).ok_or_else(|| missing("`zig` 0.17".to_owned()))?;
+    let mut command = Command::new(&zig);
+    crate::env::clean(command.arg("version"));
+    let output = command.output().map_err(|source| Error::Start { program: zig.clone(), source })?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match version.starts_with(VERSION) {
+        true => Ok(zig),
+        false => Err(missing(format!("`zig` 0.17 (`{}` is {})", zig.display(), version.escape_debug()))),
+    }
 }
