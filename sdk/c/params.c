@@ -1,5 +1,6 @@
 // Between a step's structs and JSON: parameters, outputs, and the manifest with the schemas of both.
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ static void put_bytes(buffer *to, const char *bytes, size_t size) {
     size_t room = (to->room + size + 64) * 2;
     char *start = alloc(room);
     if (to->size) memcpy(start, to->start, to->size);
+    free(to->start);
     to->start = start, to->room = room;
   }
   memcpy(to->start + to->size, bytes, size);
@@ -27,6 +29,30 @@ static void put_bytes(buffer *to, const char *bytes, size_t size) {
 }
 
 static void put(buffer *to, const char *words) { put_bytes(to, words, strlen(words)); }
+
+// The size of the letter that begins here, or of what is there of one; then it is not whole.
+static size_t letter(const unsigned char *at, bool *whole) {
+  size_t size = *at < 0x80 ? 1 : *at < 0xc2 ? 0 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : *at < 0xf5 ? 4 : 0;
+  // Not the long forms of short letters, no halves of UTF-16, and nothing beyond Unicode.
+  unsigned char low = *at == 0xe0 ? 0xa0 : *at == 0xf0 ? 0x90 : 0x80;
+  unsigned char high = *at == 0xed ? 0x9f : *at == 0xf4 ? 0x8f : 0xbf;
+  size_t found = 1;
+  while (found < size && at[found] >= low && at[found] <= high) found++, low = 0x80, high = 0xbf;
+  *whole = found == size;
+  return found;
+}
+
+const char *well_formed(const char *words) {
+  buffer to = {0};
+  put(&to, "");
+  while (*words) {
+    bool whole;
+    size_t size = letter((const unsigned char *)words, &whole);
+    put_bytes(&to, whole ? words : "\xef\xbf\xbd", whole ? size : 3);
+    words += size;
+  }
+  return to.start;
+}
 
 static void put_quoted(buffer *to, const char *words) {
   put(to, "\"");
@@ -67,6 +93,8 @@ static const char *dashed(const char *name) {
   for (size_t i = 0; name[i]; i++) made[i] = name[i] == '_' ? '-' : name[i];
   return made;
 }
+
+static bool may_lack(const field *of) { return of->optional || of->pointer; }
 
 // ---- the manifest -----------------------------------------------------------------------------------------------------
 
@@ -125,7 +153,7 @@ static void put_schema(buffer *to, const field *fields, size_t count, bool close
   put(to, "},\"required\":[");
   bool more = false;
   for (size_t i = 0; i < count; i++) {
-    if (fields[i].optional || fields[i].fallback) continue;
+    if (may_lack(&fields[i]) || fields[i].fallback) continue;
     if (more) put(to, ",");
     put_quoted(to, dashed(fields[i].name));
     more = true;
@@ -169,37 +197,66 @@ const char *manifest(const step *of) {
 
 // ---- outputs ----------------------------------------------------------------------------------------------------------
 
-const char *write_outputs(const step *of, const void *outputs) {
+static bool bad(error *err, const field *of, const char *what) {
+  return fail(err, OTHER, "", "outputs: `%s` %s", dashed(of->name), what);
+}
+
+static bool put_value(buffer *to, const field *of, const void *at, error *err) {
+  switch (of->kind) {
+    case A_TEXT: {
+      const char *words = *(const char *const *)at;
+      return put_quoted(to, words ? words : ""), true;
+    }
+    case A_FLAG: return put(to, *(const bool *)at ? "true" : "false"), true;
+    case AN_INTEGER: return put(to, text("%lld", (long long)*(const int64_t *)at)), true;
+    case A_COUNT: return put(to, text("%lu", (unsigned long)*(const uint32_t *)at)), true;
+    case A_NUMBER:
+      if (!isfinite(*(const double *)at)) return bad(err, of, "is not a finite number");
+      return put(to, text("%.17g", *(const double *)at)), true;
+    case A_LIST: {
+      const list *all = at;
+      for (size_t i = 0; i < all->count; i++) {
+        if (!all->items[i]) return bad(err, of, "has a text that is NULL");
+      }
+      return put_list(to, all->items, all->count), true;
+    }
+    case A_TABLE: {
+      const table *all = at;
+      put(to, "{");
+      for (size_t i = 0; i < all->count; i++) {
+        if (!all->items[i].name || !all->items[i].value) return bad(err, of, "has a text that is NULL");
+        put_name(to, i, all->items[i].name);
+        put_quoted(to, all->items[i].value);
+      }
+      return put(to, "}"), true;
+    }
+    case SOME_JSON: {
+      const char *words = ((const json *)at)->json;
+      return put(to, words ? words : "null"), true;
+    }
+  }
+  return true;
+}
+
+// Whether a member has nothing in it that says so.
+static bool is_null(const field *of, const void *at) {
+  return (of->pointer || of->kind == A_TEXT || of->kind == SOME_JSON) && !*(const void *const *)at;
+}
+
+const char *write_outputs(const step *of, const void *outputs, error *err) {
   buffer to = {0};
   put(&to, "{");
   bool more = false;
   for (size_t i = 0; i < of->outputs_count; i++) {
     const field *one = &of->outputs[i];
     const void *at = (const char *)outputs + one->offset;
-    const char *words = one->kind == A_TEXT || one->kind == SOME_JSON ? *(const char *const *)at : NULL;
-    if (one->optional && (one->kind == A_TEXT || one->kind == SOME_JSON) && !words) continue;
+    if (may_lack(one) && is_null(one, at)) continue;
     put_name(&to, more, dashed(one->name));
     more = true;
-    switch (one->kind) {
-      case A_TEXT: put_quoted(&to, words ? words : ""); break;
-      case A_FLAG: put(&to, *(const bool *)at ? "true" : "false"); break;
-      case AN_INTEGER: put(&to, text("%lld", (long long)*(const int64_t *)at)); break;
-      case A_COUNT: put(&to, text("%lu", (unsigned long)*(const uint32_t *)at)); break;
-      case A_NUMBER: put(&to, text("%.17g", *(const double *)at)); break;
-      case A_LIST: put_list(&to, ((const list *)at)->items, ((const list *)at)->count); break;
-      case A_TABLE:
-        put(&to, "{");
-        for (size_t j = 0; j < ((const table *)at)->count; j++) {
-          put_name(&to, j, ((const table *)at)->items[j].name);
-          put_quoted(&to, ((const table *)at)->items[j].value);
-        }
-        put(&to, "}");
-        break;
-      case SOME_JSON: put(&to, words ? words : "null"); break;
-    }
+    if (!put_value(&to, one, one->pointer ? *(const void *const *)at : at, err)) return NULL;
   }
   put(&to, "}");
-  return to.start;
+  return well_formed(to.start);
 }
 
 // ---- reading ----------------------------------------------------------------------------------------------------------
@@ -320,6 +377,8 @@ static bool read_number(const document *in, int at, const field *of, void *into,
 
 static bool read_field(const document *in, int at, const field *of, void *params, error *err) {
   void *into = (char *)params + of->offset;
+  // Room for the largest of them.
+  if (of->pointer) into = *(void **)into = alloc(sizeof(int64_t));
   const char *name = dashed(of->name);
   const jsmntok_t *token = &in->tokens[at];
   switch (of->kind) {
@@ -378,7 +437,7 @@ bool read_params(const step *of, const char *json, size_t size, void *params, er
     const field *one = &of->params[i];
     if (seen[i]) continue;
     if (one->fallback && !read_fallback(one, params, err)) return false;
-    if (!one->fallback && !one->optional) return wrong(err, dashed(one->name), "is missing");
+    if (!one->fallback && !may_lack(one)) return wrong(err, dashed(one->name), "is missing");
   }
   return true;
 }

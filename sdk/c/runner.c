@@ -54,9 +54,20 @@ const char *table_get(table of, const char *name) {
   return NULL;
 }
 
+// Ends the step where there is nothing: to the host it would be what is at address 0.
+static const char *given(const char *words, const char *call) {
+  if (words) return words;
+  const char *line = text("%s: a text is NULL", call);
+  runner_step_log_error(&(step_string_t){(uint8_t *)line, strlen(line)});
+  abort();
+}
+
 // For what is passed.
-static step_string_t view(const char *words) { return (step_string_t){(uint8_t *)words, strlen(words)}; }
-#define TEXT(words) (&(step_string_t[]){view(words)}[0])
+static step_string_t view(const char *words, const char *call) {
+  return (step_string_t){(uint8_t *)given(words, call), strlen(words)};
+}
+#define TEXT_OF(call, words) (&(step_string_t[]){view(words, call)}[0])
+#define TEXT(words) TEXT_OF(__func__, words)
 
 // The contract has none that is left out.
 static runner_step_types_effect_t effect_of(effect said, effect usual) {
@@ -70,47 +81,68 @@ static step_string_t copy(const char *words) {
   return made;
 }
 
-// What the host says, with a NUL at its end; one inside is replaced, as the host replaces what is not UTF-8.
+// What the host says, with a NUL at its end; one inside is replaced, as the host replaces what is not UTF-8. What it was in
+// is given back, or is what is answered.
 static const char *shown(step_string_t from) {
-  char *made = alloc(3 * from.len + 1), *to = made;
+  size_t nuls = 0;
+  for (size_t i = 0; i < from.len; i++) nuls += !from.ptr[i];
+  if (from.len && !nuls) {
+    char *made = realloc(from.ptr, from.len + 1);
+    if (!made) abort();
+    made[from.len] = 0;
+    return made;
+  }
+  char *made = alloc(from.len + 2 * nuls + 1), *to = made;
   for (size_t i = 0; i < from.len; i++) {
     if (from.ptr[i]) *to++ = (char)from.ptr[i];
     else memcpy(to, "\xef\xbf\xbd", 3), to += 3;
   }
+  step_string_free(&from);
   return made;
 }
 
 // The same, where nothing may be lost.
 static bool whole(step_string_t from, const char *what, const char **into, error *err) {
   if (from.len && memchr(from.ptr, 0, from.len)) {
+    step_string_free(&from);
     return fail(err, INVALID, "", "%s: it has a NUL in it, which text of a step in C cannot have", what);
   }
   if (into) *into = shown(from);
+  else step_string_free(&from);
   return true;
 }
 
 bool fail(error *err, error_kind kind, const char *detail, const char *message, ...) {
   FORMATTED(made, message);
-  *err = (error){(runner_step_types_error_kind_t)kind, copy(made), copy(detail)};
+  *err = (error){(runner_step_types_error_kind_t)kind, copy(well_formed(made)), copy(well_formed(detail ? detail : ""))};
   return false;
 }
 
-const char *error_message(const error *err) { return shown(err->message); }
-const char *error_detail(const error *err) { return shown(err->detail); }
+// The error keeps its own: it may be handed on.
+static const char *also(step_string_t from) {
+  step_string_t made;
+  step_string_dup_n(&made, (const char *)from.ptr, from.len);
+  return shown(made);
+}
+
+const char *error_message(const error *err) { return also(err->message); }
+const char *error_detail(const error *err) { return also(err->detail); }
 
 // ---- log, time, and what this run is ----------------------------------------------------------------------------------
 
 #define LOG(level)                              \
   void log_##level(const char *format, ...) {   \
     FORMATTED(made, format);                    \
-    runner_step_log_##level(TEXT(made));        \
+    runner_step_log_##level(TEXT(well_formed(made))); \
   }
 LOG(debug)
 LOG(info)
 LOG(warn)
 LOG(error)
 
-void log_progress(uint32_t done, uint32_t total, const char *what) { runner_step_log_progress(done, total, TEXT(what)); }
+void log_progress(uint32_t done, uint32_t total, const char *what) {
+  runner_step_log_progress(done, total, TEXT(well_formed(given(what, __func__))));
+}
 
 uint64_t timer_now(void) { return runner_step_timer_now(); }
 bool timer_sleep(uint32_t milliseconds, error *err) { return runner_step_timer_sleep(milliseconds, err); }
@@ -145,7 +177,7 @@ static step_list_string_t strings(const char *const *from) {
   size_t count = 0;
   while (from && from[count]) count++;
   step_string_t *made = alloc(count * sizeof *made);
-  for (size_t i = 0; i < count; i++) made[i] = view(from[i]);
+  for (size_t i = 0; i < count; i++) made[i] = view(from[i], __func__);
   return (step_list_string_t){made, count};
 }
 
@@ -167,7 +199,7 @@ bool artifact_open(const char *digest, artifact *found, error *err) {
 
 bool artifact_from_bytes(const void *content, size_t size, artifact *made, error *err) {
   runner_step_artifacts_own_artifact_t own = {0};
-  step_list_u8_t bytes = {(uint8_t *)content, size};
+  step_list_u8_t bytes = {(uint8_t *)(size ? given(content, __func__) : NULL), size};
   return made_artifact(runner_step_artifacts_from_bytes(&bytes, &own, err), own, made);
 }
 
@@ -182,7 +214,8 @@ uint64_t artifact_size(artifact of) { return runner_step_artifacts_method_artifa
 bool artifact_bytes(artifact of, const uint8_t **content, size_t *size, error *err) {
   step_list_u8_t found;
   if (!runner_step_artifacts_method_artifact_bytes(of, &found, err)) return false;
-  if (content) *content = found.ptr;
+  if (content) *content = found.len ? found.ptr : alloc(0);
+  else step_list_u8_free(&found);
   if (size) *size = found.len;
   return true;
 }
@@ -191,6 +224,8 @@ bool artifact_save(artifact from, const char *path, bool *changed, error *err) {
   bool ignored;
   return runner_step_artifacts_method_artifact_save(from, TEXT(path), changed ? changed : &ignored, err);
 }
+
+void artifact_drop(artifact of) { runner_step_artifacts_artifact_drop_borrow(of); }
 
 bool secret_get(const char *name, secret *found, error *err) {
   runner_step_secrets_own_secret_t own;
@@ -215,6 +250,8 @@ secret secret_url_encode(secret of) {
   return runner_step_secrets_borrow_secret(runner_step_secrets_method_secret_url_encode(of));
 }
 
+void secret_drop(secret of) { runner_step_secrets_secret_drop_borrow(of); }
+
 // ---- targets ----------------------------------------------------------------------------------------------------------
 
 static entry entry_of(const runner_step_types_entry_t *from) {
@@ -231,6 +268,7 @@ static bool all_entries(bool ok, const runner_step_types_entry_t *from, size_t c
   if (!ok || !found) return ok;
   entry *items = alloc(count * sizeof *items);
   for (size_t i = 0; i < count; i++) items[i] = entry_of(&from[i]);
+  if (count) free((void *)from);
   *found = (entries){items, count};
   return true;
 }
@@ -239,8 +277,8 @@ static runner_step_types_attributes_t attributes_of(attributes from) {
   runner_step_types_attributes_t made = {0};
   made.mode.is_some = from.mode != 0;
   made.mode.val = from.mode & ~NO_ACCESS;
-  if ((made.owner.is_some = from.owner != NULL)) made.owner.val = view(from.owner);
-  if ((made.group.is_some = from.group != NULL)) made.group.val = view(from.group);
+  if ((made.owner.is_some = from.owner != NULL)) made.owner.val = view(from.owner, __func__);
+  if ((made.group.is_some = from.group != NULL)) made.group.val = view(from.group, __func__);
   return made;
 }
 
@@ -248,13 +286,22 @@ static runner_step_types_attributes_t owned_of(owned from) {
   return attributes_of((attributes){.owner = from.owner, .group = from.group});
 }
 
-target target_current(void) { return runner_step_targets_borrow_target(runner_step_targets_current()); }
+target target_current(void) {
+  // Every call of the host makes a handle, of which there are not many. None is 0.
+  static target kept;
+  if (!kept.__handle) kept = runner_step_targets_borrow_target(runner_step_targets_current());
+  return kept;
+}
 
 bool target_named(const char *name, target *found, error *err) {
   runner_step_targets_own_target_t own;
   if (!runner_step_targets_named(TEXT(name), &own, err)) return false;
   *found = runner_step_targets_borrow_target(own);
   return true;
+}
+
+void target_drop(target of) {
+  if (of.__handle != target_current().__handle) runner_step_targets_target_drop_borrow(of);
 }
 
 const char *target_name(target of) {
@@ -328,7 +375,7 @@ bool target_unpack(target on, const char *path, artifact tree, const link_to *li
   size_t count = 0;
   while (links && links[count].path) count++;
   runner_step_types_link_t *made = alloc(count * sizeof *made);
-  for (size_t i = 0; i < count; i++) made[i] = (runner_step_types_link_t){view(links[i].path), view(links[i].points_to)};
+  for (size_t i = 0; i < count; i++) made[i] = (runner_step_types_link_t){view(links[i].path, __func__), view(links[i].points_to, __func__)};
   runner_step_targets_list_link_t all = {made, count};
   runner_step_types_attributes_t with = owned_of(how);
   bool ignored;
@@ -362,6 +409,7 @@ bool target_releases(target on, const char *root, releases *found, error *err) {
   if (!found) return true;
   release *items = alloc(answer.len * sizeof *items);
   for (size_t i = 0; i < answer.len; i++) items[i] = release_of(&answer.ptr[i]);
+  if (answer.len) free(answer.ptr);
   *found = (releases){items, answer.len};
   return true;
 }
@@ -382,7 +430,7 @@ static runner_step_commands_own_command_t command_of(const command *what) {
   runner_step_commands_borrow_command_t made = runner_step_commands_borrow_command(own);
   for (const variable *one = what->env; one && one->name; one++) {
     if (one->secret) runner_step_commands_method_command_env_secret(made, TEXT(one->name), *one->secret);
-    else runner_step_commands_method_command_env(made, TEXT(one->name), TEXT(one->value));
+    else runner_step_commands_method_command_env(made, TEXT(one->name), TEXT_OF("command", one->value));
   }
   if (what->stdin_text) runner_step_commands_method_command_stdin(made, TEXT(what->stdin_text));
   if (what->stdin_secret) runner_step_commands_method_command_stdin_secret(made, *what->stdin_secret);
@@ -408,6 +456,8 @@ bool command_run(const command *what, target on, output *ended, error *err) {
   runner_step_commands_command_drop_own(own);
   if (ok && ended) {
     *ended = (output){answer.status, shown(answer.stdout_), shown(answer.stderr_), answer.truncated, answer.skipped};
+  } else if (ok) {
+    runner_step_commands_output_free(&answer);
   }
   return ok;
 }
@@ -418,11 +468,11 @@ static runner_step_http_own_request_t request_of(const request *what) {
   const char *method = what->method ? what->method : "GET";
   effect usual = strcmp(method, "GET") && strcmp(method, "HEAD") ? OPAQUE : READ;
   runner_step_http_own_request_t own =
-      runner_step_http_constructor_request(TEXT(method), TEXT(what->url), effect_of(what->effect, usual));
+      runner_step_http_constructor_request(TEXT(method), TEXT_OF("request", what->url), effect_of(what->effect, usual));
   runner_step_http_borrow_request_t made = runner_step_http_borrow_request(own);
   for (const header *one = what->headers; one && one->name; one++) {
     if (one->secret) runner_step_http_method_request_header_secret(made, TEXT(one->name), *one->secret);
-    else runner_step_http_method_request_header(made, TEXT(one->name), TEXT(one->value));
+    else runner_step_http_method_request_header(made, TEXT(one->name), TEXT_OF("request", one->value));
   }
   if (what->body) runner_step_http_method_request_body(made, TEXT(what->body));
   if (what->body_secret) runner_step_http_method_request_body_secret(made, *what->body_secret);
@@ -440,11 +490,13 @@ bool request_send(const request *what, response *answer, error *err) {
   runner_step_http_response_t got;
   bool ok = runner_step_http_method_request_send(runner_step_http_borrow_request(own), &got, err);
   runner_step_http_request_drop_own(own);
-  if (!ok || !answer) return ok;
+  if (!ok) return false;
+  if (!answer) return runner_step_http_response_free(&got), true;
   pair *headers = alloc(got.headers.len * sizeof *headers);
   for (size_t i = 0; i < got.headers.len; i++) {
     headers[i] = (pair){shown(got.headers.ptr[i].name), shown(got.headers.ptr[i].value)};
   }
+  if (got.headers.len) free(got.headers.ptr);
   *answer = (response){got.status, {headers, got.headers.len}, shown(got.body), got.truncated, got.skipped};
   return true;
 }
@@ -500,7 +552,10 @@ void exports_step_describe(step_string_t *answer) { *answer = copy(manifest(&thi
 bool exports_step_run(step_string_t *given, step_string_t *answer, error *err) {
   void *params = alloc(this_step.params_size), *outputs = alloc(this_step.outputs_size);
   if (!read_params(&this_step, (const char *)given->ptr, given->len, params, err)) return false;
+  fail(err, OTHER, "", "the step failed and does not say why");
   if (!this_step.run(params, outputs, err)) return false;
-  *answer = copy(write_outputs(&this_step, outputs));
+  const char *written = write_outputs(&this_step, outputs, err);
+  if (!written) return false;
+  *answer = copy(written);
   return true;
 }

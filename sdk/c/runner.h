@@ -1,8 +1,11 @@
 // Write a step of the deploy runner in C. README.md says how; wit/ of the runner says what each call does.
 //
 // Text is UTF-8 and ends with a NUL. A file or a parameter that has one inside is the error `INVALID`; in what a command or
-// a server said it is replaced. Nothing is freed: the instance lives for one call. A function that can fail answers false and says why in its last argument: hand
-// that on with `return false`. Results may be NULL where they are of no interest.
+// a server said it is replaced. In the log, in errors and in outputs, what is not UTF-8 is replaced, too. A NULL in the place
+// of a text is logged with the name of the call, and ends the step. A function that can fail answers false and says why in
+// its last argument: hand that on with `return false`. Results may be NULL where they are of no interest.
+//
+// Nothing needs to be freed: the instance lives for one call. What calls answer is memory that `free` takes.
 #ifndef RUNNER_H
 #define RUNNER_H
 
@@ -85,6 +88,10 @@ const char *run_variable(const char *name);
 typedef runner_step_artifacts_borrow_artifact_t artifact;
 typedef runner_step_secrets_borrow_secret_t secret;
 
+// Of artifacts, secrets and targets together a step may hold 1024; these give one back.
+void artifact_drop(artifact of);
+void secret_drop(secret of);
+
 bool artifact_pack(const char *path, const char *const *exclude, artifact *made, error *err);
 bool artifact_open(const char *digest, artifact *found, error *err);
 bool artifact_from_bytes(const void *content, size_t size, artifact *made, error *err);
@@ -156,8 +163,10 @@ typedef struct {
   size_t count;
 } releases;
 
+// Always the same: there is nothing to give back.
 target target_current(void);
 bool target_named(const char *name, target *found, error *err);
+void target_drop(target of);
 const char *target_name(target of);
 bool target_fact(target of, const char *name, const char **value, error *err);
 // `name` of what is found is NULL when there is nothing.
@@ -274,6 +283,7 @@ typedef struct {
   field_kind kind;
   const char *doc;
   bool optional;                                // left out, it is NULL, 0, false or empty
+  bool pointer;                                 // to a number or a flag: left out, it is NULL
   const char *fallback, *minimum, *maximum;     // in JSON
   const char *pattern;
   const char *const *choices;                   // the words that are allowed
@@ -282,11 +292,16 @@ typedef struct {
 
 #define KIND(of)                                                                                                      \
   _Generic((of), const char *: A_TEXT, bool: A_FLAG, int64_t: AN_INTEGER, uint32_t: A_COUNT, double: A_NUMBER,        \
-           list: A_LIST, table: A_TABLE, json: SOME_JSON)
+           list: A_LIST, table: A_TABLE, json: SOME_JSON, const bool *: A_FLAG, const int64_t *: AN_INTEGER,          \
+           const uint32_t *: A_COUNT, const double *: A_NUMBER)
+#define POINTER(of)                                                                                                   \
+  _Generic((of), const bool *: true, const int64_t *: true, const uint32_t *: true, const double *: true,             \
+           default: false)
 
 // FIELD(struct params, tries, "How often to ask.", .fallback = "5", .minimum = "1")
 #define FIELD(type, member, ...)                                                                                      \
-  {.name = #member, .offset = offsetof(type, member), .kind = KIND(((type *)0)->member), __VA_ARGS__}
+  {.name = #member, .offset = offsetof(type, member), .pointer = POINTER(((type *)0)->member),                        \
+   .kind = KIND(((type *)0)->member), __VA_ARGS__}
 #define OPTIONAL .optional = true
 
 typedef enum { EACH_TARGET, ONCE } runs;

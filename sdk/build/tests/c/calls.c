@@ -6,13 +6,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-const step this_step = {0};
+static bool mute(const void *params, void *outputs, error *err) {
+  (void)params, (void)outputs, (void)err;
+  return false;
+}
+
+const step this_step = {.run = mute};
 
 static runner_step_types_effect_t declared;
+// Handles that are held.
+static int held;
+static char logged[64];
 
 void step_string_dup(step_string_t *made, const char *words) {
   size_t size = strlen(words);
-  *made = (step_string_t){memcpy(alloc(size + 1), words, size), size};
+  *made = (step_string_t){memcpy(malloc(size), words, size), size};
+}
+
+void step_string_dup_n(step_string_t *made, const char *words, size_t size) {
+  *made = (step_string_t){memcpy(malloc(size), words, size), size};
+}
+
+void step_string_free(step_string_t *made) {
+  if (made->len) free(made->ptr);
+}
+
+void runner_step_commands_output_free(runner_step_commands_output_t *ended) { step_string_free(&ended->stdout_); }
+
+void runner_step_http_response_free(runner_step_http_response_t *answer) { (void)answer; }
+
+void runner_step_log_info(step_string_t *line) { memcpy(logged, line->ptr, line->len); }
+
+runner_step_targets_own_target_t runner_step_targets_current(void) {
+  return (runner_step_targets_own_target_t){++held};
+}
+
+runner_step_targets_borrow_target_t runner_step_targets_borrow_target(runner_step_targets_own_target_t own) {
+  return (runner_step_targets_borrow_target_t){own.__handle};
+}
+
+void runner_step_targets_target_drop_borrow(runner_step_targets_borrow_target_t of) { (void)of, held--; }
+
+void runner_step_targets_method_target_name(runner_step_targets_borrow_target_t of, step_string_t *name) {
+  (void)of, step_string_dup_n(name, "a\0b", 3);
 }
 
 runner_step_commands_own_command_t runner_step_commands_constructor_command(step_list_string_t *argv,
@@ -50,7 +86,7 @@ void runner_step_http_request_drop_own(runner_step_http_own_request_t own) { (vo
 bool runner_step_http_method_request_send(runner_step_http_borrow_request_t self, runner_step_http_response_t *answer,
                                           runner_step_http_error_t *err) {
   (void)self, (void)err;
-  static runner_step_http_header_t headers[2];
+  runner_step_http_header_t *headers = alloc(2 * sizeof *headers);
   step_string_dup(&headers[0].name, "etag"), step_string_dup(&headers[0].value, "a");
   step_string_dup(&headers[1].name, "etag"), step_string_dup(&headers[1].value, "b");
   *answer = (runner_step_http_response_t){.status = 200, .headers = {headers, 2}};
@@ -81,5 +117,27 @@ int main(void) {
   error err;
   assert(request_send(&(request){.url = "http://a"}, &answer, &err));
   assert(!strcmp(response_header(&answer, "ETag"), "a") && !response_header(&answer, "etags"));
+  // All that is answered can be freed, and what is empty, too.
+  free((void *)answer.body), free((void *)response_header(&answer, "etag"));
+
+  assert(target_current().__handle == target_current().__handle && held == 1);
+  assert(!strcmp(target_name(target_current()), "a\xef\xbf\xbd" "b"));
+  target_drop(target_current());
+  assert(held == 1);
+  target_drop((target){2});
+  assert(held == 0);
+
+  log_info("%.3s", "grün");
+  assert(!strcmp(logged, "gr\xef\xbf\xbd"));
+  assert(!fail(&err, TIMEOUT, "gr\xc3", "%.3s", "grün") && err.kind == TIMEOUT);
+  // An error may be asked again and again.
+  for (int i = 0; i < 2; i++) {
+    assert(!strcmp(error_message(&err), "gr\xef\xbf\xbd") && !strcmp(error_detail(&err), "gr\xef\xbf\xbd"));
+  }
+  assert(!fail(&err, OTHER, NULL, "x") && !strcmp(error_detail(&err), ""));
+
+  step_string_t given = {(uint8_t *)"{}", 2}, written;
+  assert(!exports_step_run(&given, &written, &err) && err.kind == OTHER);
+  assert(!strcmp(error_message(&err), "the step failed and does not say why"));
   return 0;
 }

@@ -2,6 +2,7 @@
 #include "params.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ const char *text(const char *format, ...) {
 
 bool fail(error *err, error_kind kind, const char *detail, const char *message, ...) {
   (void)err, (void)detail;
-  assert(kind == INVALID);
+  assert(kind == INVALID || kind == OTHER);
   va_list words;
   va_start(words, message);
   vsnprintf(failure, sizeof failure, message, words);
@@ -40,6 +41,9 @@ struct params {
   double part;
   bool dry_run;
   json more;
+  const double *share;
+  const uint32_t *port;
+  const bool *quiet;
 };
 
 static const field PARAMS[] = {
@@ -52,6 +56,9 @@ static const field PARAMS[] = {
     FIELD(struct params, part, NULL, OPTIONAL),
     FIELD(struct params, dry_run, NULL, .fallback = "true"),
     FIELD(struct params, more, NULL, OPTIONAL, .schema = "{ \"type\": [\"object\", \"string\"] }"),
+    FIELD(struct params, share, NULL),
+    FIELD(struct params, port, NULL, .fallback = "80"),
+    FIELD(struct params, quiet, NULL),
 };
 
 static const step STEP_OF = {
@@ -73,18 +80,34 @@ static void refused(const char *document, const char *why) {
   if (strcmp(failure, why)) printf("%s\ninstead of\n%s\n", failure, why), abort();
 }
 
+static const char *written(const struct params *params) {
+  error err;
+  return write_outputs(&STEP_OF, params, &err);
+}
+
+static void unwritten(struct params params, const char *why) {
+  assert(!written(&params));
+  if (strcmp(failure, why)) printf("%s\ninstead of\n%s\n", failure, why), abort();
+}
+
+static void mended(const char *words, const char *into) {
+  if (strcmp(well_formed(words), into)) printf("%s\ninstead of\n%s\n", well_formed(words), into), abort();
+}
+
 int main(void) {
   struct params least = given("{\"name\":\"n\"}");
   assert(!least.unit && !least.settings.count && !least.more.json && least.dry_run && least.tries == 5);
+  assert(!least.share && !least.quiet && *least.port == 80);
   assert(least.check.count == 1 && !strcmp(least.check.items[0], "x") && !least.check.items[1]);
 
   struct params all = given(
       "{ \"name\": \"\\u00e4\\ud83d\\ude00\\n\\\"\\\\\\/\", \"unit\": \"\", \"settings\": {\"z\": \"1\", \"\\u00e4\": \"2\", \"Z\": \"3\"},"
       " \"check\": [\"a\", \"b c\"], \"tries\": 4294967295, \"offset\": -9223372036854775808, \"part\": -1.5e2,"
-      " \"dry-run\": false, \"more\": {\"a\": [1, {\"b\": \"c\"}]} }");
+      " \"dry-run\": false, \"more\": {\"a\": [1, {\"b\": \"c\"}]}, \"share\": 0, \"port\": 4294967295, \"quiet\": false }");
   assert(!strcmp(all.name, "ä😀\n\"\\/") && !strcmp(all.unit, ""));
   assert(all.settings.count == 3 && !strcmp(all.settings.items[0].name, "Z") && !strcmp(all.settings.items[2].value, "2"));
   assert(all.check.count == 2 && !strcmp(all.check.items[1], "b c"));
+  assert(!*all.share && *all.port == UINT32_MAX && !*all.quiet);
   assert(all.tries == UINT32_MAX && all.offset == INT64_MIN && all.part == -150 && !all.dry_run);
   assert(!strcmp(all.more.json, "{\"a\": [1, {\"b\": \"c\"}]}"));
   assert(!strcmp(given("{\"name\":\"n\",\"more\":\"t\\n\"}").more.json, "\"t\\n\""));
@@ -107,11 +130,32 @@ int main(void) {
   refused("{\"name\":\"n\",\"dry-run\":\"true\"}", "parameters: `dry-run` must be true or false");
 
   // What was read is written, and read again it is the same.
-  const char *written = write_outputs(&STEP_OF, &all);
-  struct params again = given(written);
+  struct params again = given(written(&all));
   assert(!strcmp(again.name, all.name) && again.offset == all.offset && again.part == all.part);
-  assert(!strcmp(write_outputs(&STEP_OF, &again), written));
-  assert(!strstr(write_outputs(&STEP_OF, &least), "unit"));
+  assert(!strcmp(written(&again), written(&all)));
+  assert(strstr(written(&all), "\"share\":0,\"port\":4294967295,\"quiet\":false}"));
+  assert(!strstr(written(&least), "unit") && !strstr(written(&least), "share"));
+
+  // What cannot be written is told by name.
+  const double numbers[] = {NAN, INFINITY, -INFINITY};
+  for (size_t i = 0; i < 3; i++) {
+    unwritten((struct params){.part = numbers[i]}, "outputs: `part` is not a finite number");
+    unwritten((struct params){.share = &numbers[i]}, "outputs: `share` is not a finite number");
+  }
+  unwritten((struct params){.check = {(const char *[]){"a", NULL}, 2}}, "outputs: `check` has a text that is NULL");
+  unwritten((struct params){.settings = {(pair[]){{"a", NULL}}, 1}}, "outputs: `settings` has a text that is NULL");
+
+  // What is not UTF-8 is replaced, and each letter that was cut is so once.
+  mended("", "");
+  mended("grün 😀 \xed\x9f\xbf\xf4\x8f\xbf\xbf", "grün 😀 \xed\x9f\xbf\xf4\x8f\xbf\xbf");
+  mended("gr\xc3", "gr\xef\xbf\xbd");
+  mended("\xc3n", "\xef\xbf\xbdn");
+  mended("\xe2\x82|\xf0\x9f\x98|\x80|\xff", "\xef\xbf\xbd|\xef\xbf\xbd|\xef\xbf\xbd|\xef\xbf\xbd");
+  mended("\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd");
+  mended("\xe0\x9f", "\xef\xbf\xbd\xef\xbf\xbd");
+  mended("\xed\xa0", "\xef\xbf\xbd\xef\xbf\xbd");
+  mended("\xf4\x90", "\xef\xbf\xbd\xef\xbf\xbd");
+  assert(strstr(written(&(struct params){.name = "gr\xc3"}), "\"name\":\"gr\xef\xbf\xbd\""));
 
   printf("%s", manifest(&STEP_OF));
   return 0;
