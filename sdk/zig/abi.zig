@@ -84,6 +84,7 @@ pub const artifacts = struct {
     pub extern "runner:step/artifacts@0.1.0" fn pack(path: Bytes, path_len: usize, exclude: [*]const Text, exclude_len: usize, answer: *Result(Handle)) void;
     pub extern "runner:step/artifacts@0.1.0" fn open(digest: Bytes, digest_len: usize, answer: *Result(Handle)) void;
     pub extern "runner:step/artifacts@0.1.0" fn @"from-bytes"(content: Bytes, content_len: usize, answer: *Result(Handle)) void;
+    pub extern "runner:step/artifacts@0.1.0" fn @"[resource-drop]artifact"(self: Handle) void;
     pub extern "runner:step/artifacts@0.1.0" fn @"[method]artifact.digest"(self: Handle, answer: *Text) void;
     pub extern "runner:step/artifacts@0.1.0" fn @"[method]artifact.size"(self: Handle) u64;
     pub extern "runner:step/artifacts@0.1.0" fn @"[method]artifact.bytes"(self: Handle, answer: *Result(Text)) void;
@@ -92,6 +93,7 @@ pub const artifacts = struct {
 
 pub const secrets = struct {
     pub extern "runner:step/secrets@0.1.0" fn get(name: Bytes, name_len: usize, answer: *Result(Handle)) void;
+    pub extern "runner:step/secrets@0.1.0" fn @"[resource-drop]secret"(self: Handle) void;
     pub extern "runner:step/secrets@0.1.0" fn @"[method]secret.wrap"(self: Handle, before: Bytes, before_len: usize, after: Bytes, after_len: usize) Handle;
     pub extern "runner:step/secrets@0.1.0" fn @"[method]secret.append"(self: Handle, other: Handle) Handle;
     pub extern "runner:step/secrets@0.1.0" fn @"[method]secret.base64"(self: Handle) Handle;
@@ -101,6 +103,7 @@ pub const secrets = struct {
 pub const targets = struct {
     pub extern "runner:step/targets@0.1.0" fn current() Handle;
     pub extern "runner:step/targets@0.1.0" fn named(name: Bytes, name_len: usize, answer: *Result(Handle)) void;
+    pub extern "runner:step/targets@0.1.0" fn @"[resource-drop]target"(self: Handle) void;
     pub extern "runner:step/targets@0.1.0" fn @"[method]target.name"(self: Handle, answer: *Text) void;
     pub extern "runner:step/targets@0.1.0" fn @"[method]target.fact"(self: Handle, name: Bytes, name_len: usize, answer: *Result(Text)) void;
     pub extern "runner:step/targets@0.1.0" fn @"[method]target.stat"(self: Handle, path: Bytes, path_len: usize, answer: *Result(Option(Entry))) void;
@@ -137,6 +140,7 @@ pub const sockets = struct {
 
 pub const commands = struct {
     pub extern "runner:step/commands@0.1.0" fn @"[constructor]command"(argv: [*]const Text, argv_len: usize, effect: i32) Handle;
+    pub extern "runner:step/commands@0.1.0" fn @"[resource-drop]command"(self: Handle) void;
     pub extern "runner:step/commands@0.1.0" fn @"[method]command.env"(self: Handle, name: Bytes, name_len: usize, value: Bytes, value_len: usize) void;
     pub extern "runner:step/commands@0.1.0" fn @"[method]command.env-secret"(self: Handle, name: Bytes, name_len: usize, value: Handle) void;
     pub extern "runner:step/commands@0.1.0" fn @"[method]command.stdin"(self: Handle, text: Bytes, text_len: usize) void;
@@ -158,6 +162,7 @@ pub const commands = struct {
 
 pub const http = struct {
     pub extern "runner:step/http@0.1.0" fn @"[constructor]request"(method: Bytes, method_len: usize, url: Bytes, url_len: usize, effect: i32) Handle;
+    pub extern "runner:step/http@0.1.0" fn @"[resource-drop]request"(self: Handle) void;
     pub extern "runner:step/http@0.1.0" fn @"[method]request.header"(self: Handle, name: Bytes, name_len: usize, value: Bytes, value_len: usize) void;
     pub extern "runner:step/http@0.1.0" fn @"[method]request.header-secret"(self: Handle, name: Bytes, name_len: usize, value: Handle) void;
     pub extern "runner:step/http@0.1.0" fn @"[method]request.body"(self: Handle, text: Bytes, text_len: usize) void;

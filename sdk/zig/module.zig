@@ -60,12 +60,12 @@ pub fn step(comptime about: About, comptime does: anytype) void {
 /// What a bug says before it ends the step: in the log, since a trap says nothing. `pub const panic = runner.panic;`
 pub const panic = std.debug.FullPanic(struct {
     fn say(message: []const u8, _: ?usize) noreturn {
-        const prefix = "panic: ";
-        var line: [512]u8 = undefined;
-        const size = @min(message.len, line.len - prefix.len);
-        @memcpy(line[0..prefix.len], prefix);
-        @memcpy(line[prefix.len..][0..size], message[0..size]);
-        abi.log.@"error"(&line, prefix.len + size);
+        // There may be no memory left. Of what is replaced, a byte becomes three.
+        const most = 512;
+        var line: ["panic: ".len + 3 * most]u8 = undefined;
+        var to: std.Io.Writer = .fixed(&line);
+        to.print("panic: {f}", .{std.unicode.fmtUtf8(message[0..@min(message.len, most)])}) catch {};
+        abi.log.@"error"(&line, to.buffered().len);
         @trap();
     }
 }.say);
@@ -91,7 +91,10 @@ fn outcome(comptime Params: type, comptime does: anytype, given: []const u8) ![]
     const outputs = try does(with);
     var text: std.Io.Writer.Allocating = .init(runner.allocator);
     var to: std.json.Stringify = .{ .writer = &text.writer };
-    try params.write(&to, outputs);
+    params.write(&to, "outputs", outputs) catch |err| switch (err) {
+        error.Wrong => return runner.fail(error.Other, "", "{s}", .{params.wrong}),
+        error.OutOfMemory, error.WriteFailed => @panic("out of memory"),
+    };
     return text.written();
 }
 
@@ -101,18 +104,26 @@ fn failure(err: anyerror) abi.Failure {
         if (err != kind) continue;
         const said = runner.last.kind == kind and runner.last.message.len > 0;
         const message = if (said) runner.last.message else @errorName(err);
-        return .{ .kind = @intCast(at), .message = view(message), .detail = view(if (said) runner.last.detail else "") };
+        const detail = if (said) runner.last.detail else "";
+        return .{
+            .kind = @intCast(at),
+            .message = view(params.wellFormed(message)),
+            .detail = view(params.wellFormed(detail)),
+        };
     }
     return .{ .kind = runner.kinds.len - 1, .message = view(@errorName(err)), .detail = view("") };
 }
 
 fn manifest(about: About, comptime Params: type, comptime Outputs: type) []const u8 {
     var text: std.Io.Writer.Allocating = .init(runner.allocator);
-    describe(about, Params, Outputs, &text.writer) catch @panic("out of memory");
+    describe(about, Params, Outputs, &text.writer) catch |err| switch (err) {
+        error.Wrong => @panic(params.wrong),
+        error.OutOfMemory, error.WriteFailed => @panic("out of memory"),
+    };
     return text.written();
 }
 
-fn describe(about: About, comptime Params: type, comptime Outputs: type, into: *std.Io.Writer) !void {
+fn describe(about: About, comptime Params: type, comptime Outputs: type, into: *std.Io.Writer) params.WriteError!void {
     var to: std.json.Stringify = .{ .writer = into };
     try to.beginObject();
     inline for (.{ "name", "version", "summary", "documentation" }) |name| {
@@ -120,7 +131,7 @@ fn describe(about: About, comptime Params: type, comptime Outputs: type, into: *
         try to.write(@field(about, name));
     }
     try to.objectField("runs");
-    try params.write(&to, about.runs);
+    try params.write(&to, "runs", about.runs);
     try to.objectField("parameters");
     try params.schema(&to, Params, true);
     try to.objectField("outputs");
@@ -131,7 +142,7 @@ fn describe(about: About, comptime Params: type, comptime Outputs: type, into: *
         const grants = @field(about.capabilities, list);
         if (grants.len > 0) {
             try to.objectField(list);
-            try params.write(&to, grants);
+            try params.write(&to, list, grants);
         }
     }
     try to.endObject();

@@ -37,11 +37,17 @@ fn isText(comptime T: type) bool {
     return T == []const u8;
 }
 
+/// For the log, errors and outputs: what is not UTF-8 is replaced, since the host ends a step for it.
+pub fn wellFormed(text: []const u8) []const u8 {
+    if (std.unicode.utf8ValidateSlice(text)) return text;
+    return std.fmt.allocPrint(memory, "{f}", .{std.unicode.fmtUtf8(text)}) catch @panic("out of memory");
+}
+
 // ---- reading
 
 pub const ReadError = error{ Wrong, OutOfMemory };
 
-/// What is wrong with the parameters, when `read` says so.
+/// What is wrong with the parameters or the outputs, when `read` or `write` says so.
 pub var wrong: []const u8 = "";
 
 fn refuse(name: []const u8, what: []const u8) ReadError {
@@ -65,12 +71,22 @@ pub fn read(comptime T: type, name: []const u8, from: json.Value) ReadError!T {
     switch (@typeInfo(T)) {
         .bool => return if (from == .bool) from.bool else refuse(name, "must be true or false"),
         .int => {
-            if (from != .integer) return refuse(name, "must be a whole number");
-            return std.math.cast(T, from.integer) orelse refuse(name, "is too large or too small");
+            const whole: i128 = switch (from) {
+                .integer => |number| number,
+                // Beyond an `i64`.
+                .number_string => |digits| std.fmt.parseInt(i128, digits, 10) catch std.math.maxInt(i128),
+                .float => |number| if (@trunc(number) == number and @abs(number) < 1 << 63)
+                    @intFromFloat(number)
+                else
+                    return refuse(name, "must be a whole number"),
+                else => return refuse(name, "must be a whole number"),
+            };
+            return std.math.cast(T, whole) orelse refuse(name, "is too large or too small");
         },
         .float => return switch (from) {
             .integer => |number| @floatFromInt(number),
             .float => |number| @floatCast(number),
+            .number_string => |digits| std.fmt.parseFloat(T, digits) catch refuse(name, "must be a number"),
             else => refuse(name, "must be a number"),
         },
         .optional => |info| return if (from == .null) null else try read(info.child, name, from),
@@ -119,19 +135,27 @@ fn fields(comptime T: type, name: []const u8, from: json.Value) ReadError!T {
 
 // ---- writing
 
+pub const WriteError = json.Stringify.Error || ReadError;
+
 /// A value as JSON; an optional field that is null is left out.
-pub fn write(to: *json.Stringify, value: anytype) json.Stringify.Error!void {
+pub fn write(to: *json.Stringify, name: []const u8, value: anytype) WriteError!void {
     const T = @TypeOf(value);
     if (T == Table) {
         try to.beginObject();
         for (value.items) |item| {
-            try to.objectField(item.name);
-            try to.write(item.value);
+            try to.objectField(wellFormed(item.name));
+            try to.write(wellFormed(item.value));
         }
         return to.endObject();
     }
-    if (comptime isText(T)) return to.write(value);
+    if (comptime isText(T)) return to.write(wellFormed(value));
+    if (T == json.Value) return writeDocument(to, name, value);
     switch (@typeInfo(T)) {
+        .float => {
+            if (std.math.isFinite(value)) return to.write(value);
+            wrong = try std.fmt.allocPrint(memory, "outputs: `{s}` is not a finite number", .{name});
+            return error.Wrong;
+        },
         .@"struct" => |info| {
             try to.beginObject();
             inline for (info.field_names, info.field_types) |field, Type| {
@@ -139,24 +163,41 @@ pub fn write(to: *json.Stringify, value: anytype) json.Stringify.Error!void {
                 if (@typeInfo(Type) == .optional) {
                     if (own) |some| {
                         try to.objectField(dashed(field));
-                        try write(to, some);
+                        try write(to, dashed(field), some);
                     }
                 } else {
                     try to.objectField(dashed(field));
-                    try write(to, own);
+                    try write(to, dashed(field), own);
                 }
             }
             try to.endObject();
         },
         .pointer => {
             try to.beginArray();
-            for (value) |one| try write(to, one);
+            for (value) |one| try write(to, name, one);
             try to.endArray();
         },
         .@"enum" => |info| inline for (info.field_names) |word| {
             if (value == @field(T, word)) try to.write(dashed(word));
         },
-        .optional => if (value) |some| try write(to, some) else try to.write(null),
+        .optional => if (value) |some| try write(to, name, some) else try to.write(null),
+        else => try to.write(value),
+    }
+}
+
+fn writeDocument(to: *json.Stringify, name: []const u8, value: json.Value) WriteError!void {
+    switch (value) {
+        .float => |number| try write(to, name, number),
+        .string => |text| try write(to, name, text),
+        .array => |items| try write(to, name, items.items),
+        .object => |members_of| {
+            try to.beginObject();
+            for (members_of.keys(), members_of.values()) |key, one| {
+                try to.objectField(wellFormed(key));
+                try writeDocument(to, name, one);
+            }
+            try to.endObject();
+        },
         else => try to.write(value),
     }
 }
@@ -165,7 +206,7 @@ pub fn write(to: *json.Stringify, value: anytype) json.Stringify.Error!void {
 
 /// The JSON Schema of a type. A struct may say more in `docs` (text for each field) and `limits` (the smallest and the
 /// largest number). What has a default, or is optional, may be left out.
-pub fn schema(to: *json.Stringify, comptime T: type, comptime closed: bool) json.Stringify.Error!void {
+pub fn schema(to: *json.Stringify, comptime T: type, comptime closed: bool) WriteError!void {
     try to.beginObject();
     try members(to, T, closed);
     try to.endObject();
@@ -186,7 +227,7 @@ fn member(to: *json.Stringify, name: []const u8, value: anytype) json.Stringify.
     try to.write(value);
 }
 
-fn members(to: *json.Stringify, comptime T: type, comptime closed: bool) json.Stringify.Error!void {
+fn members(to: *json.Stringify, comptime T: type, comptime closed: bool) WriteError!void {
     if (T == Table) {
         try member(to, "type", "object");
         try to.objectField("additionalProperties");
@@ -233,10 +274,10 @@ fn members(to: *json.Stringify, comptime T: type, comptime closed: bool) json.St
                 if (@hasDecl(T, "docs") and @hasField(@TypeOf(T.docs), field)) {
                     try member(to, "description", @field(T.docs, field));
                 }
-                if (@typeInfo(Type) != .optional) {
-                    if (attrs.defaultValue(Type)) |default| {
+                if (attrs.defaultValue(Type)) |default| {
+                    if (@typeInfo(Type) != .optional or default != null) {
                         try to.objectField("default");
-                        try write(to, default);
+                        try write(to, dashed(field), default);
                     }
                 }
                 try to.endObject();
@@ -262,6 +303,8 @@ const Some = struct {
     check: []const []const u8 = &.{"x"},
     tries: u32 = 5,
     part: ?f64 = null,
+    most: u64 = 1,
+    file: ?[]const u8 = "/srv/x",
     dry_run: bool = true,
     kind: enum { one, two_words } = .one,
 
@@ -276,7 +319,7 @@ fn given(document: []const u8) !Some {
 fn said(value: anytype) ![]const u8 {
     var text: std.Io.Writer.Allocating = .init(memory);
     var to: json.Stringify = .{ .writer = &text.writer };
-    try write(&to, value);
+    try write(&to, "outputs", value);
     return text.written();
 }
 
@@ -288,18 +331,46 @@ test "what is left out has its default, and what is given is read" {
 
     const all = try given(
         \\{"name":"\u00e4\ud83d\ude00","unit":"","settings":{"z":"1","\u00e4":"2","Z":"3"},"check":[],
-        \\"tries":4294967295,"dry-run":false,"kind":"two-words"}
+        \\"tries":4294967295,"most":18446744073709551615,"dry-run":false,"kind":"two-words"}
     );
     try std.testing.expectEqualStrings("ä😀", all.name);
     try std.testing.expectEqualStrings("", all.unit.?);
     try std.testing.expectEqualStrings("Z", all.settings.items[0].name);
     try std.testing.expectEqualStrings("2", all.settings.get("ä").?);
     try std.testing.expectEqual(.two_words, all.kind);
+    try std.testing.expectEqual(std.math.maxInt(u64), all.most);
     try std.testing.expect(!all.dry_run and all.check.len == 0 and all.tries == std.math.maxInt(u32));
 
     const written = try said(all);
     try std.testing.expectEqualStrings(written, try said(try given(written)));
     try std.testing.expect(std.mem.indexOf(u8, try said(least), "unit") == null);
+}
+
+test "a number is what it is worth, however it is written" {
+    const whole = try given("{\"name\":\"n\",\"tries\":5.0,\"part\":18446744073709551616}");
+    try std.testing.expectEqual(5, whole.tries);
+    try std.testing.expectEqual(18446744073709551616.0, whole.part.?);
+}
+
+test "what cannot be written is told by name" {
+    for ([_]f64{ std.math.nan(f64), std.math.inf(f64), -std.math.inf(f64) }) |number| {
+        try std.testing.expectError(error.Wrong, said(.{ .ratio_of = number }));
+        try std.testing.expectEqualStrings("outputs: `ratio-of` is not a finite number", wrong);
+        try std.testing.expectError(error.Wrong, said(.{ .all = @as([]const ?f64, &.{ null, number }) }));
+        try std.testing.expectEqualStrings("outputs: `all` is not a finite number", wrong);
+        try std.testing.expectError(error.Wrong, said(.{ .any = json.Value{ .float = number } }));
+        try std.testing.expectEqualStrings("outputs: `any` is not a finite number", wrong);
+    }
+}
+
+test "text that was cut within a letter is written as text" {
+    const cut: []const u8 = "gr\xc3";
+    try std.testing.expectEqualStrings("{\"said\":\"gr\u{fffd}\"}", try said(.{ .said = cut }));
+    const table: Table = .{ .items = &.{.{ .name = cut, .value = cut }} };
+    try std.testing.expectEqualStrings("{\"gr\u{fffd}\":\"gr\u{fffd}\"}", try said(table));
+    var object: json.ObjectMap = .empty;
+    try object.put(memory, cut, .{ .string = cut });
+    try std.testing.expectEqualStrings("{\"gr\u{fffd}\":\"gr\u{fffd}\"}", try said(json.Value{ .object = object }));
 }
 
 test "what does not fit is refused by name" {
@@ -311,6 +382,9 @@ test "what does not fit is refused by name" {
         .{ "{\"name\":\"n\",\"check\":[1]}", "parameters: `check` must be text" },
         .{ "{\"name\":\"n\",\"tries\":-1}", "parameters: `tries` is too large or too small" },
         .{ "{\"name\":\"n\",\"tries\":1.5}", "parameters: `tries` must be a whole number" },
+        .{ "{\"name\":\"n\",\"tries\":1e30}", "parameters: `tries` must be a whole number" },
+        .{ "{\"name\":\"n\",\"most\":-1}", "parameters: `most` is too large or too small" },
+        .{ "{\"name\":\"n\",\"most\":18446744073709551616}", "parameters: `most` is too large or too small" },
         .{ "{\"name\":\"n\",\"kind\":\"two_words\"}", "parameters: `kind` is none of the words that it may be" },
     };
     for (cases) |case| {
@@ -335,5 +409,7 @@ test "the schema has what the type says, and what docs and limits add" {
     try std.testing.expectEqual(1, part.get("maximum").?.integer);
     try std.testing.expectEqualStrings("A \"name\".", properties.get("name").?.object.get("description").?.string);
     try std.testing.expectEqual(null, properties.get("unit").?.object.get("default"));
+    try std.testing.expectEqual(null, part.get("default"));
+    try std.testing.expectEqualStrings("/srv/x", properties.get("file").?.object.get("default").?.string);
     try std.testing.expectEqual(1, made.object.get("required").?.array.items.len);
 }

@@ -1,15 +1,17 @@
 //! Write a step of the deploy runner in Zig. README.md says how; `wit/` of the runner says what each call does.
 //!
-//! Nothing is freed: the instance lives for one call. `allocator` is there for what a step makes itself.
+//! Nothing needs to be freed: the instance lives for one call. `allocator` is there for what a step makes itself, and `free`
+//! for texts that calls answer, where they are many.
 
 const std = @import("std");
 const abi = @import("abi.zig");
 const module = @import("module.zig");
+const params = @import("params.zig");
 
 pub const step = module.step;
 pub const panic = module.panic;
 pub const Capabilities = module.Capabilities;
-pub const Table = @import("params.zig").Table;
+pub const Table = params.Table;
 
 /// Memory of the instance.
 pub const allocator: std.mem.Allocator = std.heap.wasm_allocator;
@@ -17,6 +19,12 @@ pub const allocator: std.mem.Allocator = std.heap.wasm_allocator;
 /// Text from a format. Without memory the step ends.
 pub fn text(comptime format: []const u8, values: anytype) []const u8 {
     return std.fmt.allocPrint(allocator, format, values) catch @panic("out of memory");
+}
+
+/// Gives back the memory of a text that a call answered, of a body or of an artifact's bytes; of no other.
+pub fn free(answer: []const u8) void {
+    // As `cabi_realloc` made it.
+    if (answer.len > 0) allocator.free(@as([]align(8) const u8, @alignCast(answer)));
 }
 
 // ---- errors
@@ -86,25 +94,27 @@ fn views(from: []const []const u8) []const abi.Text {
 
 pub const log = struct {
     pub fn debug(comptime format: []const u8, values: anytype) void {
-        const line = text(format, values);
-        abi.log.debug(line.ptr, line.len);
+        say(abi.log.debug, format, values);
     }
     pub fn info(comptime format: []const u8, values: anytype) void {
-        const line = text(format, values);
-        abi.log.info(line.ptr, line.len);
+        say(abi.log.info, format, values);
     }
     pub fn warn(comptime format: []const u8, values: anytype) void {
-        const line = text(format, values);
-        abi.log.warn(line.ptr, line.len);
+        say(abi.log.warn, format, values);
     }
     /// Only where it is not also the error that `run` returns.
     pub fn err(comptime format: []const u8, values: anytype) void {
-        const line = text(format, values);
-        abi.log.@"error"(line.ptr, line.len);
+        say(abi.log.@"error", format, values);
     }
     /// `what` is the unit in the plural: "rows"; `total` 0: not known.
     pub fn progress(done: u32, total: u32, what: []const u8) void {
-        abi.log.progress(done, total, what.ptr, what.len);
+        const unit = params.wellFormed(what);
+        abi.log.progress(done, total, unit.ptr, unit.len);
+    }
+
+    fn say(function: anytype, comptime format: []const u8, values: anytype) void {
+        const line = params.wellFormed(text(format, values));
+        function(line.ptr, line.len);
     }
 };
 
@@ -177,6 +187,10 @@ pub const Artifact = struct {
     pub fn save(self: Artifact, path: []const u8) Error!bool {
         return ask(bool, abi.artifacts.@"[method]artifact.save", .{ self.handle, path.ptr, path.len });
     }
+    /// Of artifacts, secrets and targets together a step may hold 1024; `drop` gives one back.
+    pub fn drop(self: Artifact) void {
+        abi.artifacts.@"[resource-drop]artifact"(self.handle);
+    }
 };
 
 /// A value that the step may use and never sees.
@@ -198,6 +212,9 @@ pub const Secret = struct {
     }
     pub fn urlEncode(self: Secret) Secret {
         return .{ .handle = abi.secrets.@"[method]secret.url-encode"(self.handle) };
+    }
+    pub fn drop(self: Secret) void {
+        abi.secrets.@"[resource-drop]secret"(self.handle);
     }
 };
 
@@ -285,11 +302,19 @@ pub const Release = struct {
 pub const Target = struct {
     handle: abi.Handle,
 
+    /// None is 0. Every call of the host makes a handle, of which there are not many.
+    var kept: abi.Handle = 0;
+
+    /// Always the same: there is nothing to give back.
     pub fn current() Target {
-        return .{ .handle = abi.targets.current() };
+        if (kept == 0) kept = abi.targets.current();
+        return .{ .handle = kept };
     }
     pub fn named(of: []const u8) Error!Target {
         return .{ .handle = try ask(abi.Handle, abi.targets.named, .{ of.ptr, of.len }) };
+    }
+    pub fn drop(self: Target) void {
+        if (self.handle != kept) abi.targets.@"[resource-drop]target"(self.handle);
     }
     pub fn name(self: Target) []const u8 {
         return slice(call(abi.Text, abi.targets.@"[method]target.name", .{self.handle}));
@@ -440,7 +465,9 @@ pub const Command = struct {
     repeatable: bool = false,
 
     pub fn run(self: Command, on: Target) Error!Output {
-        const answer = try ask(abi.Output, abi.commands.@"[method]command.run", .{ self.made(), on.handle });
+        const handle = self.made();
+        defer abi.commands.@"[resource-drop]command"(handle);
+        const answer = try ask(abi.Output, abi.commands.@"[method]command.run", .{ handle, on.handle });
         return .{
             .status = answer.status,
             .stdout = slice(answer.stdout),
@@ -516,7 +543,9 @@ pub const Request = struct {
     repeatable: bool = false,
 
     pub fn send(self: Request) Error!Response {
-        const answer = try ask(abi.Response, abi.http.@"[method]request.send", .{self.made()});
+        const handle = self.made();
+        defer abi.http.@"[resource-drop]request"(handle);
+        const answer = try ask(abi.Response, abi.http.@"[method]request.send", .{handle});
         const headers = allocator.alloc(Header, answer.headers.len) catch @panic("out of memory");
         for (slice(answer.headers), headers) |one, *header| {
             header.* = .{ .name = slice(one.name), .value = slice(one.value) };
@@ -531,7 +560,9 @@ pub const Request = struct {
     }
 
     pub fn download(self: Request) Error!Artifact {
-        return .{ .handle = try ask(abi.Handle, abi.http.@"[method]request.download", .{self.made()}) };
+        const handle = self.made();
+        defer abi.http.@"[resource-drop]request"(handle);
+        return .{ .handle = try ask(abi.Handle, abi.http.@"[method]request.download", .{handle}) };
     }
 
     fn made(self: Request) abi.Handle {
