@@ -55,7 +55,7 @@ const char *table_get(table of, const char *name) {
 }
 
 // Ends the step where there is nothing: to the host it would be what is at address 0.
-static const char *given(const char *words, const char *call) {
+static const char *not_null(const char *words, const char *call) {
   if (words) return words;
   const char *line = text("%s: a text is NULL", call);
   runner_step_log_error(&(step_string_t){(uint8_t *)line, strlen(line)});
@@ -64,7 +64,7 @@ static const char *given(const char *words, const char *call) {
 
 // For what is passed.
 static step_string_t view(const char *words, const char *call) {
-  return (step_string_t){(uint8_t *)given(words, call), strlen(words)};
+  return (step_string_t){(uint8_t *)not_null(words, call), strlen(words)};
 }
 #define TEXT_OF(call, words) (&(step_string_t[]){view(words, call)}[0])
 #define TEXT(words) TEXT_OF(__func__, words)
@@ -141,7 +141,7 @@ LOG(warn)
 LOG(error)
 
 void log_progress(uint32_t done, uint32_t total, const char *what) {
-  runner_step_log_progress(done, total, TEXT(well_formed(given(what, __func__))));
+  runner_step_log_progress(done, total, TEXT(well_formed(not_null(what, __func__))));
 }
 
 uint64_t timer_now(void) { return runner_step_timer_now(); }
@@ -199,7 +199,7 @@ bool artifact_open(const char *digest, artifact *found, error *err) {
 
 bool artifact_from_bytes(const void *content, size_t size, artifact *made, error *err) {
   runner_step_artifacts_own_artifact_t own = {0};
-  step_list_u8_t bytes = {(uint8_t *)(size ? given(content, __func__) : NULL), size};
+  step_list_u8_t bytes = {(uint8_t *)(size ? not_null(content, __func__) : NULL), size};
   return made_artifact(runner_step_artifacts_from_bytes(&bytes, &own, err), own, made);
 }
 
@@ -375,7 +375,9 @@ bool target_unpack(target on, const char *path, artifact tree, const link_to *li
   size_t count = 0;
   while (links && links[count].path) count++;
   runner_step_types_link_t *made = alloc(count * sizeof *made);
-  for (size_t i = 0; i < count; i++) made[i] = (runner_step_types_link_t){view(links[i].path, __func__), view(links[i].points_to, __func__)};
+  for (size_t i = 0; i < count; i++) {
+    made[i] = (runner_step_types_link_t){view(links[i].path, __func__), view(links[i].points_to, __func__)};
+  }
   runner_step_targets_list_link_t all = {made, count};
   runner_step_types_attributes_t with = owned_of(how);
   bool ignored;
