@@ -80,6 +80,10 @@ static bool run(const struct params *params, struct outputs *outputs, error *err
   if (!strcmp(what, "big")) return outputs->count = params->big, true;
   if (!strcmp(what, "default")) return target_write(target_current(), params->file, "x", KEEP, NULL, err);
   if (!strcmp(what, "write-null")) return target_write(target_current(), "/srv/x", params->unit, KEEP, NULL, err);
+  if (!strcmp(what, "env-null")) {
+    const command sets = {.argv = LIST("true"), .effect = READ, .env = (variable[]){{"UNIT", params->unit, NULL}, {0}}};
+    return command_run(&sets, target_current(), NULL, err);
+  }
   if (!strcmp(what, "list-null")) return outputs->files = (list){(const char *[]){"a", NULL}, 2}, true;
   if (!strcmp(what, "mute")) return false;
   if (!strcmp(what, "reads")) return reads(params, false, err);
