@@ -23,7 +23,14 @@
       (local.set 2 (i32.sub (local.get 2) (i32.const 1)))
       (br 0)))
     (i32.store (local.get 3) (local.get 4)) i32.const 0)
-  (func (export "poll_oneoff") (param i32 i32 i32 i32) (result i32) i32.const 52)
+  ;; Nobody can wait here. But a wait of no nanoseconds is over at once: with it Go's collector asks whether anything is
+  ;; ready, and aborts when that fails.
+  (func (export "poll_oneoff") (param i32 i32 i32 i32) (result i32)
+    (if (result i32) (i64.eqz (i64.load offset=24 (local.get 0)))
+      (then
+        (memory.fill (local.get 1) (i32.const 0) (i32.const 32))
+        (i32.store (local.get 3) (i32.const 1)) i32.const 0)
+      (else i32.const 52)))
   (func (export "fd_close") (param i32) (result i32) i32.const 8)
   (func (export "fd_fdstat_get") (param i32 i32) (result i32) i32.const 8)
   (func (export "fd_fdstat_set_flags") (param i32 i32) (result i32) i32.const 8)
