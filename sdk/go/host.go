@@ -2,6 +2,7 @@ package step
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	wit "runner/step/internal/abi/types"
@@ -14,19 +15,22 @@ import (
 )
 
 // Debugf logs a line for the author of the step; shown with `-v`.
-func Debugf(format string, values ...any) { log.Debug(fmt.Sprintf(format, values...)) }
+func Debugf(format string, values ...any) { log.Debug(valid(fmt.Sprintf(format, values...))) }
 
 // Infof logs what the step is doing.
-func Infof(format string, values ...any) { log.Info(fmt.Sprintf(format, values...)) }
+func Infof(format string, values ...any) { log.Info(valid(fmt.Sprintf(format, values...))) }
 
 // Warnf logs something to look at that does not stop the step.
-func Warnf(format string, values ...any) { log.Warn(fmt.Sprintf(format, values...)) }
+func Warnf(format string, values ...any) { log.Warn(valid(fmt.Sprintf(format, values...))) }
 
 // Errorf logs something that failed; only where it is not also the error that Run returns.
-func Errorf(format string, values ...any) { log.Error(fmt.Sprintf(format, values...)) }
+func Errorf(format string, values ...any) { log.Error(valid(fmt.Sprintf(format, values...))) }
 
 // Progress moves the progress bar. `what` is the unit in the plural: "rows"; a total of 0 is not known.
-func Progress(done, total int, what string) { log.Progress(uint32(done), uint32(total), what) }
+func Progress(done, total int, what string) { log.Progress(uint32(done), uint32(total), valid(what)) }
+
+// valid has U+FFFD in the place of what is not UTF-8, for which the host would end the step.
+func valid(text string) string { return strings.ToValidUTF8(text, "\ufffd") }
 
 // Now is the time, which a replay repeats. `time.Now` stands still.
 func Now() time.Time { return time.UnixMilli(int64(timer.Now())) }

@@ -1,27 +1,28 @@
 package step
 
 import (
-	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // A field as its tags have it: `json` its name, `doc`, `default` (in JSON; for text as it is), `min`, `max`, `pattern`,
-// `enum` (words with commas). It may be left out with a default, with `omitempty`, or when it is a pointer.
+// `enum` (words with commas). It may be left out with a default, with `omitempty` or `omitzero`, or when it is a pointer.
 type field struct {
 	reflect.StructField
-	name     string
-	required bool
+	name           string
+	required, omit bool
 }
 
 func fields(of reflect.Type) (all []field) {
 	for one := range of.Fields() {
 		name, options, _ := strings.Cut(one.Tag.Get("json"), ",")
+		if one.Anonymous && name == "" {
+			panic(fmt.Sprintf("%s embeds %s: give the field a name", of, one.Type))
+		}
 		if name == "-" || !one.IsExported() {
 			continue
 		}
@@ -29,8 +30,9 @@ func fields(of reflect.Type) (all []field) {
 			name = strings.ToLower(one.Name)
 		}
 		_, fallback := one.Tag.Lookup("default")
-		optional := fallback || one.Type.Kind() == reflect.Pointer || strings.Contains(options, "omitempty")
-		all = append(all, field{one, name, !optional})
+		omit := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
+		required := !fallback && !omit && one.Type.Kind() != reflect.Pointer
+		all = append(all, field{one, name, required, omit})
 	}
 	return all
 }
@@ -47,7 +49,16 @@ func (f field) fallback() (json.RawMessage, bool) {
 
 type object = map[string]any
 
-func schema(of reflect.Type, closed bool) object {
+// The structs that it is within are told when it cannot be.
+func schema(of reflect.Type, closed bool, within ...reflect.Type) object {
+	switch {
+	case of == reflect.TypeFor[json.RawMessage]():
+		return object{}
+	case of == reflect.TypeFor[json.Number]():
+		return object{"type": "number"}
+	case of.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		return object{"type": "string"}
+	}
 	switch of.Kind() {
 	case reflect.String:
 		return object{"type": "string"}
@@ -60,17 +71,21 @@ func schema(of reflect.Type, closed bool) object {
 	case reflect.Float32, reflect.Float64:
 		return object{"type": "number"}
 	case reflect.Pointer:
-		return schema(of.Elem(), closed)
+		return schema(of.Elem(), closed, within...)
 	case reflect.Slice:
-		return object{"type": "array", "items": schema(of.Elem(), closed)}
+		return object{"type": "array", "items": schema(of.Elem(), closed, within...)}
 	case reflect.Map:
-		return object{"type": "object", "additionalProperties": schema(of.Elem(), closed)}
+		return object{"type": "object", "additionalProperties": schema(of.Elem(), closed, within...)}
 	case reflect.Interface:
 		return object{}
 	case reflect.Struct:
+		if slices.Contains(within, of) {
+			panic(fmt.Sprintf("a %s cannot be within itself, in %s", of, within))
+		}
+		within = append(within, of)
 		properties, required := object{}, []string{}
 		for _, one := range fields(of) {
-			properties[one.name] = one.schema(closed)
+			properties[one.name] = one.schema(closed, within)
 			if one.required {
 				required = append(required, one.name)
 			}
@@ -81,11 +96,11 @@ func schema(of reflect.Type, closed bool) object {
 		}
 		return made
 	}
-	panic(fmt.Sprintf("a parameter cannot be a %s", of))
+	panic(fmt.Sprintf("a %s cannot be a parameter or an output, in %s", of, within))
 }
 
-func (f field) schema(closed bool) object {
-	made := schema(f.Type, closed)
+func (f field) schema(closed bool, within []reflect.Type) object {
+	made := schema(f.Type, closed, within...)
 	for tag, key := range map[string]string{"min": "minimum", "max": "maximum"} {
 		if text, ok := f.Tag.Lookup(tag); ok {
 			made[key] = json.Number(text)
@@ -123,44 +138,4 @@ func manifest[P, O any](step Step[P, O]) string {
 		panic(err)
 	}
 	return text
-}
-
-// read makes parameters of JSON, completed with the defaults. The host has checked them against the schema.
-func read[P any](given string) (params P, err error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(given), &members); err != nil {
-		return params, Invalid.Errorf("parameters: %v", err)
-	}
-	into := reflect.ValueOf(&params).Elem()
-	for _, one := range fields(into.Type()) {
-		value, ok := members[one.name]
-		if !ok {
-			value, ok = one.fallback()
-		}
-		if !ok && one.required {
-			return params, Invalid.Errorf("parameters: %s is missing", strconv.Quote(one.name))
-		}
-		delete(members, one.name)
-		if !ok {
-			continue
-		}
-		if err := json.Unmarshal(value, into.FieldByIndex(one.Index).Addr().Interface()); err != nil {
-			return params, Invalid.Errorf("parameters: %s: %v", strconv.Quote(one.name), err)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		return params, Invalid.Errorf("parameters: %s is not known", strconv.Quote(name))
-	}
-	return params, nil
-}
-
-// write is JSON without the escapes for HTML.
-func write(value any) (string, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return "", err
-	}
-	return strings.TrimSuffix(text.String(), "\n"), nil
 }

@@ -66,5 +66,5 @@ func Export[P, O any](step Step[P, O]) {
 
 func failed(err error) wit.Result[string, types.Error] {
 	own := As(err)
-	return wit.Err[string](types.Error{Kind: uint8(own.Kind), Message: own.Message, Detail: own.Detail})
+	return wit.Err[string](types.Error{Kind: uint8(own.Kind), Message: valid(own.Message), Detail: valid(own.Detail)})
 }
