@@ -115,6 +115,9 @@ func (f field) schema(closed bool, within []reflect.Type) object {
 		}
 	}
 	if text, ok := f.fallback(); ok {
+		if !json.Valid(text) {
+			panic(fmt.Sprintf("the default of %s is no JSON, in %s", f.Name, within))
+		}
 		made["default"] = text
 	}
 	return made

@@ -213,6 +213,41 @@ func TestTextThatWasCutIsMended(t *testing.T) {
 	}
 }
 
+func describes[P, O any]() string {
+	Export(Step[P, O]{Name: "n"})
+	return world.Describe()
+}
+
+type wave struct{ At complex128 }
+
+type waves struct{ By map[string]wave }
+
+type embeds struct{ shape }
+
+type unquoted struct {
+	Yes bool `default:"yes"`
+}
+
+type endless struct{ More []endless }
+
+func TestWhatIsWrongWithAStepIsSaid(t *testing.T) {
+	world.Describer = nil
+	for why, text := range map[string]string{
+		"no step: call step.Export in init":                                          world.Describe(),
+		"a complex128 cannot be a parameter or an output, in [step.waves step.wave]": describes[waves, int](),
+		"step.embeds embeds step.shape: give the field a name":                       describes[struct{}, embeds](),
+		"a step.endless cannot be within itself, in [step.endless]":                  describes[endless, int](),
+		"the default of Yes is no JSON, in [step.unquoted]":                          describes[unquoted, int](),
+	} {
+		if text != why {
+			t.Errorf("%s\ninstead of\n%s", text, why)
+		}
+	}
+	if text := describes[given, answered](); !json.Valid([]byte(text)) {
+		t.Error(text)
+	}
+}
+
 func TestAWrappedErrorKeepsItsKindAndDetail(t *testing.T) {
 	own := Denied.Errorf("write: no grant covers it").WithDetail("ssh = []")
 	if as := As(own); *as != *own {

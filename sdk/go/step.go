@@ -41,7 +41,15 @@ type Step[P, O any] struct {
 
 // Export makes the module this step. Call it in `init`: `main` is never run.
 func Export[P, O any](step Step[P, O]) {
-	world.Describer = func() string { return manifest(step) }
+	world.Describer = func() (text string) {
+		defer func() {
+			if why := recover(); why != nil {
+				// No JSON, which the runner shows.
+				text = fmt.Sprint(why)
+			}
+		}()
+		return manifest(step)
+	}
 	world.Runner = func(given string) (answer wit.Result[string, types.Error]) {
 		defer func() {
 			if bug := recover(); bug != nil {
