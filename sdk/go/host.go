@@ -66,7 +66,7 @@ func artifact(own *artifacts.Artifact, err error) (*Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Artifact{own}, nil
+	return held(&Artifact{own}, own), nil
 }
 
 // Pack packs a file or a folder of the workspace. `exclude` takes the patterns of .gitignore.
@@ -87,6 +87,9 @@ func (a *Artifact) Size() uint64                   { return a.own.Size() }
 func (a *Artifact) Bytes() ([]byte, error)         { return pair(a.own.Bytes()) }
 func (a *Artifact) Save(path string) (bool, error) { return pair(a.own.Save(path)) }
 
+// Drop gives it back, which else happens when nothing refers to it any more. The data stay.
+func (a *Artifact) Drop() { a.own.Drop() }
+
 // Secret is a value that the step may use and never sees. What is made of it is a secret too.
 type Secret struct{ own *secrets.Secret }
 
@@ -96,13 +99,18 @@ func GetSecret(name string) (*Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Secret{own}, nil
+	return secret(own), nil
 }
 
-func (s *Secret) Wrap(before, after string) *Secret { return &Secret{s.own.Wrap(before, after)} }
-func (s *Secret) Append(other *Secret) *Secret      { return &Secret{s.own.Append(other.own)} }
-func (s *Secret) Base64() *Secret                   { return &Secret{s.own.Base64()} }
-func (s *Secret) URLEncode() *Secret                { return &Secret{s.own.UrlEncode()} }
+func secret(own *secrets.Secret) *Secret { return held(&Secret{own}, own) }
+
+func (s *Secret) Wrap(before, after string) *Secret { return secret(s.own.Wrap(before, after)) }
+func (s *Secret) Append(other *Secret) *Secret      { return secret(s.own.Append(other.own)) }
+func (s *Secret) Base64() *Secret                   { return secret(s.own.Base64()) }
+func (s *Secret) URLEncode() *Secret                { return secret(s.own.UrlEncode()) }
+
+// Drop gives it back, which else happens when nothing refers to it any more.
+func (s *Secret) Drop() { s.own.Drop() }
 
 // WorkspaceStat is what is at the path beside the plan; nil when there is nothing.
 func WorkspaceStat(path string) (*Entry, error)      { return maybe(pair(workspace.Stat(path))) }

@@ -93,8 +93,15 @@ const (
 	ReloadOrRestart
 )
 
+var current *Target
+
 // CurrentTarget is the target that this step acts on.
-func CurrentTarget() *Target { return &Target{targets.Current()} }
+func CurrentTarget() *Target {
+	if current == nil {
+		current = &Target{targets.Current()}
+	}
+	return current
+}
 
 // NamedTarget is another target of the inventory. Needs the grant `target:NAME`.
 func NamedTarget(name string) (*Target, error) {
@@ -102,7 +109,7 @@ func NamedTarget(name string) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Target{own}, nil
+	return held(&Target{own}, own), nil
 }
 
 func (t *Target) Name() string                              { return t.own.Name() }
