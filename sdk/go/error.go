@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	abi "runner/step/internal/abi/runtime"
 	wit "runner/step/internal/abi/types"
 	types "runner/step/internal/runner_step_types"
 )
@@ -60,8 +61,9 @@ func Is(err error, kinds ...Kind) bool {
 	return err != nil && slices.Contains(kinds, As(err).Kind)
 }
 
-// pair makes Go's pair of a result.
+// pair makes Go's pair of a result. What the host has written is Go's from here on, to be collected like all else.
 func pair[T any](result wit.Result[T, types.Error]) (value T, err error) {
+	abi.Unpin()
 	if result.IsErr() {
 		e := result.Err()
 		return value, &Error{Kind(e.Kind), e.Message, e.Detail}
