@@ -104,7 +104,7 @@ func TestADefaultIsAlsoInATableOfTables(t *testing.T) {
 	}
 	for text, why := range map[string]string{
 		`{"by":{"a":{}}}`:                      `parameters: "by.a.name" is missing`,
-		`{"by":{"a":{"name":"n","siez":2}}}`:   `parameters: "by.a.siez" is not known`,
+		`{"by":{"a":{"name":"n","length":2}}}`: `parameters: "by.a.length" is not known`,
 		`{"all":[{"name":"n"},{"name":true}]}`: `parameters: "all.1.name": json: cannot unmarshal bool into Go value of type string`,
 		`{"at":{"300":"x"}}`:                   `parameters: "at.300": json: cannot unmarshal number 300 into Go value of type uint8`,
 	} {
