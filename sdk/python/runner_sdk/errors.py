@@ -17,8 +17,7 @@ class Error(Exception):
     @staticmethod
     def of(kind: str, message: str, detail: str = "") -> "Error":
         """The error of a kind, as the contract writes it: `not-found`."""
-        kind = kind.lower().replace("_", "-")
-        return next((c for c in Error.__subclasses__() if c.kind == kind), Error)(message, detail)
+        return _OF_KINDS.get(kind.lower().replace("_", "-"), Error)(message, detail)
 
 
 class Denied(Error):
@@ -67,3 +66,9 @@ class Cancelled(Error):
     """The run was cancelled, or its time is up. Every call fails with it from then on."""
 
     kind = "cancelled"
+
+
+# Not the subclasses of `Error`: authors make some of their own.
+_OF_KINDS = {
+    made.kind: made for made in (Denied, Unreachable, Timeout, NotFound, Conflict, CommandFailed, Invalid, Cancelled)
+}
