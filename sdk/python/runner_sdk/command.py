@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from ._host import call, load, milliseconds
+from ._host import call, give, handle, load, milliseconds, number, text, texts
 from .artifact import Artifact
 from .effect import Effect, effect as of
 from .secret import Secret
@@ -31,14 +31,14 @@ class Command:
     """A program and its arguments, which no shell sees. Each method but `run` answers with the command itself."""
 
     def __init__(self, argv: list[str], *, effect: Effect) -> None:
-        self._raw = _wit.Command(argv, of(effect))
+        self._raw = _wit.Command(texts("argv", argv), of(effect))
 
     def env(self, name: str, value: str | Secret) -> Self:
         """Sets a variable; the value of a secret never shows."""
         if isinstance(value, Secret):
-            self._raw.env_secret(name, value._raw)
+            self._raw.env_secret(text("name", name), value._raw)
         else:
-            self._raw.env(name, value)
+            self._raw.env(text("name", name), text("value", value))
         return self
 
     def stdin(self, content: str | Secret | Artifact) -> Self:
@@ -48,26 +48,26 @@ class Command:
         elif isinstance(content, Artifact):
             self._raw.stdin_artifact(content._raw)
         else:
-            self._raw.stdin(content)
+            self._raw.stdin(text("content", content))
         return self
 
     def stdin_file(self, path: str, *, decompress: bool = False) -> Self:
         """Gives it a file on the target; `decompress` unpacks one whose name ends with `.zst` or `.gz`."""
-        self._raw.stdin_file(path)
+        self._raw.stdin_file(text("path", path))
         if decompress:
             self._raw.decompress()
         return self
 
     def stdout_to(self, path: str, *, compress: bool = False) -> Self:
         """Writes stdout to this file on the target; `compress` packs it: its name ends with `.zst` or `.gz`."""
-        self._raw.stdout_to(path)
+        self._raw.stdout_to(text("path", path))
         if compress:
             self._raw.compress()
         return self
 
     def directory(self, path: str) -> Self:
         """The working folder; without, the user's home."""
-        self._raw.directory(path)
+        self._raw.directory(text("path", path))
         return self
 
     def timeout(self, seconds: float) -> Self:
@@ -78,17 +78,17 @@ class Command:
     def accept(self, *statuses: int) -> Self:
         """More exit statuses that are no failure, beside 0."""
         for status in statuses:
-            self._raw.accept(status)
+            self._raw.accept(number("status", status))
         return self
 
     def skip_if(self, check: "Command") -> Self:
         """A `read` command that is run first: when it ends with 0, this one is skipped. The check is used up."""
-        self._raw.skip_if(check._raw)
+        self._raw.skip_if(give("check", check, Command, self))
         return self
 
     def undo_with(self, undo: "Command") -> Self:
         """What undoes it; required for `change`, `leave` and `join`. The undo is used up."""
-        self._raw.undo_with(undo._raw)
+        self._raw.undo_with(give("undo", undo, Command, self))
         return self
 
     def keep(self) -> Self:
@@ -103,5 +103,5 @@ class Command:
 
     def run(self, on: Target) -> Output:
         """Runs it and waits for its end. `CommandFailed` where its status is not accepted."""
-        raw = call(self._raw.run, on._raw)
+        raw = call(self._raw.run, handle("on", on, Target))
         return Output(raw.status, raw.stdout, raw.stderr, raw.truncated, raw.skipped)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from ._host import load
+from ._host import load, word
 
 Effect = Literal["read", "change", "signal", "leave", "join", "opaque"]
 """`read` changes nothing and is done in a dry run, `change` needs an undo, `signal` makes something that runs look again,
@@ -11,4 +11,4 @@ Effect = Literal["read", "change", "signal", "leave", "join", "opaque"]
 
 def effect(name: Effect) -> Any:
     """The contract's."""
-    return load("types").Effect[name.upper()]
+    return word("effect", name, load("types").Effect)

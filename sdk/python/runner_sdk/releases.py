@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ._host import call, load
+from ._host import call, handle, load, text
 from .target import Target
 
 _wit = load("releases")
@@ -30,10 +30,10 @@ def _release(raw: Any) -> Release:
 
 def all(target: Target, root: str) -> list[Release]:
     """Those that are complete, newest first."""
-    return [_release(raw) for raw in call(_wit.all, target._raw, root)]
+    return [_release(raw) for raw in call(_wit.all, handle("target", target, Target), text("root", root))]
 
 
 def previous(target: Target, root: str) -> Release | None:
     """The good release before the live one; `None`: there is none."""
-    raw = call(_wit.previous, target._raw, root)
+    raw = call(_wit.previous, handle("target", target, Target), text("root", root))
     return raw and _release(raw)

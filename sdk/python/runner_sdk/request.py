@@ -1,15 +1,13 @@
 """Requests to granted origins. Needs the interface `http`, and `targets` for `via`."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from ._host import call, load, milliseconds
+from ._host import call, give, handle, load, milliseconds, text
 from .artifact import Artifact
 from .effect import Effect, effect as of
 from .secret import Secret
-
-if TYPE_CHECKING:
-    from .target import Target
+from .target import Target
 
 _wit = load("http")
 
@@ -41,7 +39,7 @@ class Request:
 
     def __init__(self, method: str, url: str, *, effect: Effect | None = None) -> None:
         default: Effect = "read" if method in ("GET", "HEAD") else "opaque"
-        self._raw: Any = _wit.Request(method, url, of(effect or default))
+        self._raw: Any = _wit.Request(text("method", method), text("url", url), of(effect or default))
 
     @staticmethod
     def get(url: str) -> "Request":
@@ -51,9 +49,9 @@ class Request:
     def header(self, name: str, value: str | Secret) -> Self:
         """Adds a header; the value of a secret never shows."""
         if isinstance(value, Secret):
-            self._raw.header_secret(name, value._raw)
+            self._raw.header_secret(text("name", name), value._raw)
         else:
-            self._raw.header(name, value)
+            self._raw.header(text("name", name), text("value", value))
         return self
 
     def body(self, content: str | Secret | Artifact) -> Self:
@@ -63,17 +61,17 @@ class Request:
         elif isinstance(content, Artifact):
             self._raw.body_artifact(content._raw)
         else:
-            self._raw.body(content)
+            self._raw.body(text("content", content))
         return self
 
-    def via(self, target: "Target") -> Self:
+    def via(self, target: Target) -> Self:
         """Sends it through this target's connection, so that `127.0.0.1` is the target's own."""
-        self._raw.via(target._raw)
+        self._raw.via(handle("target", target, Target))
         return self
 
     def connect_to(self, address: str) -> Self:
         """Connects to this address; host, certificate and grant stay the URL's."""
-        self._raw.connect_to(address)
+        self._raw.connect_to(text("address", address))
         return self
 
     def timeout(self, seconds: float) -> Self:
@@ -83,7 +81,7 @@ class Request:
 
     def undo_with(self, undo: "Request") -> Self:
         """What undoes it; required for `change`, `leave` and `join`. The undo is used up."""
-        self._raw.undo_with(undo._raw)
+        self._raw.undo_with(give("undo", undo, Request, self))
         return self
 
     def repeatable(self) -> Self:

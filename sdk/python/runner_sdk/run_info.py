@@ -1,6 +1,6 @@
 """What this invocation is part of. Needs the interface `run-info`; always granted."""
 
-from ._host import load
+from ._host import load, text
 
 _wit = load("run-info")
 
@@ -37,7 +37,7 @@ def subject() -> str | None:
 
 def variable(name: str) -> str | None:
     """A variable of the subject, from the inventory."""
-    return _wit.variable(name)
+    return _wit.variable(text("name", name))
 
 
 def operation_key() -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ._host import call, load
+from ._host import call, handle, load, text
 
 _wit = load("secrets")
 
@@ -16,15 +16,15 @@ class Secret:
     @staticmethod
     def get(name: str) -> "Secret":
         """A secret that the plan gives to this step, by its name."""
-        return Secret(call(_wit.get, name))
+        return Secret(call(_wit.get, text("name", name)))
 
     def wrap(self, before: str = "", after: str = "") -> "Secret":
         """With text around it: `token.wrap("Bearer ")`."""
-        return Secret(self._raw.wrap(before, after))
+        return Secret(self._raw.wrap(text("before", before), text("after", after)))
 
     def append(self, other: "Secret") -> "Secret":
         """With another one behind it."""
-        return Secret(self._raw.append(other._raw))
+        return Secret(self._raw.append(handle("other", other, Secret)))
 
     def base64(self) -> "Secret":
         """In base64, as `authorization: Basic` wants it."""

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from . import log
-from ._host import Err, load
+from ._host import Err, load, well_formed
 from .errors import Error
 from .step import Step
 
@@ -18,7 +18,7 @@ from .step import Step
 def world(module: ModuleType, name: str) -> type:
     """The class that componentize-py looks for, for the step that this module defines."""
     step = _only_step(module, name)
-    manifest = json.dumps(step.manifest, ensure_ascii=False)
+    manifest = well_formed(json.dumps(step.manifest, ensure_ascii=False))
     types = load("types")
     _keep_sources()
 
@@ -35,7 +35,8 @@ def world(module: ModuleType, name: str) -> type:
             try:
                 return step.run(params)
             except Error as error:
-                failed = (error.kind, error.message, error.detail)
+                # Of an author's own class, any of them may be anything, or missing.
+                failed = (error.kind, getattr(error, "message", error), getattr(error, "detail", ""))
             except BaseException as error:
                 # The folders of modules are numbered where a component is made.
                 trace = re.sub(r'"/\d+/', '"', "".join(traceback.format_exception(error)).rstrip())
@@ -44,7 +45,9 @@ def world(module: ModuleType, name: str) -> type:
                 sys.stdout.flush()
                 sys.stderr.flush()
             kind, message, detail = failed
-            raise Err(types.Error(types.ErrorKind[kind.upper().replace("-", "_")], message, detail))
+            word = str(kind).upper().replace("-", "_")
+            known = word if word in types.ErrorKind.__members__ else "OTHER"
+            raise Err(types.Error(types.ErrorKind[known], well_formed(message), well_formed(detail or "")))
 
     return WitWorld
 
