@@ -2,11 +2,12 @@
 
 import dataclasses
 import enum
+import math
 import types
 import typing
 from typing import Any, dataclass_transform
 
-from .errors import Invalid
+from .errors import Error, Invalid
 
 _ABSENT = dataclasses.MISSING
 
@@ -41,43 +42,75 @@ class Model:
     """
 
     def __init_subclass__(cls) -> None:
+        try:
+            hints = typing.get_type_hints(cls)
+        except NameError:  # of a class that comes later
+            hints = {}
+        for name, hint in hints.items():
+            if name not in vars(cls) and name not in getattr(cls, "__dataclass_fields__", {}):
+                setattr(cls, name, field())  # else a field `read` would have the method for its default
+            own = vars(cls).get(name)
+            # Neither of the two is given.
+            if _optional(hint)[0] and isinstance(own, dataclasses.Field) and own.default is own.default_factory:
+                own.default = None
         dataclasses.dataclass(kw_only=True)(cls)
+
+    # A field may have the name of any of these: nothing here calls them.
 
     @classmethod
     def schema(cls, *, closed: bool = True) -> dict[str, Any]:
         """The JSON Schema of it; `closed`: what is not a field is refused, here and in what is in it."""
-        properties, required = {}, []
-        for item in _fields(cls):
-            properties[item.name] = item.schema(closed)
-            if item.required:
-                required.append(item.name)
-        schema: dict[str, Any] = {"type": "object", "properties": properties}
-        if closed:
-            schema["additionalProperties"] = False
-        if required:
-            schema["required"] = required
-        return schema
+        return schema_of(cls, closed)
 
     @classmethod
     def read(cls, value: Any, place: str = "") -> typing.Self:
         """From what `json.loads` gives; `Invalid` names the place of what does not fit."""
-        if not isinstance(value, dict):
-            raise Invalid(f"{place or 'parameters'}: not an object")
-        given, found = dict(value), {}
-        for item in _fields(cls):
-            inside = f"{place}.{item.name}" if place else item.name
-            if item.name in given:
-                found[item.attribute] = _read(item.type, given.pop(item.name), inside)
-            elif item.required:
-                raise Invalid(f"`{inside}` is missing")
-        if given:
-            raise Invalid(f"{place or 'parameters'}: there is no `{next(iter(given))}`")
-        return cls(**found)
+        return read_model(cls, value, place)
 
     def write(self) -> dict[str, Any]:
         """For `json.dumps`; what is `None` is left out."""
-        values = ((item.name, getattr(self, item.attribute)) for item in _fields(type(self)))
-        return {name: _write(value) for name, value in values if value is not None}
+        return write_model(self)
+
+
+def schema_of(cls: type[Model], closed: bool) -> dict[str, Any]:
+    """The JSON Schema of a class; `closed`: what is not a field is refused, here and in what is in it."""
+    properties, required = {}, []
+    for item in _fields(cls):
+        properties[item.name] = item.schema(closed)
+        if item.required:
+            required.append(item.name)
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if closed:
+        schema["additionalProperties"] = False
+    if required:
+        schema["required"] = required
+    return schema
+
+
+def read_model(cls: type[Any], value: Any, place: str = "") -> Any:
+    """From what `json.loads` gives; `Invalid` names the place of what does not fit."""
+    if not isinstance(value, dict):
+        raise Invalid(f"{place or 'parameters'}: not an object")
+    given, found = dict(value), {}
+    for item in _fields(cls):
+        inside = f"{place}.{item.name}" if place else item.name
+        if item.name in given:
+            found[item.attribute] = _read(item.type, given.pop(item.name), inside)
+        elif item.required:
+            raise Invalid(f"`{inside}` is missing")
+        elif item.default is _ABSENT:
+            found[item.attribute] = None
+    if given:
+        raise Invalid(f"{place or 'parameters'}: there is no `{next(iter(given))}`")
+    return cls(**found)
+
+
+def write_model(model: Model, place: str = "") -> dict[str, Any]:
+    """For `json.dumps`; what is `None` is left out."""
+    values = ((item.name, getattr(model, item.attribute)) for item in _fields(type(model)))
+    return {
+        name: _write(value, f"{place}.{name}" if place else name) for name, value in values if value is not None
+    }
 
 
 @dataclasses.dataclass
@@ -97,7 +130,7 @@ class _Field:
         if self.description:
             schema["description"] = self.description
         if self.default is not None and self.default is not _ABSENT:
-            schema["default"] = _write(self.default)
+            schema["default"] = _write(self.default, self.name)
         for rule, value in self.rules.items():
             if value is None:
                 continue
@@ -155,7 +188,7 @@ def _schema(hint: Any, place: str, closed: bool) -> dict[str, Any]:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return {"type": "string", "enum": [one.value for one in hint]}
     if isinstance(hint, type) and issubclass(hint, Model):
-        return hint.schema(closed=closed)
+        return schema_of(hint, closed)
     raise TypeError(f"`{place}`: a plan has no values of the type `{hint}`")
 
 
@@ -173,7 +206,7 @@ def _read(hint: Any, value: Any, place: str) -> Any:
         if value in [one.value for one in hint]:
             return hint(value)
     elif isinstance(hint, type) and issubclass(hint, Model):
-        return hint.read(value, place)
+        return read_model(hint, value, place)
     elif hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     elif hint is int and isinstance(value, float) and value.is_integer():
@@ -195,13 +228,15 @@ def _words(hint: Any) -> str:
     return "one of " + ", ".join(f"`{word}`" for word in words)
 
 
-def _write(value: Any) -> Any:
+def _write(value: Any, place: str) -> Any:
     if isinstance(value, Model):
-        return value.write()
+        return write_model(value, place)
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, list):
-        return [_write(one) for one in value]
+    if isinstance(value, (list, tuple)):
+        return [_write(one, f"{place}[{index}]") for index, one in enumerate(value)]
     if isinstance(value, dict):
-        return {name: _write(one) for name, one in value.items()}
+        return {name: _write(one, f"{place}.{name}") for name, one in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Error(f"outputs: `{place}` is not a finite number")
     return value

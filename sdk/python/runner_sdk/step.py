@@ -6,7 +6,8 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Callable, Literal
 
-from .model import Model
+from ._host import well_formed
+from .model import Model, read_model, schema_of, write_model
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,13 @@ class Step:
     manifest: dict[str, Any]
 
     def __call__(self, params: Any) -> Any:
-        """The function itself, for tests."""
+        """The function itself, for tests of what it does before it calls the host."""
         return self.function(params)
 
     def run(self, params: str) -> str:
         """From JSON to JSON, as the host calls it."""
-        outputs = self.function(self.params.read(json.loads(params)))
-        return json.dumps(outputs.write() if outputs is not None else {}, ensure_ascii=False)
+        outputs = self.function(read_model(self.params, json.loads(params)))
+        return well_formed(json.dumps({} if outputs is None else write_model(outputs), ensure_ascii=False))
 
 
 def step(
@@ -56,9 +57,9 @@ def step(
             "summary": summary,
             "documentation": documentation.strip(),
             "runs": runs,
-            "parameters": params.schema(),
+            "parameters": schema_of(params, closed=True),
             # Later versions may give more: whoever reads outputs takes what they know.
-            "outputs": outputs.schema(closed=False) if outputs else {"type": "object"},
+            "outputs": schema_of(outputs, closed=False) if outputs else {"type": "object"},
             "capabilities": {kind: grants for kind, grants in needs.items() if grants},
         }
         return Step(function, params, manifest)
