@@ -1,5 +1,7 @@
 // The contract `runner:step@0.1.0` as QuickJS sees it. The contract is frozen: this was written by hand from its WIT.
 // `none` is `null`; a call that fails throws an object whose `payload` is a `types.Error`.
+/// <reference lib="esnext.disposable" />
+/// <reference lib="esnext.typedarrays" />
 
 declare module "runner:step/types@0.1.0" {
   export type ErrorKind =
@@ -48,6 +50,7 @@ declare module "runner:step/timer@0.1.0" {
 declare module "runner:step/secrets@0.1.0" {
   export class Secret {
     private constructor();
+    [Symbol.dispose](): void;
     wrap(before: string, after: string): Secret;
     append(other: Secret): Secret;
     base64(): Secret;
@@ -59,6 +62,7 @@ declare module "runner:step/secrets@0.1.0" {
 declare module "runner:step/artifacts@0.1.0" {
   export class Artifact {
     private constructor();
+    [Symbol.dispose](): void;
     digest(): string;
     size(): number;
     bytes(): Uint8Array;
@@ -112,6 +116,7 @@ declare module "runner:step/commands@0.1.0" {
   export type Output = { status: number; stdout: string; stderr: string; truncated: boolean; skipped: boolean };
   export class Command {
     constructor(argv: string[], effect: Effect);
+    [Symbol.dispose](): void;
     env(name: string, value: string): void;
     envSecret(name: string, value: Secret): void;
     stdin(text: string): void;
@@ -141,6 +146,7 @@ declare module "runner:step/http@0.1.0" {
   export type Response = { status: number; headers: Header[]; body: string; truncated: boolean; skipped: boolean };
   export class Request {
     constructor(method: string, url: string, effect: Effect);
+    [Symbol.dispose](): void;
     header(name: string, value: string): void;
     headerSecret(name: string, value: Secret): void;
     body(text: string): void;
@@ -178,6 +184,10 @@ declare module "runner:step/workspace@0.1.0" {
   export function digest(path: string): string;
   export function write(path: string, text: string): boolean;
 }
+
+// Between bytes, a letter each, and base64. QuickJS has them, as browsers do.
+declare function atob(base64: string): string;
+declare function btoa(bytes: string): string;
 
 // What `world.ts` puts in the place of the `console` that QuickJS has not.
 interface Console {

@@ -16,6 +16,15 @@ export function call<T>(act: () => T): T {
   }
 }
 
+/** Does something with a handle, and gives it back: a step may hold 1024 of them. */
+export function held<R extends Disposable, T>(raw: R, act: (raw: R) => T): T {
+  try {
+    return act(raw);
+  } finally {
+    raw[Symbol.dispose]();
+  }
+}
+
 function invalid(what: string, wanted: string, value: unknown): StepError {
   const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
   return new StepError("invalid", `\`${what}\` must be ${wanted}, and is ${shown}`);
@@ -25,6 +34,12 @@ function invalid(what: string, wanted: string, value: unknown): StepError {
 export function text(what: string, value: string): string {
   if (typeof value !== "string") throw invalid(what, "text", value);
   if (!value.isWellFormed()) throw invalid(what, "text that is Unicode", value);
+  return value;
+}
+
+/** An object of a class, whose name a bundle may change. */
+export function instance<T>(what: string, value: T, kind: Function, name: string): T {
+  if (!(value instanceof kind)) throw invalid(what, `a \`${name}\``, value);
   return value;
 }
 

@@ -11,6 +11,10 @@ export type { ServiceAction };
 
 const ACTIONS: readonly ServiceAction[] = ["start", "stop", "restart", "reload", "reload-or-restart"];
 
+// Each would take one more of the handles that a step may hold.
+let own: Target | undefined;
+const others = new Map<string, Target>();
+
 /**
  * A machine. A verb that changes something answers whether the target differs now from how this step last left it:
  * `if (changed) …` never loses what comes after.
@@ -25,12 +29,14 @@ export class Target {
 
   /** The target that this step acts on. */
   static current(): Target {
-    return new Target(current());
+    return (own ??= new Target(current()));
   }
 
   /** Another target of the inventory, or `localhost`. */
   static named(name: string): Target {
-    return new Target(call(() => named(text("name", name))));
+    const found = others.get(name) ?? new Target(call(() => named(text("name", name))));
+    others.set(name, found);
+    return found;
   }
 
   /** Its name in the inventory. */
