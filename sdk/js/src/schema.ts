@@ -85,9 +85,9 @@ export const string = (description?: string, rules: Letters = {}): Schema<string
 export const boolean = (description?: string): Schema<boolean> =>
   plain("true or false", { type: "boolean" }, description, (value) => typeof value === "boolean");
 
-/** A whole number. */
+/** A whole number that a `number` can be: of at most 2^53 - 1. */
 export const integer = (description?: string, rules: Range = {}): Schema<number> =>
-  plain("a whole number", { type: "integer", ...rules }, description, Number.isInteger);
+  plain("a whole number", { type: "integer", ...rules }, description, Number.isSafeInteger);
 
 /** A number. */
 export const number = (description?: string, rules: Range = {}): Schema<number> =>
@@ -162,4 +162,6 @@ function table(value: unknown, place: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** A capital begins a word, and several of them are one: `healthURL` is `health-url`. */
+const kebab = (name: string): string =>
+  name.replace(/[A-Z]+(?![a-z])|[A-Z]/g, (word, at: number) => `${at > 0 ? "-" : ""}${word.toLowerCase()}`);

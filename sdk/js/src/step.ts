@@ -44,21 +44,33 @@ export function manifest(step: Step<any, any>): Record<string, unknown> {
     summary: step.summary,
     documentation: (step.documentation ?? "").trim(),
     runs: step.runs ?? "each-target",
-    parameters: step.params.json,
+    parameters: changed(step.params.json, safe),
     // Later versions may give more: whoever reads outputs takes what they know.
-    outputs: open((step.outputs ?? object({})).json),
+    outputs: changed((step.outputs ?? object({})).json, open),
     capabilities: Object.fromEntries(needs),
   };
 }
 
+type Rules = Record<string, unknown>;
+
+/** The same schema where a whole number is one that a `number` can be: what would be another one is refused. */
+function safe(rules: Rules): Rules {
+  if (rules.type !== "integer") return rules;
+  return { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER, ...rules };
+}
+
 /** The same schema where no table refuses what it does not know. */
-function open(schema: unknown): unknown {
+function open({ additionalProperties, ...rules }: Rules): Rules {
+  return additionalProperties ? { ...rules, additionalProperties } : rules;
+}
+
+/** A schema with a change that is made to it and to all in it. */
+function changed(schema: unknown, change: (rules: Rules) => Rules): unknown {
   if (typeof schema !== "object" || schema === null) return schema;
-  const rules = Object.entries(schema).filter(([rule, value]) => rule !== "additionalProperties" || value !== false);
-  const opened = rules.map(([rule, value]) => {
-    if (rule === "items" || rule === "additionalProperties") return [rule, open(value)];
+  const inner = Object.entries(schema).map(([rule, value]) => {
+    if (rule === "items" || rule === "additionalProperties") return [rule, changed(value, change)];
     if (rule !== "properties") return [rule, value];
-    return [rule, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, open(one)]))];
+    return [rule, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, changed(one, change)]))];
   });
-  return Object.fromEntries(opened);
+  return change(Object.fromEntries(inner));
 }
