@@ -21,12 +21,24 @@ export function world(step: Step<any, any>, name: string): { describe(): string;
         if (typeof (outputs as any)?.then === "function") {
           throw new TypeError("`run` answered with a promise: calls of the host are not asynchronous, nor is `run`");
         }
-        return (JSON.stringify(step.outputs ? step.outputs.write(outputs) : {}) ?? "{}").toWellFormed();
+        return JSON.stringify(step.outputs ? sent(step.outputs.write(outputs), "") : {}) ?? "{}";
       } catch (error) {
         throw contract(error);
       }
     },
   };
+}
+
+/** What JSON in UTF-8 has: texts that are Unicode, and numbers that are finite. */
+function sent(value: unknown, place: string): unknown {
+  if (typeof value === "string") return value.toWellFormed();
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw new StepError("other", `outputs: \`${place}\` is not a finite number`);
+  }
+  if (Array.isArray(value)) return value.map((one, index) => sent(one, `${place}[${index}]`));
+  if (typeof value !== "object" || value === null || "toJSON" in value) return value;
+  const inside = (name: string) => (place ? `${place}.${name}` : name);
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name.toWellFormed(), sent(one, inside(name))]));
 }
 
 /** The contract's error. What is no `StepError` is a bug: its stack goes into `detail`. */
