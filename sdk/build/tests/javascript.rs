@@ -49,9 +49,61 @@ fn what_does_not_fit_is_refused_in_words() {
                   catch (error) { if (error.message === why) return; }\n\
                   throw new Error(why); }\n\
                   refused({ ready: \"yes\" }, \"`ready` must be true or false\");\n\
+                  refused({ tries: 2 ** 53 }, \"`tries` must be a whole number\");\n\
                   refused({ tries: 1.5 }, \"`tries` must be a whole number\");\n\
                   refused({ kind: \"three\" }, \"`kind` must be one of `one`, `two`\");\n\
                   export default step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params, run() {} });\n";
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
+    let Some(result) = built(&project) else { return };
+    assert_imports(&result.unwrap(), &["log", "types"]);
+}
+
+#[test]
+fn whole_numbers_that_would_be_others_are_refused_where_they_are_given() {
+    let source = "import { integer, object, record, step } from \"runner-sdk\";\n\
+                  import { manifest } from \"runner-sdk/src/step.ts\";\n\
+                  const params = object({ by: record(object({ size: integer() })), tries: integer(\"\", { minimum: 1 }) });\n\
+                  const own = step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params, outputs: params,\n\
+                  run: (given) => given });\n\
+                  const { parameters, outputs } = manifest(own);\n\
+                  const said = ({ properties: { by, tries } }) => [by.additionalProperties.properties.size, tries]\n\
+                  .map(({ minimum, maximum }) => `${minimum} to ${maximum}`).join();\n\
+                  const safe = \"-9007199254740991 to 9007199254740991,1 to 9007199254740991\";\n\
+                  if (said(parameters) !== safe) throw new Error(said(parameters));\n\
+                  if (said(outputs) !== \"undefined to undefined,1 to undefined\") throw new Error(said(outputs));\n\
+                  export default own;\n";
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
+    let Some(result) = built(&project) else { return };
+    assert_imports(&result.unwrap(), &["log", "types"]);
+}
+
+#[test]
+fn several_capitals_are_one_word() {
+    let source = "import { object, step, string } from \"runner-sdk\";\n\
+                  const fields = [\"healthURL\", \"parseHTTPAnswer\", \"URLPath\", \"unitName\", \"x509Cert\", \"aB\"];\n\
+                  const params = object(Object.fromEntries(fields.map((field) => [field, string()])));\n\
+                  const names = Object.keys(params.json.properties).join(\" \");\n\
+                  const wanted = \"health-url parse-http-answer url-path unit-name x509-cert a-b\";\n\
+                  if (names !== wanted) throw new Error(names);\n\
+                  export default step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params, run() {} });\n";
+    let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
+    let Some(result) = built(&project) else { return };
+    assert_imports(&result.unwrap(), &["log", "types"]);
+}
+
+#[test]
+fn text_and_its_bytes_in_utf_8_are_each_made_of_the_other() {
+    let source = "import { object, step } from \"runner-sdk\";\n\
+                  import { decoded, encoded } from \"runner-sdk/src/text.ts\";\n\
+                  const bytes = [...encoded(\"g\\u{fc}\\u{d55c}\\u{1f600}\\0\")].map((one) => one.toString(16)).join(\" \");\n\
+                  if (bytes !== \"67 c3 bc ed 95 9c f0 9f 98 80 0\") throw new Error(bytes);\n\
+                  const all = \"\\0\\x7f\\x80\\u07ff\\u0800\\ud7ff\\ue000\\uffff\\u{10000}\\u{10ffff}\".repeat(1000);\n\
+                  if (decoded(encoded(all)) !== all || decoded(encoded(\"\")) !== \"\") throw new Error(\"text\");\n\
+                  const wrong = [[0x80], [0xc3], [0xc3, 0x67], [0xc0, 0x80], [0xe2, 0x82], [0xe0, 0x9f, 0xbf],\n\
+                  [0xed, 0xa0, 0x80], [0xf0, 0x8f, 0xbf, 0xbf], [0xf4, 0x90, 0x80, 0x80], [0xf8, 0x88, 0x80, 0x80], [0xff]];\n\
+                  const taken = wrong.filter((bytes) => decoded(new Uint8Array(bytes)) !== null);\n\
+                  if (taken.length > 0) throw new Error(JSON.stringify(taken));\n\
+                  export default step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params: object({}), run() {} });\n";
     let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
     let Some(result) = built(&project) else { return };
     assert_imports(&result.unwrap(), &["log", "types"]);

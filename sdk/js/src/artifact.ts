@@ -3,6 +3,7 @@
 import type * as wit from "runner:step/artifacts@0.1.0";
 import { StepError } from "./errors.ts";
 import { call, text } from "./host.ts";
+import { decoded } from "./text.ts";
 
 /** Data that stay in the host. What is asked of them needs the interface `artifacts`. */
 export class Artifact {
@@ -28,9 +29,21 @@ export class Artifact {
     return call(() => this.asked().bytes());
   }
 
+  /** The same of a file that is text in UTF-8. */
+  text(): string {
+    const text = decoded(this.bytes());
+    if (text === null) throw new StepError("invalid", `the artifact \`${this.digest}\` is not text in UTF-8`);
+    return text;
+  }
+
   /** Makes a file or folder of the workspace equal to it; whether that changed it. */
   save(path: string): boolean {
     return call(() => this.asked().save(text("path", path)));
+  }
+
+  /** Gives it back, for a step that makes many: it may hold 1024. It is of no use then, nor is what it was put into. */
+  drop(): void {
+    this.raw[Symbol.dispose]();
   }
 
   /** Without the interface there are handles, and nothing can be asked of them. */
