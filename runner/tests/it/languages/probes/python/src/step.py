@@ -106,7 +106,7 @@ def wrong(_: Params) -> Outputs:
         lambda: Command("true", effect="read"),
         lambda: Command(["true", 1], effect="read"),
         lambda: command.undo_with(command),
-        lambda: Command(["true"], effect="raed"),
+        lambda: Command(["true"], effect="reads"),
         lambda: command.env("PORT", 8080),
         lambda: command.accept(-1),
         lambda: command.accept(2**32),
