@@ -82,11 +82,13 @@ fn below(folder: &'static Dir<'static>) -> Vec<(PathBuf, &'static [u8])> {
     files
 }
 
-/// What belongs to a step's folder: not the templates, and nothing that a build or an interpreter left behind.
+/// What belongs to a step's folder: not the templates, not the SDK's own tests, and nothing that a build or an interpreter
+/// left behind.
 fn is_sdk(path: &Path) -> bool {
     let mut parts = path.iter().map(|part| part.to_string_lossy());
     !parts.any(|part| {
         part.starts_with("template")
+            || part.ends_with("_test.go")
             || ["__pycache__", "node_modules", "target", "wit"].contains(&part.as_ref())
     })
 }
@@ -125,7 +127,8 @@ mod tests {
                     file.display()
                 );
                 assert!(
-                    !file.iter().any(|part| part == "__pycache__" || part == "template"),
+                    !file.iter().any(|part| part == "__pycache__" || part == "template")
+                        && !file.to_string_lossy().ends_with("_test.go"),
                     "{}",
                     file.display()
                 );

@@ -8,6 +8,7 @@ mod built;
 mod kept;
 mod manifest;
 mod place;
+mod probes;
 mod suite;
 
 use std::collections::BTreeMap;
