@@ -1,6 +1,8 @@
 //! What the command line says, as a person sees it: `--help`, and the errors that everybody meets. Each snapshot has the
 //! exit code, stdout and stderr of the real binary.
 
+mod ansible;
+mod init;
 mod inventory_command;
 mod layout;
 mod modules;
@@ -57,6 +59,45 @@ id = "restart"
 uses = "std/restart"
 with = { unit = "php-fpm", root = "${release.root}" }
 become = "root"
+"#;
+
+/// For targets of this machine.
+const LOCAL: &str = r#"plan = 1
+name = "shop"
+
+[modules]
+std = "builtin"
+
+[environment.test]
+inventory = "inventory/hosts.yml"
+
+[release]
+root = "/srv/shop"
+artifact = "${package.artifact}"
+
+[strategy]
+role = "web"
+
+[[prepare]]
+id = "package"
+uses = "std/package"
+with = { source = "app" }
+
+[[stage]]
+id = "distribute"
+uses = "std/distribute"
+with = { artifact = "${release.artifact}", root = "${release.root}" }
+
+[[rollout]]
+id = "switch"
+uses = "std/switch"
+with = { root = "${release.root}" }
+
+[[finish]]
+id = "tell"
+uses = "std/command"
+on = "odd"
+with = { argv = ["/usr/bin/true", "${target.vars.colour}"] }
 "#;
 
 const INVENTORY: &str = r#"inventory = 1
@@ -133,152 +174,6 @@ impl Project {
             }
         }
         said
-    }
-}
-
-/// An inventory that somebody has for Ansible: 200 machines in groups, with variables in all places.
-fn two_hundred_hosts(project: &Project) {
-    let ini = "bastion.example.org ansible_user=ops\n\n\
-        [web_eu]\nweb[001:090].eu.example.org\n\n[web_us]\nweb[001:060].us.example.org:2222 # the new ones\n\n\
-        [db]\ndb-[a:j].example.org ansible_become=yes\n\n[cache]\ncache[00:76:2].example.org\n\n\
-        [web:children]\nweb_eu\nweb_us\n\n[web_us:vars]\ncolour=\"red\"\n\n[all:vars]\nansible_user=deploy\ncolour=none\n";
-    project.write("hosts.ini", ini);
-    for folder in ["group_vars/all", "host_vars"] {
-        std::fs::create_dir_all(project.0.path().join(folder)).expect("a folder");
-    }
-    project.write("group_vars/all/main.yml", "http_port: 80\n");
-    project.write("group_vars/web.yml", "http_port: 8080\nunit: php-fpm\n");
-    project
-        .write("host_vars/web001.eu.example.org.yml", "ansible_host: 192.0.2.10\nrunner_labels: [canary]\n");
-    project.edit("plan.toml", "staging.toml", "hosts.ini");
-    project.edit("plan.toml", "with = { unit = \"php-fpm\"", "with = { unit = \"${target.vars.unit}\"");
-}
-
-/// What a JSON answer says of the batches.
-fn batches(said: &str) -> Vec<Vec<String>> {
-    let json = said
-        .split("--- stdout\n")
-        .nth(1)
-        .and_then(|rest| rest.split("--- stderr").next())
-        .expect("an answer");
-    let json: serde_json::Value = serde_json::from_str(json).expect("JSON");
-    serde_json::from_value(json["batches"].clone()).expect("batches")
-}
-
-#[test]
-fn an_ansible_inventory_of_200_hosts_is_used_as_it_is() {
-    let project = Project::new();
-    two_hundred_hosts(&project);
-    let locked = project.run(&["lock", "-e", "staging"]);
-    assert!(locked.starts_with("exit code 0\n"), "{locked}");
-    let all = project.run(&["check", "-e", "staging", "--json"]);
-    assert!(all.starts_with("exit code 0\n") && !all.contains("warning"), "{all}");
-    assert_eq!(batches(&all).iter().map(Vec::len).collect::<Vec<_>>(), [1, 149]);
-    assert_eq!(batches(&all)[0], ["web001.eu.example.org"]);
-
-    same("check-limit", &project.run(&["check", "-e", "staging", "--limit", "web_us[0:3],canary"]));
-    let some =
-        project.run(&["check", "-e", "staging", "--json", "--limit", "web,!web_us,!*0?.eu.example.org"]);
-    let expected: Vec<Vec<String>> = [(10..11), (11..91)]
-        .map(|numbers| numbers.map(|number| format!("web{number:03}.eu.example.org")).collect())
-        .into();
-    assert_eq!(batches(&some), expected);
-    same("limit-of-nothing", &project.run(&["check", "-e", "staging", "--limit", "web_uk"]));
-    same("limit-outside", &project.run(&["exec", "-e", "staging", "--limit", "db"]));
-    same("limit-malformed", &project.run(&["check", "-e", "staging", "--limit", "~web.*"]));
-}
-
-#[test]
-fn what_is_wrong_in_an_ansible_inventory_is_said_with_its_file_and_line() {
-    let project = Project::new();
-    two_hundred_hosts(&project);
-    project
-        .write("group_vars/db.yaml", "ansible_connection: winrm\nsecret: '{{ lookup(\"env\", \"X\") }}'\n");
-    project.write("group_vars/db.json", "{}\n");
-    project.write("group_vars/web.yml", "unit: '{{ service }}'\n");
-    same("ansible-inventory", &project.run(&["check", "-e", "staging"]));
-}
-
-const LOCAL: &str = r#"plan = 1
-name = "shop"
-
-[modules]
-std = "builtin"
-
-[environment.test]
-inventory = "inventory/hosts.yml"
-
-[release]
-root = "/srv/shop"
-artifact = "${package.artifact}"
-
-[strategy]
-role = "web"
-
-[[prepare]]
-id = "package"
-uses = "std/package"
-with = { source = "app" }
-
-[[stage]]
-id = "distribute"
-uses = "std/distribute"
-with = { artifact = "${release.artifact}", root = "${release.root}" }
-
-[[rollout]]
-id = "switch"
-uses = "std/switch"
-with = { root = "${release.root}" }
-
-[[finish]]
-id = "tell"
-uses = "std/command"
-on = "odd"
-with = { argv = ["/usr/bin/true", "${target.vars.colour}"] }
-"#;
-
-#[test]
-fn a_release_goes_to_the_hosts_of_an_ansible_inventory_that_a_limit_chooses() {
-    let project = Project::new();
-    let folder = project.0.path();
-    for name in ["inventory/group_vars", "app"] {
-        std::fs::create_dir_all(folder.join(name)).expect("a folder");
-    }
-    project.write("app/index.html", "hello");
-    project.write("plan.toml", LOCAL);
-    let mut hosts = String::from("web:\n  hosts:\n");
-    for number in 1..=5 {
-        let root = folder.join(format!("web-{number}"));
-        std::fs::create_dir(&root).expect("a folder");
-        hosts.push_str(&format!("    web-{number}: {{runner_root: {}}}\n", root.display()));
-    }
-    hosts.push_str("odd:\n  hosts: {'web-[1:5:2]': }\n");
-    project.write("inventory/hosts.yml", hosts);
-    project.write("inventory/group_vars/all.yml", "ansible_connection: local\ncolour: no\n");
-    project.write("inventory/group_vars/odd.yml", "colour: green\n");
-    let locked = project.run(&["lock"]);
-    assert!(locked.starts_with("exit code 0\n"), "{locked}");
-
-    let live = |number: usize| folder.join(format!("web-{number}/current/index.html")).exists();
-    let said = project.run(&["exec", "--json", "--limit", "web,!web[1:3]"]);
-    assert!(said.starts_with("exit code 0\n"), "{said}");
-    assert_eq!((1..=5).map(live).collect::<Vec<_>>(), [true, false, false, false, true], "{said}");
-    let said = project.run(&["exec", "--limit", "web-2"]);
-    assert!(
-        said.starts_with("exit code 0\n") && !said.contains("tell"),
-        "no target of `odd` is left: {said}"
-    );
-    assert_eq!((1..=5).map(live).collect::<Vec<_>>(), [true, true, false, false, true], "{said}");
-
-    let runs = std::fs::read_dir(folder.join(".runner/runs")).expect("runs");
-    // Two runs of the same second have names in any order.
-    let journals: Vec<String> = runs
-        .map(|run| run.expect("a run").path().join("journal.jsonl"))
-        .filter_map(|journal| std::fs::read_to_string(journal).ok())
-        .collect();
-    assert_eq!(journals.len(), 2);
-    for limit in ["\"limit\":\"web,!web[1:3]\"", "\"limit\":\"web-2\""] {
-        assert_eq!(journals.iter().filter(|journal| journal.contains(limit)).count(), 1, "{limit}");
     }
 }
 
@@ -490,157 +385,6 @@ fn man_pages_are_read_without_a_warning() {
     }
     project.write("file", "");
     same("man-into-a-file", &project.run(&["man", "file"]));
-}
-
-/// A folder with an application and nothing else.
-fn application() -> Project {
-    let project = Project(tempfile::tempdir().expect("a folder"));
-    std::fs::create_dir(project.0.path().join("app")).expect("a folder");
-    project.write("app/index.html", "<h1>Hello</h1>\n");
-    project
-}
-
-#[test]
-fn init_writes_what_check_and_lock_accept() {
-    const ALL: [&str; 7] = [
-        "--app=app",
-        "--hosts=web-1.example.org,web-2.example.org:2222",
-        "--user=deploy",
-        "--root=/srv/shop",
-        "--service=php-fpm",
-        "--health-url=https://shop.example.org/health",
-        "--name=shop",
-    ];
-    let project = application();
-    let init = |with: &[&str]| project.run(&[&["init"], with].concat());
-    same("init", &init(&ALL));
-    same("init-plan", &project.read("plan.toml"));
-    same("init-inventory", &project.read("production.toml"));
-    same("init-again", &init(&ALL));
-    for command in ["lock", "check"] {
-        let said = project.run(&[command]);
-        assert!(said.starts_with("exit code 0\n") && !said.contains("warning"), "{said}");
-    }
-    // Everything that can be answered otherwise.
-    for (number, other) in [
-        &["--app=.", "--hosts=localhost", "--user=", "--service=", "--health-url="][..],
-        &["--service=/usr/bin/sudo -n '/opt/two words/ctl' restart", "--environment=staging"],
-        &[
-            "--user=root",
-            "--root=/srv/a b",
-            "--hosts=10.0.0.1 2001:db8::1 web:1,web:2",
-            "--health-url=http://localhost/",
-        ],
-        &["--health-url=http://127.0.0.1:8080/", "--service=app@1.service"],
-        &["--health-url=http://${target.address}:8080/x?a=%22"],
-    ]
-    .iter()
-    .enumerate()
-    {
-        let folder = format!("my {number}");
-        std::fs::create_dir_all(project.0.path().join(&folder).join("app")).expect("a folder");
-        let kept = ALL.iter().filter(|option| {
-            let flag = option.split('=').next().unwrap_or_default();
-            !other.iter().any(|given| given.split('=').next() == Some(flag))
-        });
-        let options: Vec<&str> =
-            [&folder[..]].into_iter().chain(kept.copied()).chain(other.iter().copied()).collect();
-        let said = init(&options);
-        assert!(said.starts_with("exit code 0\n"), "{other:?}: {said}");
-        let plan = format!("{folder}/plan.toml");
-        for command in ["lock", "check"] {
-            let said = project.run(&[command, &plan]);
-            assert!(
-                said.starts_with("exit code 0\n") && !said.contains("warning"),
-                "{other:?}: {said}\n{}",
-                project.read(&plan)
-            );
-        }
-    }
-}
-
-#[test]
-fn init_says_which_answer_is_missing_or_wrong_and_overwrites_nothing() {
-    let project = application();
-    same("init-without-answers", &project.run(&["init"]));
-    same("init-without-some", &project.run(&["init", "--app=app", "--user=", "--service=", "--health-url="]));
-    let wrong = |option: &str| {
-        project.run(&[
-            "init",
-            "--app=app",
-            "--hosts=web",
-            "--user=",
-            "--root=/srv/x",
-            "--service=",
-            "--health-url=",
-            option,
-        ])
-    };
-    for (number, option) in [
-        "--app=none",
-        "--app=../app",
-        "--hosts=user@web",
-        "--user=a b",
-        "--root=srv",
-        "--service=php fpm",
-        "--health-url=/health",
-        "--name=a b",
-        "--environment=plan",
-    ]
-    .iter()
-    .enumerate()
-    {
-        let flag = option.split('=').next().unwrap_or_default();
-        let said = match flag {
-            "--name" | "--environment" => wrong(option),
-            _ => {
-                let mut options = vec!["init", "--app=app", "--hosts=web", "--user=", "--root=/srv/x"];
-                options.extend(["--service=", "--health-url="]);
-                options.retain(|given| given.split('=').next() != Some(flag));
-                options.push(option);
-                project.run(&options)
-            }
-        };
-        same(&format!("init-wrong-{}{flag}", number + 1), &said);
-    }
-    let said = project.run(&[
-        "init",
-        "--app=app",
-        "--hosts=::1",
-        "--user=",
-        "--root=/srv/x",
-        "--service=",
-        "--health-url=http://a/",
-    ]);
-    same("init-health-of-an-ipv6-address", &said);
-    project.write("production.toml", "mine");
-    same("init-inventory-is-there", &wrong("--name=x"));
-    assert_eq!(project.read("production.toml"), "mine");
-    assert!(!project.0.path().join("plan.toml").exists());
-}
-
-#[test]
-fn what_init_writes_takes_a_release_live() {
-    let project = application();
-    let root = project.0.path().join("srv");
-    std::fs::create_dir(&root).expect("a folder");
-    let root = root.canonicalize().expect("a path").display().to_string();
-    let said = project.run(&[
-        "init",
-        "--app=app",
-        "--hosts=localhost",
-        "--user=",
-        &format!("--root={root}"),
-        "--service=/bin/true --restarted",
-        "--health-url=",
-        "--name=site",
-    ]);
-    assert!(said.starts_with("exit code 0\n"), "{said}");
-    for command in ["lock", "exec"] {
-        let said = project.run(&[command]);
-        assert!(said.starts_with("exit code 0\n"), "{said}");
-    }
-    assert_eq!(project.read("srv/current/index.html"), "<h1>Hello</h1>\n");
 }
 
 #[test]
