@@ -6,11 +6,9 @@ use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
 use runner::module::load::{Loader, Module};
 use runner::module::source::Source;
-use runner::sandbox::context::{
-    Acts, Call, Context, Download, Effect, Http, HttpAnswer, Machines, Outcome as CallOutcome, Past, Pending,
-    Record, RunInfo, Sending,
-};
+use runner::sandbox::context::{Context, Download, Http, HttpAnswer, Machines, RunInfo, Sending};
 use runner::sandbox::limits::Limits;
+use runner::sandbox::record::{Acts, Call, Effect, Outcome as CallOutcome, Past, Pending, Record};
 use runner::sandbox::{Ended, Export, Origin, Prepared, Sandbox};
 use runner_artifact::{Snapshot, Store, Workspace};
 use runner_model::grant::{GrantSet, Layers};

@@ -1,6 +1,7 @@
 //! What earlier parts of a run did, as its journal has it: for whoever goes on with the run, or does it again.
 
-use crate::sandbox::context::{Acts, Call, Changed, Doubt, Past};
+use crate::sandbox::context::Changed;
+use crate::sandbox::record::{Acts, Call, Doubt, Past};
 use runner_artifact::Store;
 use runner_journal::{Answer, Entry, Left, Payload, Record, Told, UndoEnd};
 use runner_model::{

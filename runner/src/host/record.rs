@@ -2,7 +2,7 @@
 
 use super::faults::{Boundary, Faults};
 use super::past::{Continued, PastCall, PastEffect, PastInvocation};
-use crate::sandbox::context::{Acts, Call, Doubt, Effect, Outcome, Past, Pending, Record};
+use crate::sandbox::record::{Acts, Call, Doubt, Effect, Outcome, Past, Pending, Record};
 use async_trait::async_trait;
 use runner_engine::EventSender;
 use runner_journal::{Answer, Entry, Header, Journal, Left, Payload, Told};

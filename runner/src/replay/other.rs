@@ -3,7 +3,7 @@
 
 use super::{Replay, about, end};
 use crate::host::past::{InvocationKey, PastCall, PastInvocation, called};
-use crate::sandbox::context::{Acts, Call, Effect, Past, Pending, Record};
+use crate::sandbox::record::{Acts, Call, Effect, Past, Pending, Record};
 use async_trait::async_trait;
 use runner_model::{Failure, FailureKind};
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! What an invocation acts through that is done again: nothing. Whatever comes this far was not in the record.
 
 use crate::sandbox::Origin;
-use crate::sandbox::context::{Context, Download, Http, HttpAnswer, Machines, Record, RunInfo, Sending};
+use crate::sandbox::context::{Context, Download, Http, HttpAnswer, Machines, RunInfo, Sending};
+use crate::sandbox::record::Record;
 use async_trait::async_trait;
 use runner_artifact::{Store, Workspace};
 use runner_model::grant::Layers;

@@ -3,8 +3,8 @@
 
 use super::bindings::wit::artifacts::{Host, HostArtifact};
 use super::bindings::wit::types;
-use super::context::Call;
 use super::handles::Artifact;
+use super::record::Call;
 use super::state::{Answer, State};
 use super::text;
 use super::workspace::granted;

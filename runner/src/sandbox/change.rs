@@ -2,10 +2,11 @@
 //! and nothing is journaled as an effect; otherwise the intent is on disk here before the request leaves, and on the
 //! target before it acts.
 
-use super::context::{Call, Context, Doubt, Effect, Outcome, Past, Reach};
+use super::context::{Context, Reach};
 use super::doubt::Became;
 use super::gate::Touch;
 use super::handles::Target;
+use super::record::{Call, Doubt, Effect, Outcome, Past};
 use super::state::{Answer, State};
 use super::text;
 use runner_model::grant::Ask;

@@ -3,11 +3,12 @@
 
 use super::bindings::wit::commands::{Host, HostCommand, Output};
 use super::bindings::wit::types::Effect as Class;
-use super::context::{Call, Context, Effect, Past, Reach};
+use super::context::{Context, Reach};
 use super::doubt::Became;
 use super::gate::Touch;
 use super::handles::{Artifact, Command, Secret, Target};
 use super::log::CommandOutput;
+use super::record::{Call, Effect, Past};
 use super::state::{Answer, State};
 use super::text;
 use runner_model::grant::Ask;

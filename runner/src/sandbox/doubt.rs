@@ -1,7 +1,7 @@
 //! Effects of which only the intent is known: the run was cut off in the middle. What is there now tells whether they
 //! were done; where it does not, somebody who looked must say.
 
-use super::context::{Doubt, Effect};
+use super::record::{Doubt, Effect};
 use runner_model::{Act, Change, Digest, Failure, FailureKind, State, TargetName};
 
 /// What became of an effect.

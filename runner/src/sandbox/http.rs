@@ -3,9 +3,10 @@
 
 use super::bindings::wit::http::{Header, Host, HostRequest, Response};
 use super::bindings::wit::types::Effect as Class;
-use super::context::{Acts, Context, Download, Effect, HttpAnswer, Past, Sending};
+use super::context::{Context, Download, HttpAnswer, Sending};
 use super::doubt::Became;
 use super::handles::{Artifact, Request, Secret, Target};
+use super::record::{Acts, Effect, Past};
 use super::state::{Answer, State};
 use runner_model::grant::{Ask, Granted};
 use runner_model::{Content, EffectClass, Failure, FailureKind, Request as FinalRequest};

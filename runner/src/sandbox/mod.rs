@@ -18,6 +18,7 @@ pub mod handles;
 mod http;
 pub mod limits;
 mod log;
+pub mod record;
 mod releases;
 mod run;
 mod run_info;

@@ -3,10 +3,11 @@
 
 use super::bindings::wit::sockets::Host;
 use super::bindings::wit::types::Effect as Class;
-use super::context::{Context, Effect, Past, Reach};
+use super::context::{Context, Reach};
 use super::doubt::Became;
 use super::gate::Touch;
 use super::handles::{Target, remote_path};
+use super::record::{Effect, Past};
 use super::state::{Answer, State};
 use super::text;
 use runner_model::grant::Ask;

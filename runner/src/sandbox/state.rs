@@ -2,9 +2,10 @@
 
 use super::bindings::wit::types;
 use super::clock::{Clock, SleepsView};
-use super::context::{Call, Context, Outcome, Past, Pending, cancelled};
+use super::context::{Context, cancelled};
 use super::limits::{Limits, Meter, Reached};
 use super::log::{Log, Throttle};
+use super::record::{Call, Outcome, Past, Pending};
 use super::wasi::{Clocked, Tail, nothing};
 use runner_model::{Digest, EffectClass, EffectKey, Failure, FailureKind, Tally, TargetName};
 use serde::Serialize;

@@ -3,9 +3,10 @@
 use super::bindings::wit::targets::{Host, HostTarget, ServiceAction};
 use super::bindings::wit::types;
 use super::change::arguments;
-use super::context::{Context, Effect, Past, Reach};
+use super::context::{Context, Reach};
 use super::gate::Touch;
 use super::handles::{Artifact, Secret, Target, remote_path};
+use super::record::{Effect, Past};
 use super::state::{Answer, State};
 use super::text;
 use runner_model::grant::Ask;

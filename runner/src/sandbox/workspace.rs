@@ -3,8 +3,9 @@
 
 use super::bindings::wit::types;
 use super::bindings::wit::workspace::Host;
-use super::context::{Acts, Context, Effect, Outcome, Past};
+use super::context::Context;
 use super::doubt::Became;
+use super::record::{Acts, Effect, Outcome, Past};
 use super::state::{Answer, State};
 use super::text;
 use runner_artifact::{Snapshot, WorkspacePath};

@@ -3,7 +3,7 @@
 
 use super::machine::MOMENT;
 use super::script::Script;
-use crate::sandbox::context::{Acts, Call, Effect, Outcome, Past, Pending, Record};
+use crate::sandbox::record::{Acts, Call, Effect, Outcome, Past, Pending, Record};
 use async_trait::async_trait;
 use runner_model::trial::Goes;
 use runner_model::{EffectClass, Failure};

@@ -5,10 +5,10 @@ use runner::module::compile::Compiler;
 use runner::module::describe::Descriptions;
 use runner::module::load::{Loader, Module};
 use runner::sandbox::context::{
-    Acts, Call, Context, Download, Effect, Given, Http, HttpAnswer, Machines, Marks, Outcome, Past, Pending,
-    Record, RunInfo, Sending,
+    Context, Download, Given, Http, HttpAnswer, Machines, Marks, RunInfo, Sending,
 };
 use runner::sandbox::limits::Limits;
+use runner::sandbox::record::{Acts, Call, Effect, Outcome, Past, Pending, Record};
 use runner::sandbox::{Ended, Export, Origin, Prepared, Sandbox};
 use runner_artifact::{Store, Workspace};
 use runner_engine::EventReceiver;
