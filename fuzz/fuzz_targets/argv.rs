@@ -7,7 +7,7 @@
 use libfuzzer_sys::fuzz_target;
 use runner_model::EffectClass;
 use runner_model::grant::{Ask, GrantSet, Layers};
-use runner_model::policy::EnvironmentPolicy;
+use runner_model::policy::{EnvironmentPolicy, Trust};
 use std::collections::BTreeMap;
 
 fuzz_target!(|text: &str| {
@@ -44,6 +44,9 @@ fuzz_target!(|text: &str| {
         inventory_commands: true,
         allow: None,
         deny: set,
+        modules: Vec::new(),
+        trust: Trust::default(),
+        ceilings: BTreeMap::new(),
     };
     let banned = Layers { policy: Some(policy), ..layers };
     assert!(banned.check(&ask).is_err(), "{pattern:?} allows {argv:?} and does not ban it");
