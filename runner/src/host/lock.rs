@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How soon a lock that somebody else has is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long the answer of a machine is waited for that was asked for its lock, at the end of a run.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How the lock is to be taken.
 #[derive(Debug, Clone)]
 pub struct Locking {
@@ -182,17 +185,25 @@ impl Host {
         Ok(())
     }
 
-    /// Gives the lock back.
+    /// Gives the locks back: to the end, also when nobody waits for it any more.
     pub(super) async fn unlock(&self) {
-        let names = std::mem::take(&mut *self.machines_locked.lock().await);
-        self.give_back(&names).await;
-    }
-
-    async fn give_back(&self, names: &[TargetName]) {
-        let released =
-            names.iter().map(|name| async move { self.fleet.connection(name).await?.release().await });
-        for failure in join_all(released).await.into_iter().filter_map(Result::err) {
-            tracing::warn!("{failure}; the lock ends by itself");
+        let locked = Arc::clone(&self.machines_locked).lock_owned();
+        let Ok(mut locked) = tokio::time::timeout(ANSWERED_WITHIN, locked).await else {
+            tracing::warn!("a machine that was asked for its lock does not answer; the lock ends by itself");
+            return;
+        };
+        let fleet = Arc::clone(&self.fleet);
+        let given_back = tokio::spawn(async move {
+            let names = std::mem::take(&mut *locked);
+            let fleet = &fleet;
+            let released =
+                names.iter().map(|name| async move { fleet.connection(name).await?.release().await });
+            for failure in join_all(released).await.into_iter().filter_map(Result::err) {
+                tracing::warn!("{failure}; the lock ends by itself");
+            }
+        });
+        if let Err(bug) = given_back.await {
+            tracing::error!("giving locks back ended in a bug of the runner: {bug}");
         }
     }
 }
