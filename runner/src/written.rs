@@ -18,8 +18,8 @@ pub(crate) fn read_or(path: &Path, mend: &str) -> Result<Vec<u8>, Problems> {
         let problem = Problem::with_file(Code::Missing, name.clone(), format!("cannot be read: {why}"));
         Problems::from(if mend.is_empty() { problem } else { problem.hint(mend) })
     };
-    let file = std::fs::File::open(path).map_err(|error| failed(&error, mend))?;
-    let kind = file.metadata().map_err(|error| failed(&error, mend))?.file_type();
+    // Before it is opened: a pipe would be waited for.
+    let kind = std::fs::metadata(path).map_err(|error| failed(&error, mend))?.file_type();
     if kind.is_dir() {
         return Err(failed(&"it is a folder", "name the file in it"));
     }
@@ -27,6 +27,7 @@ pub(crate) fn read_or(path: &Path, mend: &str) -> Result<Vec<u8>, Problems> {
         return Err(failed(&"it is not a file", mend));
     }
     let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| failed(&error, mend))?;
     file.take(MAX_SOURCE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error, mend))?;
     if bytes.len() as u64 > MAX_SOURCE_BYTES {
         let size = std::fs::metadata(path).map_or(bytes.len() as u64, |metadata| metadata.len());

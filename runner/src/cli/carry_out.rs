@@ -361,7 +361,8 @@ pub(super) fn keyed(vault: Vault, folder: &Path, dry: bool) -> Result<Vault, Fai
 /// The modules go into the store, so that the run can be done again when the plan has others.
 fn keep_modules(loaded: &Loaded, store: &Store) -> Result<(), Fail> {
     for (reference, module) in &loaded.sources {
-        kept::keep(module, store)
+        let said = loaded.said.get(reference).cloned().unwrap_or_default();
+        kept::keep(module, &said, &loaded.written.folder, store)
             .map_err(|why| Fail::internal(format_args!("cannot keep the module `{reference}`: {why}")))?;
     }
     Ok(())

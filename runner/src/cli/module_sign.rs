@@ -184,7 +184,7 @@ pub(crate) fn verify(args: &Verify) -> Result<(), Fail> {
     };
     let judge = Judge::new(Some(&policy))?;
     let trusted = evidence(&source, &registries, true)
-        .and_then(|evidence| judge.trusted(&source, evidence))
+        .and_then(|evidence| judge.trusted(&source, &evidence))
         .map_err(|error| unusable(&args.what, &error))?
         .unwrap_or_default();
     let mut text = format!("{} may be used in `{environment}`, by {}\n", source.digest, policy.file);

@@ -6,9 +6,6 @@ use crate::written::read;
 use runner_trust::{Evidence, Signed};
 use std::path::{Path, PathBuf};
 
-/// What is behind the names of files that lie beside a component.
-pub(super) const ENDS: [&str; 4] = [".sig", ".sigstore.json", ".vetting.json", ".vetting.json.sig"];
-
 /// What lies beside a component: `FILE.sig`, `FILE.sigstore.json`, and `FILE.vetting.json` with its own `.sig`.
 pub(super) fn beside(file: &Path) -> Result<Evidence, LoadError> {
     let mut evidence = Evidence::default();
@@ -29,7 +26,7 @@ pub fn with(file: &Path, end: &str) -> PathBuf {
 }
 
 /// A file that is there.
-pub(super) fn small(file: &Path) -> Result<Option<Vec<u8>>, LoadError> {
+fn small(file: &Path) -> Result<Option<Vec<u8>>, LoadError> {
     match file.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         _ => read(file).map(Some).map_err(|problems| LoadError::Beside { why: problems.plain() }),

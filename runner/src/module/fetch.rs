@@ -136,7 +136,7 @@ impl Registries {
             bytes: Vec::from(pulled.component).into(),
             digest: pulled.digest,
             origin: Origin::Registry { repository: repository.clone(), pinned: pinned.clone() },
-            said_beside: None,
+            said_in: None,
         })
     }
 

@@ -33,6 +33,8 @@ impl<'a> Used<'a> {
 pub struct Found {
     /// Where its bytes are from; of a file and of a standard module, also why they cannot be had.
     pub sources: BTreeMap<ModuleRef, Result<Source, LoadError>>,
+    /// What others say of it, where the policy asks for that.
+    pub said: BTreeMap<ModuleRef, Evidence>,
     /// What reviews let it do at most.
     pub ceilings: BTreeMap<ModuleRef, Vec<Ceiling>>,
     /// What the policy does not let be used, and what a registry does not give: nothing in the plan mends that.
@@ -66,13 +68,15 @@ pub fn find(used: &Used<'_>, choice: &Choice<'_>, judge: &Judge<'_>, registries:
             .admits(reference, used.folder)
             .and_then(|()| of(reference, used.folder, choice, registries))
             .and_then(|source| {
-                let wanted =
+                let said =
                     judge.wants_evidence().then(|| evidence(&source, registries, fresh)).transpose()?;
-                let trusted = judge.trusted(&source, wanted.unwrap_or_default())?.unwrap_or_default();
-                Ok((source, trusted.ceilings))
+                let said = said.unwrap_or_default();
+                let trusted = judge.trusted(&source, &said)?.unwrap_or_default();
+                Ok((source, said, trusted.ceilings))
             });
         match source {
-            Ok((source, ceilings)) => {
+            Ok((source, said, ceilings)) => {
+                found.said.insert(reference.clone(), said);
                 found.ceilings.insert(reference.clone(), ceilings);
                 found.sources.insert(reference.clone(), Ok(source));
             }
@@ -146,7 +150,7 @@ fn nearest<'p>(before: &'p BTreeMap<ModuleRef, Pinned>, module: &OciModule) -> O
 pub fn evidence(source: &Source, registries: &Registries, fresh: bool) -> Result<Evidence, LoadError> {
     match &source.origin {
         Origin::Builtin => Ok(Evidence::default()),
-        Origin::File(file) => beside(source.said_beside.as_ref().unwrap_or(file)),
+        Origin::File(file) => source.said_in.as_deref().map_or_else(|| beside(file), kept::said),
         Origin::Registry { repository, pinned } => registries.evidence(repository, &pinned.manifest, fresh),
     }
 }

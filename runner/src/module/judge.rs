@@ -60,7 +60,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Who answers for a module that may be used; `None`: there is no policy.
-    pub fn trusted(&self, source: &Source, evidence: Evidence) -> Result<Option<Trusted>, LoadError> {
+    pub fn trusted(&self, source: &Source, evidence: &Evidence) -> Result<Option<Trusted>, LoadError> {
         let Some(policy) = self.policy else { return Ok(None) };
         let origin = match &source.origin {
             Origin::Builtin => runner_trust::Origin::Builtin,
@@ -72,7 +72,7 @@ impl<'a> Judge<'a> {
             digest: source.digest,
             bytes: &source.bytes,
             manifest: source.pinned().map(|pinned| pinned.manifest),
-            evidence: &evidence,
+            evidence,
         };
         let trusted = runner_trust::judge(policy, &self.anchors, &candidate, Timestamp::now());
         trusted.map(Some).map_err(|refusal| LoadError::Refused(Box::new(refusal)))

@@ -1,37 +1,76 @@
 //! Modules that runs have used, in the artifact store with what others said of them, so that a release goes back by what
 //! it was laid out with.
 
-use super::beside::{ENDS, small, with};
+use super::fetch::add_statement;
 use super::load::LoadError;
 use super::source::{LARGEST, Origin, Source};
 use runner_artifact::Store;
 use runner_model::{Digest, ModuleRef};
+use runner_trust::{Evidence, Signed};
+use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Keeps a module that a run uses, and what lies beside its file.
+/// What was said of a module whose file is another one today, or gone.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Said {
+    signatures: Vec<String>,
+    bundles: Vec<String>,
+    /// Statements, each with its signature.
+    statements: Vec<(String, String)>,
+}
+
+/// Keeps a module that a run uses. `said`: what lay beside its file, where a policy has asked for that; `plan`: the folder
+/// that paths are relative to.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn keep(source: &Source, store: &Store) -> Result<(), String> {
+pub fn keep(source: &Source, said: &Evidence, plan: &Path, store: &Store) -> Result<(), String> {
     if !store.has(&source.digest) {
         store.put_bytes(&source.bytes).map_err(|error| error.to_string())?;
     }
     match &source.origin {
         Origin::Builtin => write(&mark(store, &source.digest), b""),
-        // What was kept is not kept again.
-        Origin::File(_) if source.said_beside.is_some() => Ok(()),
-        Origin::File(file) => {
-            let said = said(store, &source.digest);
-            ENDS.iter().try_for_each(|end| match small(&with(file, end)) {
-                Ok(Some(bytes)) => write(&with(&said, end), &bytes),
-                // What cannot be read answers for nothing now, and need not later.
-                Ok(None) | Err(_) => Ok(()),
-            })
+        Origin::File(_) => {
+            // What is no text is no signature, and no statement.
+            let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).ok();
+            let both = |signed: &Signed| Some((text(&signed.statement)?, text(&signed.signature)?));
+            let said = Said {
+                signatures: said.signatures.iter().filter_map(text).collect(),
+                bundles: said.bundles.iter().filter_map(text).collect(),
+                statements: said.vettings.iter().chain(&said.revocations).filter_map(both).collect(),
+            };
+            if said == Said::default() {
+                return Ok(());
+            }
+            let text = serde_json::to_vec(&said).map_err(|error| error.to_string())?;
+            write(&said_file(store, plan, &source.digest), &text)
         }
         // The cache of registries has it.
         Origin::Registry { .. } => Ok(()),
     }
+}
+
+/// What was said of a module when its file was last used.
+///
+/// # Errors
+/// What is kept cannot be read.
+pub(super) fn said(file: &Path) -> Result<Evidence, LoadError> {
+    let beside = |why: String| LoadError::Beside { why: format!("`{}`: {why}", file.display()) };
+    let text = match std::fs::read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Evidence::default()),
+        Err(error) => return Err(beside(error.to_string())),
+    };
+    let said: Said = serde_json::from_slice(&text).map_err(|error| beside(error.to_string()))?;
+    let bytes = |all: Vec<String>| all.into_iter().map(String::into_bytes).collect();
+    let mut evidence =
+        Evidence { signatures: bytes(said.signatures), bundles: bytes(said.bundles), ..Evidence::default() };
+    for (statement, signature) in said.statements {
+        let signed = Signed { statement: statement.into_bytes(), signature: signature.into_bytes() };
+        add_statement(&mut evidence, signed);
+    }
+    Ok(evidence)
 }
 
 /// Whole or not at all: another runner may read it.
@@ -62,12 +101,15 @@ pub fn of_then(
         ModuleRef::Path(path) => Origin::File(plan.join(path)),
         _ => Origin::File(store.root().join(digest.hex())),
     };
-    Ok(Source { bytes: bytes.into(), digest: *digest, origin, said_beside: Some(said(store, digest)) })
+    Ok(Source { bytes: bytes.into(), digest: *digest, origin, said_in: Some(said_file(store, plan, digest)) })
 }
 
-/// Beside which file lies what others said of a module that was a file.
-fn said(store: &Store, digest: &Digest) -> PathBuf {
-    store.root().join("said-of-modules").join(digest.hex())
+/// Where what others said of a module of this plan's folder is kept: of another project with the same file, others may have
+/// said other things.
+fn said_file(store: &Store, plan: &Path, digest: &Digest) -> PathBuf {
+    let plan = std::path::absolute(plan).unwrap_or_else(|_| plan.to_owned());
+    let project = Digest::of(plan.as_os_str().as_encoded_bytes());
+    store.root().join("said-of-modules").join(project.hex()).join(format!("{}.json", digest.hex()))
 }
 
 /// What says that a runner on this machine had it as a standard module.
@@ -85,7 +127,7 @@ mod tests {
         let store = Store::open(folder.path().join("artifacts")).expect("a store");
         let standard: ModuleRef = "builtin:switch".parse().expect("a reference");
         let own = Source::builtin("switch").expect("a module");
-        keep(&own, &store).expect("kept");
+        keep(&own, &Evidence::default(), Path::new("plan"), &store).expect("kept");
         let then = of_then(&standard, &own.digest, Path::new("plan"), &store).expect("there");
         assert_eq!((then.origin, then.bytes), (Origin::Builtin, own.bytes));
 
@@ -102,25 +144,24 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(folder.path().join("artifacts")).expect("a store");
         let plan = folder.path();
-        for (name, text) in
-            [("own.wasm", "then"), ("own.wasm.sig", "by alice"), ("own.wasm.vetting.json", "{}")]
-        {
-            std::fs::write(plan.join(name), text).expect("written");
-        }
-        std::fs::write(plan.join("own.wasm.vetting.json.sig"), "by bob").expect("written");
+        std::fs::write(plan.join("own.wasm"), "then").expect("written");
         let source = Source::file(&plan.join("own.wasm")).expect("a file");
-        keep(&source, &store).expect("kept");
-        for (name, text) in [("own.wasm", "now"), ("own.wasm.sig", "by eve")] {
-            std::fs::write(plan.join(name), text).expect("written");
-        }
+        let by = |who: &str| Evidence {
+            signatures: vec![who.into(), b"no text \xff".to_vec()],
+            vettings: vec![Signed { statement: b"{}".to_vec(), signature: who.into() }],
+            ..Evidence::default()
+        };
+        keep(&source, &by("alice"), plan, &store).expect("kept");
+        // The same file in another project, of which somebody else says something, and nobody was asked.
+        keep(&source, &by("eve"), &plan.join("other"), &store).expect("kept");
+        keep(&source, &Evidence::default(), plan, &store).expect("kept");
         let own: ModuleRef = "path:own.wasm".parse().expect("a reference");
-        let then = of_then(&own, &source.digest, plan, &store).expect("kept");
-        assert_eq!((&then.origin, &then.bytes), (&source.origin, &source.bytes));
-        // To be kept once more it is not asked of today's file.
-        keep(&then, &store).expect("kept");
-        let evidence =
-            super::super::beside::beside(then.said_beside.as_deref().expect("a place")).expect("read");
-        assert_eq!(evidence.signatures, [b"by alice"]);
-        assert_eq!(evidence.vettings[0].signature, b"by bob");
+        let of = |plan: &Path| {
+            let then = of_then(&own, &source.digest, plan, &store).expect("kept");
+            said(then.said_in.as_deref().expect("a place")).expect("read")
+        };
+        assert_eq!(of(plan), Evidence { signatures: vec![b"alice".to_vec()], ..by("alice") });
+        assert_eq!(of(&plan.join("other")).signatures, [b"eve"]);
+        assert_eq!(of(&plan.join("third")), Evidence::default());
     }
 }

@@ -19,8 +19,8 @@ pub struct Source {
     pub digest: Digest,
     /// Where it comes from.
     pub origin: Origin,
-    /// Beside which file lies what others say of a file, where that is not beside its own.
-    pub said_beside: Option<PathBuf>,
+    /// Of a file of another time: where what was said of it then is kept.
+    pub said_in: Option<PathBuf>,
 }
 
 /// Where a module comes from.
@@ -59,7 +59,7 @@ impl Source {
             .ok_or_else(|| LoadError::Unknown { name: name.to_owned(), known: standard().collect() })?;
         // A digest that does not read would be a bug of the build; computing it is always right.
         let digest = module.digest.parse().unwrap_or_else(|_| Digest::of(module.bytes));
-        Ok(Self { bytes: Cow::Borrowed(module.bytes), digest, origin: Origin::Builtin, said_beside: None })
+        Ok(Self { bytes: Cow::Borrowed(module.bytes), digest, origin: Origin::Builtin, said_in: None })
     }
 
     /// A component in a file.
@@ -68,19 +68,19 @@ impl Source {
     /// It cannot be read, or nobody's component is that large.
     pub fn file(path: &Path) -> Result<Self, LoadError> {
         let failed = |source| LoadError::Read { path: path.to_owned(), source };
-        let file = std::fs::File::open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
+        if !std::fs::metadata(path).map_err(failed)?.is_file() {
             // A pipe would be waited for.
             return Err(failed(std::io::Error::other("it is not a file")));
         }
         let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(failed)?;
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > LARGEST {
             return Err(LoadError::TooLarge { path: path.to_owned() });
         }
         let digest = Digest::of(&bytes);
         let origin = Origin::File(path.to_owned());
-        Ok(Self { bytes: Cow::Owned(bytes), digest, origin, said_beside: None })
+        Ok(Self { bytes: Cow::Owned(bytes), digest, origin, said_in: None })
     }
 }
 

@@ -25,6 +25,7 @@ use runner_model::policy::EnvironmentPolicy;
 use runner_model::{
     Digest, EnvironmentName, Inventory, Limit, ModuleName, ModuleRef, Plan, Problems, Resolved, text,
 };
+use runner_trust::Evidence;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,8 @@ pub(crate) struct Loaded {
     pub(crate) modules: BTreeMap<ModuleRef, Module>,
     /// What they were loaded from.
     pub(crate) sources: BTreeMap<ModuleRef, Source>,
+    /// What others say of them, where the policy asks for that.
+    pub(crate) said: BTreeMap<ModuleRef, Evidence>,
     described: BTreeMap<ModuleRef, LoadedModule>,
     failed: BTreeMap<ModuleRef, String>,
 }
@@ -250,7 +253,7 @@ impl Loaded {
         // was asked about is not touched.
         let is_there = written.plan.environment(environment.as_str()).is_ok();
         let mut policy = if is_there { policy(&environment)? } else { None };
-        let Found { sources, ceilings, refused } = match is_there {
+        let Found { sources, said, ceilings, refused } = match is_there {
             true => {
                 let judge = Judge::new(policy.as_ref())?;
                 find(&Used::of(&written.plan, &written.folder), choice, &judge, &registries())
@@ -288,7 +291,7 @@ impl Loaded {
         }
         refuse(&refused)?;
         let engine = loader.engine().clone();
-        Ok(Self { written, environment, policy, engine, modules, sources: kept, described, failed })
+        Ok(Self { written, environment, policy, engine, modules, sources: kept, said, described, failed })
     }
 
     /// A plan of another time, in the place of the one in this file; its modules are those that its lock names.
