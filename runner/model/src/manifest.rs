@@ -6,7 +6,7 @@ use crate::suggest::closest;
 use crate::template::ValueTemplate;
 use crate::text::shown;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value};
 use std::fmt;
 
 /// The longest manifest that is read: 1 MiB.
@@ -220,14 +220,14 @@ impl Manifest {
 }
 
 impl Manifest {
-    /// The parameters with the defaults of the schema, as the step sees them; those of tables in lists and tables too.
+    /// The parameters with the defaults of the schema, and integers as such, as the step sees them; those of tables in lists and tables too.
     pub fn complete(&self, parameters: &ValueTemplate) -> ValueTemplate {
         let mut complete = parameters.clone();
         fill_in_defaults(&mut complete, &self.parameters);
         complete
     }
 
-    /// Parameters with nothing left to fill in, as the step reads them.
+    /// Parameters with nothing left to fill in, as the step reads them: what was filled in may be a float as well.
     pub(crate) fn read_by_step(&self, mut parameters: Value) -> Value {
         write_integers(&mut parameters, &self.parameters);
         parameters
@@ -261,15 +261,29 @@ fn fill_in_defaults(value: &mut ValueTemplate, schema: &Value) {
             let Some(items) = schema.get("items") else { return };
             values.iter_mut().for_each(|value| fill_in_defaults(value, items));
         }
+        ValueTemplate::Number(number) => {
+            if let Some(whole) = as_integer(number, schema) {
+                *number = whole;
+            }
+        }
         _ => {}
     }
 }
 
 /// JSON takes `5.0` for a whole number, and a language's own reader often does not: what the schema calls an integer is
-/// given to the step as one.
+/// bound and given to the step as one.
+fn as_integer(number: &Number, schema: &Value) -> Option<Number> {
+    let is_type = |name: &str| match schema.get("type") {
+        Some(Value::Array(types)) => types.iter().any(|one| one == name),
+        one => one.is_some_and(|one| one == name),
+    };
+    let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0)?;
+    // No digits are lost: a float that large is a whole number itself.
+    let whole: i64 = format!("{float:.0}").parse().ok()?;
+    (is_type("integer") && !is_type("number")).then(|| whole.into())
+}
+
 fn write_integers(value: &mut Value, schema: &Value) {
-    /// Beyond it not every whole number is a float.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
         Value::Object(members) => {
             for (name, value) in members {
@@ -282,13 +296,9 @@ fn write_integers(value: &mut Value, schema: &Value) {
             let Some(items) = schema.get("items") else { return };
             values.iter_mut().for_each(|value| write_integers(value, items));
         }
-        Value::Number(number) if number.is_f64() && schema.get("type") == Some(&json!("integer")) => {
-            let float = number.as_f64().unwrap_or(f64::NAN);
-            if float.fract() == 0.0
-                && float.abs() <= EXACT
-                && let Ok(whole) = format!("{float:.0}").parse::<i64>()
-            {
-                *value = json!(whole);
+        Value::Number(number) => {
+            if let Some(whole) = as_integer(number, schema) {
+                *number = whole;
             }
         }
         _ => {}

@@ -138,21 +138,25 @@ fn a_whole_number_is_written_as_one_where_the_schema_has_integers() {
     let mut manifest = good();
     manifest["parameters"] = json!({ "type": "object", "properties": {
         "tries": { "type": "integer" },
+        "most": { "type": ["integer", "null"] },
         "ratio": { "type": "number" },
         "list": { "type": "array", "items": { "type": "object", "properties": { "size": { "type": "integer" } } } },
         "by": { "type": "object", "additionalProperties": { "type": "integer" } },
     }});
     manifest["capabilities"] = json!({});
     let manifest = Manifest::parse(&manifest.to_string()).expect("well formed");
-    let given =
-        json!({ "tries": 5.0, "ratio": 5.0, "list": [{ "size": -0.0 }], "by": { "a": -3.0, "b": 0.5 } });
+    let given = json!({ "tries": 5.0, "most": 1e18, "ratio": 5.0, "list": [{ "size": -0.0 }], "by": { "a": -3.0, "b": 0.5 } });
     assert_eq!(
         manifest.read_by_step(given),
-        json!({ "tries": 5, "ratio": 5.0, "list": [{ "size": 0 }], "by": { "a": -3, "b": 0.5 } })
+        json!({ "tries": 5, "most": 1_000_000_000_000_000_000_u64, "ratio": 5.0, "list": [{ "size": 0 }], "by": { "a": -3, "b": 0.5 } })
     );
-    // No float is this number.
+    // No language has integers of that size.
     let large = json!({ "tries": 1e300 });
     assert_eq!(manifest.read_by_step(large.clone()), large);
+    // Grants have the same number as the step.
+    let complete =
+        manifest.complete(&ValueTemplate::parse(&json!({ "tries": 8080.0 })).expect("well formed"));
+    assert_eq!(Value::from(complete), json!({ "tries": 8080 }));
 }
 
 #[test]
