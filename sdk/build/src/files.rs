@@ -25,12 +25,19 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// Copies the files in a folder and below it, but for these names in the folder itself, and for what is hidden or a cache
-/// of Python. Links are followed: one that leads nowhere or in a circle has nothing to copy, and neither has a pipe.
+/// of Python. Links are followed: one that leads nowhere or in a circle has nothing to copy, neither has a pipe, and what lies
+/// beside the copy is the build's own.
 pub(crate) fn copy(from: &Path, to: &Path, left_out: &[&str]) -> Result<(), Error> {
+    let own = to.parent().and_then(|folder| folder.canonicalize().ok());
+    let is_own = |entry: &DirEntry| {
+        let real = entry.file_type().is_dir().then(|| entry.path().canonicalize().ok()).flatten();
+        real.zip(own.as_ref()).is_some_and(|(real, own)| real.starts_with(own))
+    };
     let is_wanted = |entry: &DirEntry| {
         let name = entry.file_name().to_str().unwrap_or(".");
         let is_left_out = entry.depth() == 1 && left_out.contains(&name);
-        entry.depth() == 0 || !(name.starts_with('.') || name == "__pycache__" || is_left_out)
+        entry.depth() == 0
+            || !(name.starts_with('.') || name == "__pycache__" || is_left_out || is_own(entry))
     };
     for entry in WalkDir::new(from).follow_links(true).into_iter().filter_entry(is_wanted) {
         let entry = match entry {
@@ -64,7 +71,7 @@ mod tests {
     #[test]
     fn files_are_copied_and_nothing_that_has_no_end() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let (from, to) = (folder.path().join("from"), folder.path().join("work/to"));
         for file in ["step.py", "target/made", "more/target/__init__.py", "more/__pycache__/x", ".venv/x"] {
             let file = from.join(file);
             fs::create_dir_all(file.parent().expect("a folder")).expect("made");
@@ -73,6 +80,9 @@ mod tests {
         symlink("nowhere", from.join("dangling.py")).expect("a link");
         symlink("..", from.join("more/up")).expect("a link");
         symlink("more", from.join("linked")).expect("a link");
+        fs::create_dir_all(folder.path().join("work/other")).expect("a folder");
+        fs::write(folder.path().join("work/other/made.py"), "x").expect("written");
+        symlink("../work", from.join("work")).expect("a link");
         let made = std::process::Command::new("mkfifo").arg(from.join("pipe.py")).status();
         assert!(made.expect("mkfifo").success());
         copy(&from, &to, &["target"]).expect("copied");

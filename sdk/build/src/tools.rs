@@ -46,6 +46,15 @@ pub(crate) fn zig_command(zig: &Path, work: &Path) -> Command {
     command
 }
 
+/// What a program says of its version, without the words before it; empty when it does not say.
+pub(crate) fn version(program: &Path, before: &str) -> String {
+    let mut command = Command::new(program);
+    crate::env::clean(command.arg("version"));
+    let said = command.output().map(|output| output.stdout).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    said.trim().trim_start_matches(before).split(' ').next().unwrap_or_default().escape_debug().to_string()
+}
+
 /// `NAME`, or the newest `NAME-19` of the `PATH`.
 pub(crate) fn newest(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

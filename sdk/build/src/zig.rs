@@ -3,7 +3,6 @@
 use crate::{Error, Language, Project, contract, files, tools};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
 
 /// What the SDK is written for: the language still changes.
 const VERSION: &str = "0.17.";
@@ -42,12 +41,9 @@ fn find(project: &Project) -> Result<PathBuf, Error> {
     let missing =
         |what: String| Error::Missing { language: Language::Zig, what, how: tools::GET_ZIG.to_owned() };
     let zig = tools::zig(project).ok_or_else(|| missing("`zig` 0.17".to_owned()))?;
-    let mut command = Command::new(&zig);
-    crate::env::clean(command.arg("version"));
-    let output = command.output().map_err(|source| Error::Start { program: zig.clone(), source })?;
-    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let version = tools::version(&zig, "");
     match version.starts_with(VERSION) {
         true => Ok(zig),
-        false => Err(missing(format!("`zig` 0.17 (`{}` is {})", zig.display(), version.escape_debug()))),
+        false => Err(missing(format!("`zig` 0.17 (`{}` is {})", zig.display(), version))),
     }
 }
