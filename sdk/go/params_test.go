@@ -185,6 +185,21 @@ func ends[O any](outputs O, err error) (string, error) {
 	return pair(world.Runner("{}"))
 }
 
+type level int
+
+func (level) String() string { return "high" }
+
+func TestAKeyIsWrittenAsItIsRead(t *testing.T) {
+	text, err := write(map[level]bool{1: true})
+	if err != nil || text != `{"1":true}` {
+		t.Error(text, err)
+	}
+	text, err = write(map[time.Month]map[uint8]int{time.May: {7: 8}})
+	if err != nil || text != `{"5":{"7":8}}` {
+		t.Error(text, err)
+	}
+}
+
 func TestANumberThatIsNoneIsNamed(t *testing.T) {
 	type ratios struct {
 		Ratio *float64

@@ -187,9 +187,9 @@ func plainMap(of reflect.Value, at string) (any, error) {
 		if value.Kind() == reflect.Pointer && value.IsNil() {
 			continue
 		}
-		name := fmt.Sprint(key)
-		if key.Kind() == reflect.String {
-			name = valid(key.String())
+		name, err := nameOf(key)
+		if err != nil {
+			return nil, err
 		}
 		member, err := plain(value, below(at, name))
 		if err != nil {
@@ -198,6 +198,21 @@ func plainMap(of reflect.Value, at string) (any, error) {
 		made[name] = member
 	}
 	return made, nil
+}
+
+// nameOf is a key as JSON has it, whatever its type prints.
+func nameOf(key reflect.Value) (string, error) {
+	if own, ok := key.Interface().(encoding.TextMarshaler); ok && key.Kind() != reflect.String {
+		text, err := own.MarshalText()
+		return valid(string(text)), err
+	}
+	switch {
+	case key.CanInt():
+		return strconv.FormatInt(key.Int(), 10), nil
+	case key.CanUint():
+		return strconv.FormatUint(key.Uint(), 10), nil
+	}
+	return valid(key.String()), nil
 }
 
 func plainStruct(of reflect.Value, at string) (any, error) {

@@ -62,7 +62,7 @@ fn what_does_not_fit_is_refused_in_words() {
 fn whole_numbers_that_would_be_others_are_refused_where_they_are_given() {
     let source = "import { integer, object, record, step } from \"runner-sdk\";\n\
                   import { manifest } from \"runner-sdk/src/step.ts\";\n\
-                  const params = object({ by: record(object({ size: integer() })), tries: integer(\"\", { minimum: 1 }) });\n\
+                  const params = object({ by: record(object({ size: integer() })), tries: integer(\"\", { minimum: 1, maximum: 2 ** 60 }) });\n\
                   const own = step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params, outputs: params,\n\
                   run: (given) => given });\n\
                   const { parameters, outputs } = manifest(own);\n\
@@ -70,7 +70,7 @@ fn whole_numbers_that_would_be_others_are_refused_where_they_are_given() {
                   .map(({ minimum, maximum }) => `${minimum} to ${maximum}`).join();\n\
                   const safe = \"-9007199254740991 to 9007199254740991,1 to 9007199254740991\";\n\
                   if (said(parameters) !== safe) throw new Error(said(parameters));\n\
-                  if (said(outputs) !== \"undefined to undefined,1 to undefined\") throw new Error(said(outputs));\n\
+                  if (said(outputs) !== \"undefined to undefined,1 to 1152921504606847000\") throw new Error(said(outputs));\n\
                   export default own;\n";
     let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
     let Some(result) = built(&project) else { return };
@@ -85,6 +85,9 @@ fn several_capitals_are_one_word() {
                   const names = Object.keys(params.json.properties).join(\" \");\n\
                   const wanted = \"health-url parse-http-answer url-path unit-name x509-cert a-b\";\n\
                   if (names !== wanted) throw new Error(names);\n\
+                  let twice = \"\";\n\
+                  try { object({ healthUrl: string(), healthURL: string() }); } catch (error) { twice = error.message; }\n\
+                  if (twice !== \"`healthUrl` and `healthURL` are both `health-url` in a plan\") throw new Error(twice);\n\
                   export default step({ name: \"config\", version: \"0.1.0\", summary: \"x\", params, run() {} });\n";
     let (_folder, project) = project("javascript", "js", "[]", &[("src/step.js", source)]);
     let Some(result) = built(&project) else { return };

@@ -128,6 +128,10 @@ type Values<F extends Fields> = { [N in Exclude<keyof F, Absent<F>>]: Infer<F[N]
 /** A table of these fields. A field's name in a plan is `kebab-case`, and in a step `camelCase`. */
 export function object<F extends Fields>(fields: F, description?: string): Schema<Values<F>> {
   const known = Object.entries(fields).map(([field, schema]) => ({ field, name: kebab(field), schema }));
+  for (const [at, { field, name }] of known.entries()) {
+    const before = known.slice(0, at).find((one) => one.name === name);
+    if (before) throw new TypeError(`\`${before.field}\` and \`${field}\` are both \`${name}\` in a plan`);
+  }
   const required = known.filter(({ schema }) => !schema.mayBeAbsent).map(({ name }) => name);
   const json: Record<string, unknown> = {
     type: "object",

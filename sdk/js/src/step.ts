@@ -56,7 +56,12 @@ type Rules = Record<string, unknown>;
 /** The same schema where a whole number is one that a `number` can be: what would be another one is refused. */
 function safe(rules: Rules): Rules {
   if (rules.type !== "integer") return rules;
-  return { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER, ...rules };
+  const { minimum = -Infinity, maximum = Infinity } = rules as { minimum?: number; maximum?: number };
+  return {
+    ...rules,
+    minimum: Math.max(minimum, Number.MIN_SAFE_INTEGER),
+    maximum: Math.min(maximum, Number.MAX_SAFE_INTEGER),
+  };
 }
 
 /** The same schema where no table refuses what it does not know. */

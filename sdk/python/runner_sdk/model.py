@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import math
+import sys
 import types
 import typing
 from typing import Any, dataclass_transform
@@ -42,11 +43,7 @@ class Model:
     """
 
     def __init_subclass__(cls) -> None:
-        try:
-            hints = typing.get_type_hints(cls)
-        except NameError:  # of a class that comes later
-            hints = {}
-        for name, hint in hints.items():
+        for name, hint in _hints(cls).items():
             if name not in vars(cls) and name not in getattr(cls, "__dataclass_fields__", {}):
                 setattr(cls, name, field())  # else a field `read` would have the method for its default
             own = vars(cls).get(name)
@@ -138,6 +135,18 @@ class _Field:
                 rule = "minItems" if schema.get("type") == "array" else "minLength"
             schema[rule] = value
         return schema
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of the fields; where one is of a class that comes later, as they are written."""
+    try:
+        return typing.get_type_hints(cls)
+    except NameError:
+        if sys.version_info < (3, 14):
+            return dict(cls.__annotations__)
+        from annotationlib import Format, get_annotations
+
+        return get_annotations(cls, format=Format.FORWARDREF)
 
 
 def _fields(cls: type) -> list[_Field]:

@@ -2,6 +2,7 @@
 
 import enum
 import json
+import typing
 import unittest
 from typing import Any, Literal
 
@@ -82,6 +83,20 @@ class Absence(unittest.TestCase):
         read = Optional.read({})
         self.assertEqual((read.unit, read.bare, read.later), (None, None, None))
         self.assertEqual(Set(unit="x").write(), {"unit": "x"})
+
+
+class Node(Model):
+    read: str
+    next: typing.Optional["Node"]
+    size: int | None
+
+
+class Forward(unittest.TestCase):
+    def test_a_class_may_be_named_before_it_is_there(self) -> None:
+        made = Node(read="a")
+        self.assertEqual((made.read, made.next, made.size), ("a", None, None))
+        inner = Node.read({"read": "a", "next": {"read": "b"}}).next
+        self.assertEqual(inner.write(), {"read": "b"})
 
 
 class Verbs(Model):
