@@ -41,3 +41,18 @@ pub(crate) fn shown(path: &Path) -> String {
     let path = path.strip_prefix("./").ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path);
     path.display().to_string().escape_debug().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_no_file_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("plan.toml");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+        assert!(made.success());
+        let problems = read(&pipe).expect_err("a pipe");
+        assert!(problems.plain().contains("it is not a file"), "{}", problems.plain());
+    }
+}
