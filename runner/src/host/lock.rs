@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use runner_model::{Event, Failure, FailureKind, TargetName};
 use runner_transport::{Connection, LockAnswer, LockRequest, LockState, Owner, Take};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How soon a lock that somebody else has is asked for again.
@@ -119,13 +119,14 @@ impl Host {
         connection: Arc<dyn Connection>,
         request: LockRequest,
     ) -> Result<LockAnswer, Failure> {
-        let mut locked = Arc::clone(&self.machines_locked).lock_owned().await;
-        let name = name.clone();
+        let asking = Arc::clone(&self.asking).lock_owned().await;
+        let (locked, name) = (Arc::clone(&self.machines_locked), name.clone());
         let asked = tokio::spawn(async move {
             let answer = connection.lock(&request).await?;
             if matches!(answer, LockAnswer::Taken { .. }) {
-                locked.push(name);
+                locked.lock().unwrap_or_else(PoisonError::into_inner).push(name);
             }
+            drop(asking);
             Ok(answer)
         });
         asked.await.unwrap_or_else(|bug| {
@@ -171,7 +172,7 @@ impl Host {
     /// # Errors
     /// Somebody else has taken one of them.
     pub(super) async fn renewed(&self) -> Result<(), Failure> {
-        let names = self.machines_locked.lock().await.clone();
+        let names = self.machines_locked.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let renewed = names
             .iter()
             .map(|name| async move { self.fleet.connection(name).await?.renew(self.locking.lease).await });
@@ -187,14 +188,12 @@ impl Host {
 
     /// Gives the locks back: to the end, also when nobody waits for it any more.
     pub(super) async fn unlock(&self) {
-        let locked = Arc::clone(&self.machines_locked).lock_owned();
-        let Ok(mut locked) = tokio::time::timeout(ANSWERED_WITHIN, locked).await else {
-            tracing::warn!("a machine that was asked for its lock does not answer; the lock ends by itself");
-            return;
-        };
-        let fleet = Arc::clone(&self.fleet);
+        if tokio::time::timeout(ANSWERED_WITHIN, self.asking.lock()).await.is_err() {
+            tracing::warn!("a machine that was asked for its lock does not answer; that lock ends by itself");
+        }
+        let (fleet, locked) = (Arc::clone(&self.fleet), Arc::clone(&self.machines_locked));
         let given_back = tokio::spawn(async move {
-            let names = std::mem::take(&mut *locked);
+            let names = std::mem::take(&mut *locked.lock().unwrap_or_else(PoisonError::into_inner));
             let fleet = &fleet;
             let released =
                 names.iter().map(|name| async move { fleet.connection(name).await?.release().await });

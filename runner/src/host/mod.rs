@@ -166,7 +166,9 @@ pub struct Host {
     /// What the steps before its rollout gave out.
     given_then: BTreeMap<TargetName, BTreeMap<StepId, Value>>,
     /// The machines that are locked.
-    machines_locked: Arc<tokio::sync::Mutex<Vec<TargetName>>>,
+    machines_locked: Arc<Mutex<Vec<TargetName>>>,
+    /// Held while one of them is asked for its lock.
+    asking: Arc<tokio::sync::Mutex<()>>,
     /// The release of this run and its artifact, once it exists.
     release: Mutex<Option<(ReleaseId, Digest)>>,
     /// What was live on each target when it was connected.
@@ -260,6 +262,7 @@ impl Host {
             goes_back: release.is_some(),
             given_then,
             machines_locked: Arc::default(),
+            asking: Arc::default(),
             release: Mutex::new(release),
             previous: Mutex::default(),
             run,
