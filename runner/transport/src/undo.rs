@@ -18,6 +18,13 @@ struct Stands {
     numbers: (String, String),
 }
 
+/// Where a copy is kept.
+struct Copy {
+    path: RemotePath,
+    /// The folder of the run, which it is in.
+    own: RemotePath,
+}
+
 /// How it is put back.
 enum Way {
     /// By this request.
@@ -90,7 +97,11 @@ impl User {
                     _ => Way::Not(Undone::Conflict(now.state)),
                 }
             }
-            _ if self.is(undo, &now, &undo.before) => Way::Not(Undone::Nothing),
+            _ if self.is(undo, &now, &undo.before)
+                && !(self.is(undo, &now, &undo.after) && self.differs_within(&what, undo, held).await?) =>
+            {
+                Way::Not(Undone::Nothing)
+            }
             _ if !self.is(undo, &now, &undo.after) => {
                 Way::Not(Undone::Conflict(self.sealed(undo, now.state)))
             }
@@ -243,19 +254,43 @@ impl User {
         Ok(true)
     }
 
-    /// Why the copy is of no use, if it is of none: missing, or not what was there.
-    async fn lacks(&self, what: &str, undo: &Undo) -> Result<Option<String>, Failure> {
-        let Some(key) = &undo.key else { return Ok(Some("no copy was kept".to_owned())) };
+    /// Whether a folder that stands as it did before and after differs from its copy in modes or owners within, which
+    /// no state tells. A copy that was put back is gone, or is the same.
+    async fn differs_within(&self, what: &str, undo: &Undo, held: Held<'_>) -> Result<bool, Failure> {
+        let (Change::Unarchive { path, .. }, State::Directory { .. }) = (&undo.change, &undo.before) else {
+            return Ok(false);
+        };
+        let Some(Copy { path: copy, own }) = self.copy_of(what, undo)? else { return Ok(false) };
+        let was = match self.list(what, &copy, Within::both(&[own]).reading()).await {
+            Ok(listed) => listed,
+            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(false),
+            // Why it is of no use is told by who looks for one.
+            Err(failure) if failure.kind == FailureKind::Conflict => return Ok(true),
+            Err(failure) => return Err(failure),
+        };
+        Ok(!self.list(what, path, held).await?.is_equal_to(&was))
+    }
+
+    /// Where the copy is to be, if one was asked for.
+    fn copy_of(&self, what: &str, undo: &Undo) -> Result<Option<Copy>, Failure> {
+        let Some(key) = &undo.key else { return Ok(None) };
         let place = self.machine.place().ok_or_else(|| {
             Failure::new(FailureKind::Other, format!("{what}: no run has begun on the target"))
         })?;
         let name = if matches!(undo.before, State::Directory { .. }) { "t" } else { "f" };
-        let copy = place
+        let path = place
             .real
             .join(&format!("undo/{key}/{name}"))
             .map_err(|bad| Failure::new(FailureKind::Invalid, format!("{what}: {bad}")))?;
-        let own = std::slice::from_ref(&place.real);
-        let (state, numbers) = match self.stands(what, &copy, Within::both(own).reading(), true).await {
+        Ok(Some(Copy { path, own: place.real }))
+    }
+
+    /// Why the copy is of no use, if it is of none: missing, or not what was there.
+    async fn lacks(&self, what: &str, undo: &Undo) -> Result<Option<String>, Failure> {
+        let Some(Copy { path: copy, own }) = self.copy_of(what, undo)? else {
+            return Ok(Some("no copy was kept".to_owned()));
+        };
+        let (state, numbers) = match self.stands(what, &copy, Within::both(&[own]).reading(), true).await {
             Ok(stands) => stands,
             Err(failure) if failure.kind == FailureKind::Conflict => return Ok(Some(failure.message)),
             Err(failure) => return Err(failure),

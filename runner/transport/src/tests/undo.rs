@@ -189,6 +189,36 @@ async fn each_change_is_undone_exactly() {
     .await;
 }
 
+/// The recorded states tell what is in a folder, and not how: they are the same before and after.
+#[tokio::test]
+async fn modes_and_owners_within_a_folder_are_undone() {
+    in_every_shell(async |bench| {
+        furnish(bench);
+        let (full, tar) = (bench.path("s/full"), bench.path("full.tar"));
+        bench.change(&Change::Archive { path: full.clone(), into: tar.clone() }).await;
+        let change = Change::Unarchive { path: full, archive: tar, attributes: Attributes::default() };
+        let mode = || chmod(&bench.at("s/full/deep"), 0o711);
+        let owner = || std::os::unix::fs::lchown(bench.at("s/full/link"), Some(12_350), None).expect("chown");
+        let ways: [(&str, &dyn Fn()); 2] = [("mode", &mode), ("owner", &owner)];
+        for (name, meddle) in &ways[..if am_root() { 2 } else { 1 }] {
+            let archived = facts(&bench.at("s"));
+            meddle();
+            let before = facts(&bench.at("s"));
+            let (what, applied) = keep(bench, name, &change).await.expect("unpacked");
+            assert_eq!(applied.copy, Kept::Made, "{}", bench.shell);
+            assert_eq!(what.before, what.after, "{}: nothing would be shown here", bench.shell);
+            assert_eq!(facts(&bench.at("s")), archived, "{}", bench.shell);
+            assert_eq!(undo(bench, &what).await.expect("undone"), Undone::Restored, "{}", bench.shell);
+            assert_eq!(facts(&bench.at("s")), before, "{}", bench.shell);
+            assert_eq!(undo(bench, &what).await.expect("twice"), Undone::Nothing, "{}", bench.shell);
+            assert_eq!(facts(&bench.at("s")), before, "{}", bench.shell);
+            std::fs::remove_dir_all(bench.at("s")).expect("removed");
+            furnish(bench);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_release_comes_and_goes_with_its_account() {
     in_every_shell(async |bench| {
