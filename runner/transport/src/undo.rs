@@ -97,9 +97,7 @@ impl User {
                     _ => Way::Not(Undone::Conflict(now.state)),
                 }
             }
-            _ if self.is(undo, &now, &undo.before)
-                && !(self.is(undo, &now, &undo.after) && self.differs_within(&what, undo, held).await?) =>
-            {
+            _ if self.is(undo, &now, &undo.before) && !self.differs_within(&what, undo, held).await? => {
                 Way::Not(Undone::Nothing)
             }
             _ if !self.is(undo, &now, &undo.after) => {
@@ -254,8 +252,8 @@ impl User {
         Ok(true)
     }
 
-    /// Whether a folder that stands as it did before and after differs from its copy in modes or owners within, which
-    /// no state tells. A copy that was put back is gone, or is the same.
+    /// Whether a folder that stands as it did before differs from its copy in modes or owners within, which no state
+    /// tells. A copy that was put back is gone, or is the same.
     async fn differs_within(&self, what: &str, undo: &Undo, held: Held<'_>) -> Result<bool, Failure> {
         let (Change::Unarchive { path, .. }, State::Directory { .. }) = (&undo.change, &undo.before) else {
             return Ok(false);

@@ -208,6 +208,9 @@ async fn modes_and_owners_within_a_folder_are_undone() {
             assert_eq!(applied.copy, Kept::Made, "{}", bench.shell);
             assert_eq!(what.before, what.after, "{}: nothing would be shown here", bench.shell);
             assert_eq!(facts(&bench.at("s")), archived, "{}", bench.shell);
+            let cut_off = Undo { after: State::Other, ..what.clone() };
+            let unsure = undo(bench, &cut_off).await.expect("looked at");
+            assert!(matches!(unsure, Undone::Conflict(_)), "{}: {unsure:?}", bench.shell);
             assert_eq!(undo(bench, &what).await.expect("undone"), Undone::Restored, "{}", bench.shell);
             assert_eq!(facts(&bench.at("s")), before, "{}", bench.shell);
             assert_eq!(undo(bench, &what).await.expect("twice"), Undone::Nothing, "{}", bench.shell);
